@@ -1,0 +1,15 @@
+//! The rules of Steadfast.
+//!
+//! Nothing here touches a clock, a file, a socket or a thread: time and
+//! randomness come in as arguments, and what is to be done goes out as data.
+//! Read in this order: [`ids`], [`outbox`] (one message's journey),
+//! [`failure`] (what went wrong and what it means), [`ladder`] (which step
+//! heals it), [`session`] (the machine that puts these together), [`port`]
+//! (what the outside world must implement).
+
+pub mod failure;
+pub mod ids;
+pub mod inbound;
+pub mod outbox;
+pub mod port;
+pub mod time;

@@ -1,0 +1,14 @@
+//! What we owe: one message's journey from accepted to read.
+//!
+//! The promise, in words that we print: *a 202 means that it is on disk.
+//! Every accepted message ends as sent, rejected or parked with a reason.
+//! Delivery is at least once, made once by a stable id; a copy is possible
+//! only where the look-up cannot decide, and that case is parked, not sent.*
+
+mod ack;
+mod message;
+mod status;
+
+pub use ack::Ack;
+pub use message::{Attempt, Body, Claimed, Message, NewMessage};
+pub use status::{ParkReason, RejectReason, Status};
