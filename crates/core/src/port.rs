@@ -290,6 +290,10 @@ pub enum StoreError {
     /// Something with this name exists already.
     #[error("it exists already")]
     Exists,
+    /// There is no session of this name: it was never added, or is removed.
+    /// Only writes say so; what is read of such a session is empty.
+    #[error("there is no session {0}")]
+    NoSession(SessionId),
     /// The queue to the writer is full.
     #[error("the store is overloaded")]
     Overloaded,
@@ -496,7 +500,7 @@ pub trait Store: Send + Sync {
     async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError>;
 
     /// Claims up to `limit` heads of chats that are due and not claimed,
-    /// oldest first, and marks each `Sending` under this login, **on disk**,
+    /// longest due first, and marks each `Sending` under this login, **on disk**,
     /// before it returns. A chat whose head is claimed or not yet due gives nothing.
     async fn claim(
         &self,
