@@ -7,9 +7,11 @@
 //! heals it), [`session`] (the machine that puts these together), [`port`]
 //! (what the outside world must implement).
 
+pub mod backoff;
 pub mod failure;
 pub mod ids;
 pub mod inbound;
+pub mod ladder;
 pub mod outbox;
 pub mod port;
 pub mod time;

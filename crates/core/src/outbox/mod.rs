@@ -6,9 +6,14 @@
 //! only where the look-up cannot decide, and that case is parked, not sent.*
 
 mod ack;
+mod machine;
 mod message;
 mod status;
 
 pub use ack::Ack;
+pub use machine::{
+    AckError, AfterLookup, DeliveryPolicy, Plan, Settled, ack_error, after_lookup, after_send,
+    outcome, plan, reject_reason,
+};
 pub use message::{Attempt, Body, Claimed, Message, NewMessage};
 pub use status::{ParkReason, RejectReason, Status};

@@ -1,0 +1,422 @@
+//! Transitions, told as short stories.
+
+use super::*;
+use crate::failure::{CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, Rung, classify};
+use crate::ids::Epoch;
+use crate::port::{Close, OpenStep, Phase};
+use crate::time::MonoMs;
+
+/// A machine with a clock that the story moves.
+struct Story {
+    machine: Machine,
+    now: MonoMs,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self::with(Policy::default())
+    }
+
+    fn with(policy: Policy) -> Self {
+        Self {
+            machine: Machine::new(policy, 42, Epoch(0)),
+            now: MonoMs(0),
+        }
+    }
+
+    fn on(&mut self, event: Event) -> Vec<Effect> {
+        self.machine.step(self.now, event).unwrap()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.machine.state().epoch().unwrap()
+    }
+
+    fn phase(&mut self, phase: Phase) -> Vec<Effect> {
+        let epoch = self.epoch();
+        self.on(Event::Phase { epoch, phase })
+    }
+
+    fn fail(&mut self, kind: Kind, rung: Rung) -> Vec<Effect> {
+        let epoch = self.epoch();
+        self.on(Event::Failed {
+            epoch,
+            failure: failure(kind, rung),
+        })
+    }
+
+    fn fire(&mut self) -> Vec<Effect> {
+        let timer = self.machine.state().timer().unwrap();
+        self.on(Event::Timer { timer })
+    }
+
+    fn ready() -> Self {
+        Self::ready_with(Policy::default())
+    }
+
+    fn ready_with(policy: Policy) -> Self {
+        let mut story = Self::with(policy);
+        story.on(Event::Start);
+        story.phase(Phase::Ready);
+        story
+    }
+
+    fn state(&self) -> &'static str {
+        self.machine.state().name()
+    }
+}
+
+fn failure(kind: Kind, rung: Rung) -> Failure {
+    Failure {
+        kind,
+        rung,
+        resend: Resend::Yes,
+        operation: Operation::Listen,
+        evidence: "seen".into(),
+    }
+}
+
+fn opened(effects: &[Effect]) -> Vec<OpenStep> {
+    effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Open { step, .. } => Some(*step),
+            _ => None,
+        })
+        .collect()
+}
+
+fn incident_end(effects: &[Effect]) -> Option<IncidentEnd> {
+    effects.iter().find_map(|e| match e {
+        Effect::CloseIncident { end } => Some(*end),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_first_start_links_syncs_and_is_ready_without_an_incident() {
+    let mut s = Story::new();
+    assert_eq!(opened(&s.on(Event::Start)), [OpenStep::Launch]);
+    s.phase(Phase::Loading);
+    assert_eq!(s.state(), "starting");
+    s.phase(Phase::Linking);
+    let epoch = s.epoch();
+    s.on(Event::Qr {
+        epoch,
+        expires_in_ms: 20_000,
+    });
+    assert_eq!(s.state(), "linking");
+    assert_eq!(s.on(Event::Linked { epoch }), [Effect::NewLogin]);
+    s.phase(Phase::Syncing);
+    assert_eq!(s.state(), "syncing");
+    let effects = s.phase(Phase::Ready);
+    assert_eq!(s.state(), "ready");
+    assert_eq!(incident_end(&effects), None);
+}
+
+#[test]
+fn ready_is_believed_by_level_even_when_no_change_was_seen() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    s.phase(Phase::Ready);
+    assert_eq!(s.state(), "ready");
+    assert_eq!(s.phase(Phase::Ready), []);
+}
+
+#[test]
+fn a_killed_browser_is_restarted_at_once_and_the_incident_ends_at_ready() {
+    let mut s = Story::ready();
+    let old = s.epoch();
+    let effects = s.fail(Kind::BrowserGone, Rung::RestartBrowser);
+    assert_eq!(opened(&effects), [OpenStep::RestartBrowser]);
+    assert!(matches!(effects[0], Effect::OpenIncident { .. }));
+    assert_eq!(s.state(), "recovering");
+    assert!(s.epoch() > old);
+    s.phase(Phase::Syncing);
+    assert_eq!(s.state(), "recovering");
+    let effects = s.phase(Phase::Ready);
+    assert_eq!(
+        incident_end(&effects),
+        Some(IncidentEnd::Recovered {
+            by: Rung::RestartBrowser
+        })
+    );
+}
+
+#[test]
+fn late_events_of_a_dead_connection_change_nothing() {
+    let mut s = Story::ready();
+    let dead = s.epoch();
+    s.fail(Kind::PageGone, Rung::NewPage);
+    let before = s.machine.clone();
+    for event in [
+        Event::Phase {
+            epoch: dead,
+            phase: Phase::Ready,
+        },
+        Event::Failed {
+            epoch: dead,
+            failure: failure(Kind::BrowserGone, Rung::RestartBrowser),
+        },
+        Event::Linked { epoch: dead },
+        Event::Qr {
+            epoch: dead,
+            expires_in_ms: 1,
+        },
+        Event::OpenFailed {
+            epoch: dead,
+            failure: failure(Kind::BrowserGone, Rung::RestartBrowser),
+        },
+        Event::Timer { timer: TimerGen(1) },
+    ] {
+        assert_eq!(s.on(event), []);
+    }
+    assert_eq!(s.machine, before);
+}
+
+#[test]
+fn a_stop_during_a_start_is_not_undone_by_the_start_that_resolves_later() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    let epoch = s.epoch();
+    let effects = s.on(Event::Stop);
+    assert!(matches!(effects[..], [Effect::Close { .. }]));
+    assert_eq!(
+        s.on(Event::Phase {
+            epoch,
+            phase: Phase::Ready
+        }),
+        []
+    );
+    assert_eq!(s.state(), "stopped");
+}
+
+#[test]
+fn a_second_start_opens_nothing() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    assert_eq!(s.on(Event::Start), []);
+}
+
+#[test]
+fn a_hung_page_is_freed_first_and_replaced_if_that_does_not_help() {
+    let mut s = Story::ready();
+    assert_eq!(
+        opened(&s.fail(Kind::PageHung, Rung::Reload)),
+        [OpenStep::TerminateScript]
+    );
+    assert_eq!(
+        opened(&s.fail(Kind::PageHung, Rung::Reload)),
+        Vec::<OpenStep>::new()
+    );
+    assert_eq!(opened(&s.fire()), [OpenStep::TerminateScript]);
+    assert_eq!(
+        opened(&s.fail(Kind::PageHung, Rung::Reload)),
+        [OpenStep::Reload]
+    );
+}
+
+#[test]
+fn an_opening_that_never_gets_anywhere_is_a_failure_with_a_deadline() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    let effects = s.fire();
+    assert!(matches!(effects[0], Effect::OpenIncident { .. }));
+    assert_eq!(s.state(), "recovering");
+}
+
+#[test]
+fn a_network_outage_is_waited_out_without_restarts() {
+    let mut s = Story::ready();
+    let epoch = s.epoch();
+    let effects = s.phase(Phase::Offline);
+    assert_eq!(opened(&effects), []);
+    for _ in 0..1000 {
+        let timer = s.machine.state().timer().unwrap();
+        let effects = s.on(Event::NetworkProbed {
+            timer,
+            reachable: false,
+        });
+        assert!(
+            matches!(effects[..], [Effect::Arm { after_ms, .. }] if (100..=5_000).contains(&after_ms))
+        );
+        let effects = s.fire();
+        assert!(matches!(effects[..], [Effect::ProbeNetwork { .. }]));
+    }
+    assert_eq!(s.epoch(), epoch, "the page was kept");
+    let effects = s.phase(Phase::Ready);
+    assert_eq!(
+        incident_end(&effects),
+        Some(IncidentEnd::Recovered { by: Rung::Retry })
+    );
+}
+
+#[test]
+fn a_page_that_does_not_reconnect_when_the_network_is_back_is_reloaded() {
+    let mut s = Story::ready();
+    s.phase(Phase::Offline);
+    let timer = s.machine.state().timer().unwrap();
+    s.on(Event::NetworkProbed {
+        timer,
+        reachable: true,
+    });
+    assert_eq!(opened(&s.fire()), [OpenStep::Reload]);
+}
+
+#[test]
+fn a_browser_that_cannot_load_for_want_of_network_is_opened_when_it_is_back() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    let epoch = s.epoch();
+    let effects = s.on(Event::OpenFailed {
+        epoch,
+        failure: failure(Kind::NetworkDown, Rung::Retry),
+    });
+    assert_eq!(opened(&effects), []);
+    let timer = s.machine.state().timer().unwrap();
+    let effects = s.on(Event::NetworkProbed {
+        timer,
+        reachable: true,
+    });
+    assert_eq!(opened(&effects), [OpenStep::Launch]);
+}
+
+#[test]
+fn an_unlinked_account_gets_a_fresh_profile_and_waits_for_a_phone() {
+    let mut s = Story::ready();
+    let effects = s.fail(Kind::AuthRequired, Rung::Relink);
+    assert_eq!(opened(&effects), [OpenStep::FreshProfile]);
+    s.phase(Phase::Linking);
+    assert_eq!(s.state(), "linking");
+    let epoch = s.epoch();
+    assert_eq!(s.on(Event::Linked { epoch }), [Effect::NewLogin]);
+    s.phase(Phase::Syncing);
+    let effects = s.phase(Phase::Ready);
+    assert_eq!(
+        incident_end(&effects),
+        Some(IncidentEnd::Recovered { by: Rung::Relink })
+    );
+}
+
+#[test]
+fn a_banned_account_is_parked_until_a_person_starts_it() {
+    let mut s = Story::ready();
+    let effects = s.fail(Kind::BannedOrRestricted, Rung::Operator);
+    assert!(effects.contains(&Effect::KeepParked {
+        reason: Some("banned_or_restricted")
+    }));
+    assert_eq!(s.state(), "parked");
+    let effects = s.on(Event::Start);
+    assert_eq!(effects[0], Effect::KeepParked { reason: None });
+    assert_eq!(opened(&effects), [OpenStep::RestartBrowser]);
+}
+
+#[test]
+fn a_conflict_is_yielded_or_taken_over_as_configured() {
+    let mut s = Story::ready();
+    let effects = s.fail(Kind::Conflict, Rung::Reload);
+    assert_eq!(s.state(), "conflict");
+    assert_eq!(incident_end(&effects), Some(IncidentEnd::Yielded));
+    assert_eq!(opened(&s.on(Event::Start)), [OpenStep::Reload]);
+
+    let mut s = Story::ready_with(Policy {
+        conflict: ConflictPolicy::TakeOver,
+        ..Policy::default()
+    });
+    assert_eq!(
+        opened(&s.fail(Kind::Conflict, Rung::Reload)),
+        [OpenStep::Reload]
+    );
+}
+
+#[test]
+fn one_messages_own_fault_never_touches_the_session() {
+    for kind in [
+        Kind::RecipientInvalid,
+        Kind::MediaInvalid,
+        Kind::PermanentRequestError,
+        Kind::RateLimited,
+    ] {
+        let mut s = Story::ready();
+        assert_eq!(s.fail(kind, Rung::RejectMessage), []);
+        assert_eq!(s.state(), "ready");
+    }
+}
+
+#[test]
+fn a_flap_does_not_give_the_budget_back_but_stable_readiness_does() {
+    let mut s = Story::ready();
+    let mut steps = vec![];
+    for _ in 0..4 {
+        steps.extend(opened(&s.fail(Kind::TransientContext, Rung::Reload)));
+        s.phase(Phase::Ready);
+    }
+    assert_eq!(steps[..3], [OpenStep::Reload; 3]);
+    assert_eq!(steps[3], OpenStep::NewPage);
+    s.fire();
+    assert_eq!(
+        opened(&s.fail(Kind::TransientContext, Rung::Reload)),
+        [OpenStep::Reload]
+    );
+}
+
+#[test]
+fn a_page_that_reloads_itself_is_waited_for() {
+    let mut s = Story::ready();
+    let epoch = s.epoch();
+    assert_eq!(opened(&s.phase(Phase::Loading)), []);
+    assert_eq!(s.state(), "recovering");
+    s.phase(Phase::Ready);
+    assert_eq!((s.state(), s.epoch()), ("ready", epoch));
+}
+
+#[test]
+fn logging_out_ends_in_logged_out_and_a_start_links_anew() {
+    let mut s = Story::ready();
+    let epoch = s.epoch();
+    assert_eq!(
+        s.on(Event::Logout),
+        [Effect::LogOut { epoch: Some(epoch) }]
+    );
+    assert_eq!(s.state(), "logged_out");
+    assert_eq!(opened(&s.on(Event::Start)), [OpenStep::FreshProfile]);
+}
+
+#[test]
+fn stop_closes_gracefully_and_ends_the_incident() {
+    let mut s = Story::ready();
+    s.fail(Kind::PageGone, Rung::NewPage);
+    let effects = s.on(Event::Stop);
+    assert_eq!(incident_end(&effects), Some(IncidentEnd::Stopped));
+    assert!(effects.contains(&Effect::Close {
+        how: Close::Graceful {
+            deadline_ms: 10_000
+        }
+    }));
+}
+
+#[test]
+fn real_evidence_of_each_death_leads_to_a_step_that_can_heal_it() {
+    for (fault, least) in [
+        (CdpFault::BrowserGone, OpenStep::RestartBrowser),
+        (CdpFault::PageGone { in_flight: false }, OpenStep::NewPage),
+        (CdpFault::PageCrashed { in_flight: false }, OpenStep::Reload),
+        (CdpFault::ContextLost { in_flight: false }, OpenStep::Reload),
+    ] {
+        let mut s = Story::ready();
+        let epoch = s.epoch();
+        let effects = s.on(Event::Failed {
+            epoch,
+            failure: classify(&Observed {
+                operation: Operation::Listen,
+                evidence: Evidence::Cdp(fault.clone()),
+            }),
+        });
+        let steps = opened(&effects);
+        assert_eq!(steps.len(), 1, "{fault:?}");
+        assert!(
+            steps[0] as u8 >= least as u8,
+            "{fault:?} was answered with {steps:?}"
+        );
+    }
+}
