@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The Steadfast gateway.
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod metrics;
+pub mod sessions;

@@ -1,0 +1,133 @@
+//! Checks of texts in the configuration. Each says what would be right.
+
+use base64::Engine as _;
+use std::net::SocketAddr;
+
+/// Takes a text or says what would be right.
+pub(super) type TextCheck = fn(&str) -> Result<(), String>;
+
+/// Anything.
+#[expect(clippy::unnecessary_wraps, reason = "it stands where checks stand")]
+pub(super) fn any(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+/// `address:port`.
+pub(super) fn socket_address(text: &str) -> Result<(), String> {
+    text.parse::<SocketAddr>().map(|_| ()).map_err(|_| {
+        format!(
+            "{text:?} is not an address with a port: write 127.0.0.1:8080, or [::1]:8080 (port 0 picks a free one)"
+        )
+    })
+}
+
+/// Empty, or `address:port` or `name:port`.
+pub(super) fn resolve_target(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let wrong =
+        || format!("{text:?} is not a host with a port: write 127.0.0.1:8443, or leave it empty");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let host_ok = !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 && host_ok => Ok(()),
+        _ => Err(wrong()),
+    }
+}
+
+/// Empty, or the base64 of 32 bytes.
+pub(super) fn spki_hash(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match base64::engine::general_purpose::STANDARD.decode(text) {
+        Ok(bytes) if bytes.len() == 32 => Ok(()),
+        _ => Err(format!(
+            "{text:?} is not the base64 SHA-256 of a public key (44 characters): \
+             openssl x509 -pubkey -noout -in cert.pem | openssl pkey -pubin -outform der | \
+             openssl dgst -sha256 -binary | base64"
+        )),
+    }
+}
+
+/// One argument for the browser.
+pub(super) fn browser_argument(text: &str) -> Result<(), String> {
+    if text.starts_with("--") && text.len() > 2 && !text.contains(['\n', '\0']) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{text:?} is not a browser argument: each starts with -- and is an item of its own"
+        ))
+    }
+}
+
+/// What is logged: `info`, or `info,steadfast_cdp=debug`.
+pub(super) fn log_filter(text: &str) -> Result<(), String> {
+    text.parse::<tracing_subscriber::filter::Targets>()
+        .map(|_| ())
+        .map_err(|_| {
+            format!(
+                "{text:?} is not a log level: write off, error, warn, info, debug or trace, \
+                 with exceptions after commas: info,steadfast_engine=debug"
+            )
+        })
+}
+
+/// Arguments that would hand the account to others, or break what the
+/// gateway relies on, with the reason for each.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "--disable-web-security",
+        "it lets any page read the account",
+    ),
+    (
+        "--remote-debugging-port",
+        "any local process could take the account over",
+    ),
+    (
+        "--remote-debugging-address",
+        "anybody could take the account over",
+    ),
+    ("--remote-debugging-pipe", "the gateway sets it"),
+    (
+        "--user-data-dir",
+        "the gateway keeps the profile in its data folder",
+    ),
+    (
+        "--ignore-certificate-errors",
+        "it lets anybody stand in for WhatsApp; use browser.web_spki",
+    ),
+    (
+        "--allow-running-insecure-content",
+        "it lets strangers' script into the page",
+    ),
+    (
+        "--disable-site-isolation-trials",
+        "it lets other sites into WhatsApp's process",
+    ),
+    ("--no-sandbox", "use browser.sandbox = \"off\""),
+    ("--headless", "use browser.flavor"),
+    ("--host-resolver-rules", "use browser.web_resolve"),
+    (
+        "--ignore-certificate-errors-spki-list",
+        "use browser.web_spki",
+    ),
+    ("--single-process", "one crash would end the browser"),
+    (
+        "--disable-features",
+        "a second one overrides the gateway's own",
+    ),
+];
+
+/// Why an argument is refused, where it is.
+pub(super) fn refused_argument(argument: &str) -> Option<&'static str> {
+    let name = argument.split('=').next().unwrap_or(argument);
+    REFUSED
+        .iter()
+        .find(|(refused, _)| *refused == name)
+        .map(|(_, why)| *why)
+}

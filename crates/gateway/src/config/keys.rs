@@ -1,0 +1,376 @@
+//! Every key that there is.
+
+use super::check;
+use super::key::{Key, Kind, Preset};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+const fn number(name: &'static str, default: i64, min: i64, max: i64, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::Number { min, max },
+        default: Preset::Number(default),
+        doc,
+    }
+}
+
+const fn switch(name: &'static str, default: bool, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::Switch,
+        default: Preset::Switch(default),
+        doc,
+    }
+}
+
+const fn choice(
+    name: &'static str,
+    default: &'static str,
+    words: &'static [&'static str],
+    doc: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Choice(words),
+        default: Preset::Text(default),
+        doc,
+    }
+}
+
+const fn text(
+    name: &'static str,
+    default: &'static str,
+    check: check::TextCheck,
+    doc: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind: Kind::Text(check),
+        default: Preset::Text(default),
+        doc,
+    }
+}
+
+/// Every key, by section, in the order in which people read them.
+pub const KEYS: &[Key] = &[
+    // ------------------------------------------------------------ server
+    text(
+        "server.listen",
+        "127.0.0.1:8080",
+        check::socket_address,
+        "Address and port of the HTTP interface. Port 0 picks a free one.",
+    ),
+    switch(
+        "server.allow_remote",
+        false,
+        "Whether server.listen may be reachable from other machines. The interface is plain HTTP: put a TLS proxy in front.",
+    ),
+    number(
+        "server.max_connections",
+        1_024,
+        1,
+        100_000,
+        "Open connections at once. More wait in the system's queue.",
+    ),
+    number(
+        "server.max_body_bytes",
+        1_048_576,
+        1_024,
+        268_435_456,
+        "Largest request body.",
+    ),
+    number(
+        "server.max_header_bytes",
+        32_768,
+        8_192,
+        1_048_576,
+        "Largest request head: the request line and all headers.",
+    ),
+    number(
+        "server.max_url_bytes",
+        8_192,
+        256,
+        65_000,
+        "Longest request URL.",
+    ),
+    number(
+        "server.max_json_depth",
+        32,
+        4,
+        120,
+        "Deepest nesting of JSON in a request body.",
+    ),
+    number(
+        "server.max_bulk",
+        1_000,
+        1,
+        10_000,
+        "Most recipients in one bulk request.",
+    ),
+    number(
+        "server.header_timeout_ms",
+        15_000,
+        100,
+        300_000,
+        "How long a client may take to send a request head; also how long an idle connection is kept.",
+    ),
+    number(
+        "server.body_timeout_ms",
+        30_000,
+        100,
+        600_000,
+        "How long a client may take to send a request body.",
+    ),
+    number(
+        "server.request_timeout_ms",
+        60_000,
+        1_000,
+        600_000,
+        "How long the answer to a request may take.",
+    ),
+    number(
+        "server.shutdown_timeout_ms",
+        20_000,
+        1_000,
+        300_000,
+        "How long running requests and browsers have to end when the gateway is asked to stop.",
+    ),
+    number(
+        "server.idempotency_keep_ms",
+        DAY_MS,
+        DAY_MS,
+        30 * DAY_MS,
+        "How long the answer to an Idempotency-Key is kept.",
+    ),
+    // ----------------------------------------------------------- browser
+    text(
+        "browser.path",
+        "",
+        check::any,
+        "The browser's program. Empty: the first of chromium, google-chrome and their kind that is found.",
+    ),
+    choice(
+        "browser.flavor",
+        "auto",
+        &["auto", "chromium", "headless_shell"],
+        "Which kind of browser to look for. auto and chromium: a full one, headless; headless_shell: chromium-headless-shell, half the memory, less tried with WhatsApp.",
+    ),
+    choice(
+        "browser.sandbox",
+        "auto",
+        &["auto", "on", "off"],
+        "Chromium's sandbox. auto: on, but off with a warning as root, where it cannot run.",
+    ),
+    Key {
+        name: "browser.extra_args",
+        kind: Kind::List(check::browser_argument),
+        default: Preset::Empty,
+        doc: "More arguments for the browser. Arguments that would open the account to others are refused.",
+    },
+    switch(
+        "browser.allow_unsafe_args",
+        false,
+        "Whether browser.extra_args may hold arguments that are refused otherwise.",
+    ),
+    text(
+        "browser.web_resolve",
+        "",
+        check::resolve_target,
+        "Where web.whatsapp.com is looked for instead of the real place: host:port of a stand-in. The network probe asks it too.",
+    ),
+    text(
+        "browser.web_spki",
+        "",
+        check::spki_hash,
+        "Base64 SHA-256 of the public key of the stand-in named by browser.web_resolve: the one key trusted beside the public ones.",
+    ),
+    text(
+        "browser.wa_js",
+        "",
+        check::any,
+        "A file with another build of the in-page library. Empty: the one built in.",
+    ),
+    number(
+        "browser.command_timeout_ms",
+        20_000,
+        1_000,
+        300_000,
+        "How long one call into the page may take.",
+    ),
+    number(
+        "browser.close_timeout_ms",
+        5_000,
+        100,
+        60_000,
+        "How long a browser has to write its profile before it is killed.",
+    ),
+    // ----------------------------------------------------------- session
+    number(
+        "session.max_sessions",
+        32,
+        1,
+        1_000,
+        "Most sessions on this gateway.",
+    ),
+    number(
+        "session.start_stagger_ms",
+        500,
+        0,
+        60_000,
+        "Pause between the starts of two browsers when the gateway starts.",
+    ),
+    number(
+        "session.starting_timeout_ms",
+        90_000,
+        1_000,
+        900_000,
+        "How long browser and page may take to come up before that counts as a failure.",
+    ),
+    number(
+        "session.linking_timeout_ms",
+        300_000,
+        10_000,
+        86_400_000,
+        "How long a session waits for a phone before the page is loaded anew for fresh codes.",
+    ),
+    number(
+        "session.syncing_timeout_ms",
+        180_000,
+        1_000,
+        3_600_000,
+        "How long the first synchronisation after a start may take before that counts as a failure.",
+    ),
+    number(
+        "session.heartbeat_interval_ms",
+        1_000,
+        100,
+        60_000,
+        "How often a ready page is asked whether it lives.",
+    ),
+    number(
+        "session.heartbeat_misses",
+        2,
+        1,
+        100,
+        "Unanswered heartbeats in a row after which the page counts as hung.",
+    ),
+    number(
+        "session.probe_interval_ms",
+        30_000,
+        1_000,
+        3_600_000,
+        "How often WhatsApp Web's own connection state is read by level, beside its events.",
+    ),
+    number(
+        "session.network_probe_interval_ms",
+        2_000,
+        100,
+        600_000,
+        "How often the network is tried during an outage.",
+    ),
+    number(
+        "session.backoff_min_ms",
+        500,
+        10,
+        600_000,
+        "Upper bound of the first pause between two recovery steps; it doubles from there, with full jitter.",
+    ),
+    number(
+        "session.backoff_max_ms",
+        60_000,
+        100,
+        3_600_000,
+        "Upper bound of any pause between two recovery steps.",
+    ),
+    number(
+        "session.stable_after_ms",
+        300_000,
+        1_000,
+        86_400_000,
+        "How long a session must have been ready before its recovery budget is given back.",
+    ),
+    choice(
+        "session.conflict",
+        "yield",
+        &["yield", "takeover"],
+        "What to do when the same link is opened elsewhere. yield: step back and wait for a person; takeover: take it back.",
+    ),
+    // ---------------------------------------------------------- delivery
+    number(
+        "delivery.max_in_flight",
+        8,
+        1,
+        256,
+        "Messages handed to the page at once, each of another chat.",
+    ),
+    number(
+        "delivery.ack_timeout_ms",
+        30_000,
+        500,
+        600_000,
+        "How long the server's ack may take after a message was handed over, before it is looked up.",
+    ),
+    number(
+        "delivery.reply_wait_ms",
+        10_000,
+        0,
+        50_000,
+        "How long POST /api/whatsapp/send-message waits for the server's ack before it answers queued.",
+    ),
+    number(
+        "delivery.max_attempts",
+        10,
+        1,
+        1_000,
+        "Attempts of one message that may fail for reasons of its own before it is parked.",
+    ),
+    number(
+        "delivery.retry_min_ms",
+        500,
+        10,
+        600_000,
+        "Upper bound of the first pause between two attempts; it doubles from there, with full jitter.",
+    ),
+    number(
+        "delivery.retry_max_ms",
+        60_000,
+        100,
+        3_600_000,
+        "Upper bound of any pause between two attempts.",
+    ),
+    // --------------------------------------------------------------- log
+    choice(
+        "log.format",
+        "auto",
+        &["auto", "json", "pretty"],
+        "How logs are written on standard error. auto: pretty on a terminal, JSON elsewhere.",
+    ),
+    text(
+        "log.level",
+        "info",
+        check::log_filter,
+        "What is logged: off, error, warn, info, debug or trace, with exceptions per module after commas. Message texts and numbers never appear above debug.",
+    ),
+];
+
+/// The key of this name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The known key nearest to a wrong one, where one is near enough to be meant.
+pub fn nearest(wrong: &str) -> Option<&'static str> {
+    let wrong = wrong.to_ascii_lowercase().replace('-', "_");
+    let wrong_leaf = wrong.rsplit('.').next().unwrap_or(&wrong);
+    KEYS.iter()
+        .map(|key| {
+            let whole = strsim::normalized_damerau_levenshtein(&wrong, key.name);
+            // A right key in a wrong section, or without one, is near too.
+            let leaf = strsim::normalized_damerau_levenshtein(wrong_leaf, key.leaf()) * 0.95;
+            (whole.max(leaf), key.name)
+        })
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

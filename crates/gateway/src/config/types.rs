@@ -1,0 +1,173 @@
+//! The configuration as the rest of the program reads it: typed, checked,
+//! complete. Times are in milliseconds, sizes in bytes.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP interface.
+    pub server: Server,
+    /// The browser.
+    pub browser: Browser,
+    /// How a session lives and heals.
+    pub session: Session,
+    /// How messages are handed over.
+    pub delivery: Delivery,
+    /// What is written down about it.
+    pub log: Log,
+}
+
+/// `[server]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub allow_remote: bool,
+    pub max_connections: u32,
+    pub max_body_bytes: usize,
+    pub max_header_bytes: usize,
+    pub max_url_bytes: usize,
+    pub max_json_depth: u32,
+    pub max_bulk: usize,
+    pub header_timeout_ms: u64,
+    pub body_timeout_ms: u64,
+    pub request_timeout_ms: u64,
+    pub shutdown_timeout_ms: u64,
+    pub idempotency_keep_ms: u64,
+}
+
+/// `[browser]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Browser {
+    #[serde(with = "empty_is_none")]
+    pub path: Option<PathBuf>,
+    pub flavor: Flavor,
+    pub sandbox: Sandbox,
+    pub extra_args: Vec<String>,
+    pub allow_unsafe_args: bool,
+    #[serde(with = "empty_is_none")]
+    pub web_resolve: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub web_spki: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub wa_js: Option<PathBuf>,
+    pub command_timeout_ms: u64,
+    pub close_timeout_ms: u64,
+}
+
+/// `[session]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Session {
+    pub max_sessions: u32,
+    pub start_stagger_ms: u64,
+    pub starting_timeout_ms: u64,
+    pub linking_timeout_ms: u64,
+    pub syncing_timeout_ms: u64,
+    pub heartbeat_interval_ms: u64,
+    pub heartbeat_misses: u32,
+    pub probe_interval_ms: u64,
+    pub network_probe_interval_ms: u64,
+    pub backoff_min_ms: u64,
+    pub backoff_max_ms: u64,
+    pub stable_after_ms: u64,
+    pub conflict: Conflict,
+}
+
+/// `[delivery]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Delivery {
+    pub max_in_flight: u32,
+    pub ack_timeout_ms: u64,
+    pub reply_wait_ms: u64,
+    pub max_attempts: u32,
+    pub retry_min_ms: u64,
+    pub retry_max_ms: u64,
+}
+
+/// `[log]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// Which browser to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flavor {
+    /// A full one.
+    Auto,
+    /// A full one.
+    Chromium,
+    /// `chromium-headless-shell`.
+    HeadlessShell,
+}
+
+/// Chromium's sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sandbox {
+    /// On, but off with a warning as root.
+    Auto,
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// What to do when the same link is opened elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflict {
+    /// Step back and wait for a person.
+    Yield,
+    /// Take it back.
+    Takeover,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// An empty text in the file or the environment means "not set".
+mod empty_is_none {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_str(""),
+        }
+    }
+
+    pub(super) fn deserialize<'de, T: From<String>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok((!text.is_empty()).then(|| T::from(text)))
+    }
+}

@@ -1,0 +1,165 @@
+//! What is counted, named and described once.
+//!
+//! The registry is our own two hundred lines: all that is needed is counters
+//! and histograms with a few labels, and the Prometheus text format. The
+//! `prometheus` crate would bring global state and a protobuf model for it.
+//! Gauges are read when somebody asks, never kept.
+
+mod family;
+mod process;
+mod scrape;
+
+pub use family::{Counter, Histogram};
+pub use process::{ProcessStats, process_stats};
+pub use scrape::{CONTENT_TYPE, render};
+
+/// Everything that the gateway counts. Names and labels are stable and listed
+/// in docs/OPERATIONS.md.
+#[derive(Debug)]
+pub struct Metrics {
+    /// `steadfast_messages_accepted_total{session}`.
+    pub accepted: Counter<1>,
+    /// `steadfast_messages_total{session, outcome}`: how attempts ended, and
+    /// acks as they came.
+    pub outcomes: Counter<2>,
+    /// `steadfast_message_ack_seconds{session}`: from accepted to the server's ack.
+    pub ack_seconds: Histogram<1>,
+    /// `steadfast_inbound_messages_total{session}`.
+    pub inbound: Counter<1>,
+    /// `steadfast_incidents_total{session, kind}`: failures noticed.
+    pub incidents: Counter<2>,
+    /// `steadfast_recoveries_total{kind, rung}`: incidents healed, by the rung that did it.
+    pub recoveries: Counter<2>,
+    /// `steadfast_recovery_seconds{kind}`: from noticed to ready again.
+    pub recovery_seconds: Histogram<1>,
+    /// `steadfast_recovery_steps_total{rung}`: rungs tried, whether or not they healed.
+    pub recovery_steps: Counter<1>,
+    /// `steadfast_session_transitions_total{session, state}`.
+    pub transitions: Counter<2>,
+    /// `steadfast_http_requests_total{method, route, status}`.
+    pub http_requests: Counter<3>,
+    /// `steadfast_http_request_seconds{route}`.
+    pub http_seconds: Histogram<1>,
+    /// `steadfast_http_connections_total`.
+    pub http_connections: Counter<0>,
+    /// `steadfast_auth_failures_total{reason}`.
+    pub auth_failures: Counter<1>,
+    /// `steadfast_panics_total`: caught, logged, and a bug each.
+    pub panics: Counter<0>,
+    /// `steadfast_illegal_events_total`: events that a state machine refused; a bug each.
+    pub illegal_events: Counter<0>,
+}
+
+/// For things that take milliseconds to a minute.
+const LATENCY: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+/// For things that take a tenth of a second to hours.
+const LONG: &[f64] = &[
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            accepted: Counter::new(
+                "steadfast_messages_accepted_total",
+                "Messages accepted: on disk, and owed from then on.",
+                ["session"],
+            ),
+            outcomes: Counter::new(
+                "steadfast_messages_total",
+                "Steps of messages: sent, not_sent, unknown, rejected, parked, expired, cancelled, delivered, read, played.",
+                ["session", "outcome"],
+            ),
+            ack_seconds: Histogram::new(
+                "steadfast_message_ack_seconds",
+                "Time from accepted to the server's ack.",
+                ["session"],
+                LONG,
+            ),
+            inbound: Counter::new(
+                "steadfast_inbound_messages_total",
+                "Messages received and kept.",
+                ["session"],
+            ),
+            incidents: Counter::new(
+                "steadfast_incidents_total",
+                "Failures noticed, by kind.",
+                ["session", "kind"],
+            ),
+            recoveries: Counter::new(
+                "steadfast_recoveries_total",
+                "Incidents healed, by kind and by the rung that healed them.",
+                ["kind", "rung"],
+            ),
+            recovery_seconds: Histogram::new(
+                "steadfast_recovery_seconds",
+                "Time from a failure noticed to ready again.",
+                ["kind"],
+                LONG,
+            ),
+            recovery_steps: Counter::new(
+                "steadfast_recovery_steps_total",
+                "Rungs of the ladder that were tried.",
+                ["rung"],
+            ),
+            transitions: Counter::new(
+                "steadfast_session_transitions_total",
+                "Changes of a session's state, by the state entered.",
+                ["session", "state"],
+            ),
+            http_requests: Counter::new(
+                "steadfast_http_requests_total",
+                "HTTP requests answered.",
+                ["method", "route", "status"],
+            ),
+            http_seconds: Histogram::new(
+                "steadfast_http_request_seconds",
+                "Time from a request's head to its answer.",
+                ["route"],
+                LATENCY,
+            ),
+            http_connections: Counter::new(
+                "steadfast_http_connections_total",
+                "HTTP connections taken.",
+                [],
+            ),
+            auth_failures: Counter::new(
+                "steadfast_auth_failures_total",
+                "Requests refused for their token: missing, unknown, scope.",
+                ["reason"],
+            ),
+            panics: Counter::new(
+                "steadfast_panics_total",
+                "Panics caught. Each is a bug.",
+                [],
+            ),
+            illegal_events: Counter::new(
+                "steadfast_illegal_events_total",
+                "Events that a state machine refused. Each is a bug.",
+                [],
+            ),
+        }
+    }
+}
+
+impl Metrics {
+    fn write_counted(&self, out: &mut String) {
+        self.accepted.write(out);
+        self.outcomes.write(out);
+        self.ack_seconds.write(out);
+        self.inbound.write(out);
+        self.incidents.write(out);
+        self.recoveries.write(out);
+        self.recovery_seconds.write(out);
+        self.recovery_steps.write(out);
+        self.transitions.write(out);
+        self.http_requests.write(out);
+        self.http_seconds.write(out);
+        self.http_connections.write(out);
+        self.auth_failures.write(out);
+        self.panics.write(out);
+        self.illegal_events.write(out);
+    }
+}
