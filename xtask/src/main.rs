@@ -1,1 +1,71 @@
-fn main() {}
+//! What a developer runs: `cargo xtask ci`, `cargo xtask licenses`.
+//!
+//! The rules about the tree itself are ordinary tests here: which crate may
+//! depend on which ([`direction`]), and links and words that must not stand
+//! in it ([`tree`]).
+
+#![expect(
+    clippy::print_stderr,
+    reason = "a command-line tool: its words go to the terminal"
+)]
+
+mod ci;
+mod error;
+mod licenses;
+mod metadata;
+
+#[cfg(test)]
+mod direction;
+#[cfg(test)]
+mod tree;
+
+use clap::{Parser, Subcommand};
+use error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What a developer of Steadfast runs")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Every check and test, in the order that finds a fault soonest.
+    Ci {
+        /// Only this step; may be given several times.
+        #[arg(long, value_name = "STEP")]
+        only: Vec<ci::Step>,
+    },
+    /// Writes THIRD-PARTY.md: who wrote what the binary carries, and under which licence.
+    Licenses {
+        /// Writes nothing; fails where the file is not what it would write.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Ci { only } => ci::run(&only),
+        Command::Licenses { check: true } => licenses::check(),
+        Command::Licenses { check: false } => licenses::write(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // The runner's own summary is the last word.
+        Err(Error::Step(ci::Step::Test)) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the checkout.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}

@@ -1,0 +1,212 @@
+//! `scripts/setup.sh` on machines that lack this or that.
+
+use crate::machine::Machine;
+use std::fs;
+
+const INSTALL_ALL: &str =
+    "apt-get -y install --no-install-recommends gcc libc6-dev ca-certificates npm chromium";
+
+#[test]
+fn a_bare_debian_gets_all_in_one_go() {
+    let run = Machine::bare().set_up();
+    assert!(run.ok, "{}", run.said);
+    assert_eq!(
+        run.calls,
+        [
+            "apt-get update",
+            "apt-cache policy chromium",
+            INSTALL_ALL,
+            "npm ci --ignore-scripts --no-audit --no-fund",
+        ]
+    );
+    assert!(
+        run.said.contains("installing gcc libc6-dev"),
+        "{}",
+        run.said
+    );
+}
+
+#[test]
+fn a_ready_machine_is_left_alone_in_silence() {
+    let run = Machine::ready().set_up();
+    assert!(run.ok);
+    assert_eq!(run.said, "");
+    assert_eq!(run.calls, Vec::<String>::new());
+}
+
+#[test]
+fn a_half_configured_dpkg_is_mended_once() {
+    let machine = Machine::bare();
+    machine.touch("half-configured");
+    let run = machine.set_up();
+    assert!(run.ok, "{}", run.said);
+    assert_eq!(
+        run.calls[2..6],
+        [
+            INSTALL_ALL,
+            "dpkg --configure -a",
+            "apt-get -y --fix-broken install",
+            INSTALL_ALL,
+        ]
+    );
+}
+
+#[test]
+fn an_apt_that_cannot_is_quoted() {
+    let mut machine = Machine::bare();
+    machine.set("BROKEN", "forever");
+    let run = machine.set_up();
+    assert!(!run.ok);
+    assert!(run.said.contains("E: dpkg was interrupted"), "{}", run.said);
+    assert!(run.said.contains("Install by hand"), "{}", run.said);
+    assert!(!run.calls.iter().any(|call| call.starts_with("npm")));
+}
+
+#[test]
+fn an_archive_without_chromium_is_said_before_anything_is_installed() {
+    for answer in [
+        "",
+        "echo '  Candidate: (none)'",
+        "echo '  Candidate: 2:1snap1-0ubuntu2'",
+    ] {
+        let machine = Machine::bare();
+        machine.install("apt-cache", answer);
+        let run = machine.set_up();
+        assert!(!run.ok, "{answer}");
+        assert!(run.said.contains("only as a snap"), "{}", run.said);
+        assert!(run.said.contains("STEADFAST_BROWSER__PATH"), "{}", run.said);
+        assert_eq!(run.calls, ["apt-get update", "apt-cache policy chromium"]);
+    }
+}
+
+#[test]
+fn a_stub_that_only_asks_for_the_snap_is_no_browser() {
+    let machine = Machine::ready();
+    machine.remove("chromium");
+    machine.install("chromium-browser", "exec /snap/bin/chromium \"$@\"");
+    let run = machine.set_up();
+    assert!(
+        run.calls
+            .contains(&"apt-get -y install --no-install-recommends chromium".to_owned()),
+        "{:?}",
+        run.calls
+    );
+}
+
+#[test]
+fn a_browser_that_is_there_or_named_is_enough() {
+    let machine = Machine::ready();
+    machine.remove("chromium");
+    machine.install("google-chrome", "");
+    assert_eq!(machine.set_up().calls, Vec::<String>::new());
+
+    let mut machine = Machine::ready();
+    machine.remove("chromium");
+    machine.set("STEADFAST_BROWSER__PATH", "/opt/own/chrome");
+    assert_eq!(machine.set_up().calls, Vec::<String>::new());
+}
+
+#[test]
+fn a_user_with_sudo_installs_through_it() {
+    let machine = Machine::bare();
+    machine.install("id", "echo 1000");
+    machine.install("sudo", "[ \"$1\" = -v ] || \"$@\"");
+    let run = machine.set_up();
+    assert!(run.ok, "{}", run.said);
+    assert!(
+        run.calls
+            .iter()
+            .any(|call| call.starts_with("sudo apt-get"))
+    );
+    assert!(
+        run.calls.contains(&INSTALL_ALL.to_owned()),
+        "{:?}",
+        run.calls
+    );
+    assert!(
+        !run.calls.iter().any(|call| call.starts_with("sudo npm")),
+        "npm runs as the owner of the checkout"
+    );
+}
+
+#[test]
+fn a_user_without_root_or_sudo_is_told_what_is_missing() {
+    let machine = Machine::bare();
+    machine.install("id", "echo 1000");
+    let run = machine.set_up();
+    assert!(!run.ok);
+    assert!(
+        run.said.contains("neither root nor has sudo"),
+        "{}",
+        run.said
+    );
+    assert!(
+        run.said.contains(
+            "apt-get install --no-install-recommends gcc libc6-dev ca-certificates npm chromium"
+        ),
+        "{}",
+        run.said
+    );
+    assert_eq!(run.calls, Vec::<String>::new());
+}
+
+#[test]
+fn a_user_without_root_needs_none_on_a_ready_machine() {
+    let machine = Machine::ready();
+    machine.install("id", "echo 1000");
+    let run = machine.set_up();
+    assert!(run.ok, "{}", run.said);
+    assert_eq!(run.said, "");
+}
+
+#[test]
+fn an_old_rust_is_said_first() {
+    let machine = Machine::bare();
+    machine.install("rustc", "echo 'rustc 1.94.1 (abc 2026-01-01)'");
+    let run = machine.set_up();
+    assert!(!run.ok);
+    assert!(run.said.contains("Rust 1.95 or newer"), "{}", run.said);
+    assert!(run.said.contains("found 1.94.1"), "{}", run.said);
+    assert_eq!(run.calls, Vec::<String>::new());
+
+    machine.install("rustup", "");
+    let run = machine.set_up();
+    assert!(run.said.contains("rustup update stable"), "{}", run.said);
+    assert_eq!(run.calls, Vec::<String>::new(), "rustup fetches nothing");
+}
+
+#[test]
+fn a_newer_rust_will_do() {
+    let machine = Machine::ready();
+    machine.install("rustc", "echo 'rustc 1.100.0 (abc 2026-12-01)'");
+    assert!(machine.set_up().ok);
+}
+
+#[test]
+fn no_rust_at_all_is_said() {
+    let machine = Machine::bare();
+    machine.remove("rustc");
+    machine.remove("cargo");
+    let run = machine.set_up();
+    assert!(!run.ok);
+    assert!(run.said.contains("found none"), "{}", run.said);
+    assert!(run.said.contains("rustup default stable"), "{}", run.said);
+}
+
+#[test]
+fn the_page_library_follows_its_lock() {
+    let machine = Machine::ready();
+    let lock = machine.path("checkout/package-lock.json");
+    let text = fs::read_to_string(&lock).expect("the lock");
+    fs::write(&lock, text + "\n").expect("the lock");
+    machine.touch("no-network");
+    let run = machine.set_up();
+    assert!(!run.ok);
+    assert!(run.said.contains("npm error network"), "{}", run.said);
+
+    fs::remove_file(machine.path("no-network")).expect("it was there");
+    let run = machine.set_up();
+    assert!(run.ok, "{}", run.said);
+    assert_eq!(run.calls, ["npm ci --ignore-scripts --no-audit --no-fund"]);
+    assert_eq!(machine.set_up().calls, Vec::<String>::new());
+}
