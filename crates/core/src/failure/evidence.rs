@@ -115,6 +115,64 @@ impl Evidence {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
     }
+
+    /// What was seen, in few words. May hold personal data: see [`super::redact`].
+    pub(super) fn said(&self) -> String {
+        match self {
+            Self::Cdp(fault) => fault.said(),
+            Self::Exit {
+                code,
+                signal,
+                stderr,
+            } => {
+                let how = match (code, signal) {
+                    (_, Some(signal)) => format!("the browser was ended by signal {signal}"),
+                    (Some(code), None) => format!("the browser exited with code {code}"),
+                    (None, None) => "the browser ended".to_owned(),
+                };
+                let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
+                last.map_or(how.clone(), |line| format!("{how}: {}", line.trim()))
+            }
+            Self::Spawn { os_error } => format!("the browser could not be started: {os_error}"),
+            Self::HeartbeatMissed { missed } => format!("{missed} heartbeats went unanswered"),
+            Self::PhaseTimeout { after_ms } => format!("the phase did not end within {after_ms} ms"),
+            Self::BindingsMissing { names } => {
+                format!("bindings of WhatsApp Web are missing: {}", names.join(", "))
+            }
+            Self::SocketState { state } => format!("WhatsApp Web's socket says {state}"),
+            Self::LoggedOut { reason: Some(reason) } => {
+                format!("WhatsApp logged this link out, reason {reason}")
+            }
+            Self::LoggedOut { reason: None } => "WhatsApp logged this link out".to_owned(),
+            Self::SendResult { result } => format!("the send ended with {result}"),
+            Self::AckError { level } => format!("the message came back with ack {level}"),
+            Self::AckMissing { after_ms } => format!("no server ack within {after_ms} ms"),
+            Self::Text { text } => text.clone(),
+        }
+    }
+}
+
+impl CdpFault {
+    fn said(&self) -> String {
+        let when = |in_flight: bool| {
+            if in_flight { "under a call" } else { "before the call" }
+        };
+        match self {
+            Self::BrowserGone => "the pipe to the browser ended".to_owned(),
+            Self::PageGone { in_flight } => format!("the page was closed {}", when(*in_flight)),
+            Self::PageCrashed { in_flight } => {
+                format!("the renderer crashed {}", when(*in_flight))
+            }
+            Self::ContextLost { in_flight } => {
+                format!("the JavaScript context was destroyed {}", when(*in_flight))
+            }
+            Self::Timeout => "the page did not answer in time".to_owned(),
+            Self::Protocol { code, message } => format!("DevTools error {code}: {message}"),
+            Self::Exception { text } => text.clone(),
+            Self::Malformed => "the browser sent what the protocol does not allow".to_owned(),
+            Self::Overloaded => "our queue to the browser is full".to_owned(),
+        }
+    }
 }
 
 /// Evidence with what was being done.

@@ -1,0 +1,96 @@
+//! Text made comparable: bounded, lower case, one space for any white space.
+
+/// No more of a text than this is read. A stack trace or the tail of a
+/// standard error fits many times over.
+pub(in crate::failure) const LOOKED_AT_BYTES: usize = 64 * 1024;
+
+/// A text as the rules see it.
+#[derive(Debug)]
+pub(super) struct Folded(String);
+
+impl Folded {
+    /// Folds a text. Escapes that JSON or a log has put in (`\"`, `\n`) are
+    /// taken as what they stand for, typographic quotes as plain ones.
+    pub(super) fn new(text: &str) -> Self {
+        let text = head(text, LOOKED_AT_BYTES);
+        let mut out = String::with_capacity(text.len());
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let c = match (c, chars.peek()) {
+                ('\\', Some('n' | 'r' | 't')) => {
+                    chars.next();
+                    ' '
+                }
+                ('\\', Some('"' | '\'' | '\\')) => continue,
+                ('\u{2018}' | '\u{2019}', _) => '\'',
+                ('\u{201c}' | '\u{201d}', _) => '"',
+                (c, _) if c.is_whitespace() || c.is_control() => ' ',
+                (c, _) => c.to_ascii_lowercase(),
+            };
+            if c != ' ' || !out.ends_with(' ') {
+                out.push(c);
+            }
+        }
+        Self(out)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.trim()
+    }
+
+    /// Whether one pattern is in the text. Parts joined by ` + ` must all be
+    /// there, in any order; a part that starts with `=` must stand as a word.
+    pub(super) fn says(&self, pattern: &str) -> bool {
+        pattern.split(" + ").all(|part| match part.strip_prefix('=') {
+            Some(word) => has_word(&self.0, word),
+            None => self.0.contains(part),
+        })
+    }
+}
+
+/// The first `limit` bytes, cut between characters.
+pub(in crate::failure) fn head(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, found)| {
+        let before = text.get(..at).and_then(|t| t.chars().next_back());
+        let after = text
+            .get(at + found.len()..)
+            .and_then(|t| t.chars().next());
+        !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_case_white_space_and_escapes() {
+        let folded = Folded::new("{\"error\":\"Cannot read\\n   \\\"Chat\\\"\t\u{2019}s\"}");
+        assert_eq!(folded.as_str(), "{\"error\":\"cannot read \"chat\" 's\"}");
+    }
+
+    #[test]
+    fn cuts_between_characters() {
+        assert_eq!(head("aé", 2), "a");
+        assert_eq!(head("", 2), "");
+    }
+
+    #[test]
+    fn words_stand_alone() {
+        let folded = Folded::new("code=440, id 1440");
+        assert!(folded.says("=440"));
+        assert!(!folded.says("=144"));
+        assert!(!folded.says("=40"));
+        assert!(folded.says("code + =1440"));
+        assert!(!folded.says("code + absent"));
+    }
+}

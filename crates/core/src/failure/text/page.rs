@@ -1,0 +1,241 @@
+//! Exceptions from JavaScript: whose code threw, and before or after the
+//! message went out.
+//!
+//! A TypeError says almost nothing by its words; what it was reading and the
+//! frames of its stack say it. Three owners are told apart: the library that
+//! was injected (gone after a navigation), WhatsApp's own code (changed by an
+//! update), and the program outside the page (called with wrong arguments).
+
+use super::super::verdict::{Handed, Verdict};
+use super::super::{Kind, Operation as Op, Rung};
+use super::fold::Folded;
+use super::rule::{Match, Rule, first, rule};
+
+/// Names that live on `window.WWebJS`, `window.WPP`, `window.WAPI`: reading
+/// one of them from undefined means that the injected object itself is gone.
+const INJECTED_MEMBERS: &[&str] = &[
+    "getchat",
+    "getchats",
+    "getchatmodel",
+    "getcontact",
+    "getcontacts",
+    "getcontactmodel",
+    "getnumberid",
+    "getlabels",
+    "getlabel",
+    "getprofilepicthumbtobase64",
+    "processmediadata",
+    "sendchatstate",
+    "sendmessage",
+    "sendseen",
+    "sendclearchat",
+    "senddeletechat",
+    "checknumberstatus",
+    "getallchats",
+    "getmyself",
+    "isloggedin",
+    "isfullready",
+    "isready",
+    "webpack",
+    "wwebjs",
+    "wapi",
+];
+
+/// Names on `window.Store`, an older form of the same.
+const STORE_MEMBERS: &[&str] = &[
+    "chat", "msg", "contact", "conn", "cmd", "socket", "appstate", "user", "widfactory", "queryexist",
+    "groupmetadata", "presence", "call",
+];
+
+/// What WhatsApp's code reads before it hands a message on.
+const READ_BEFORE_SENDING: &[&str] = &[
+    "markedunread",
+    "getmaybemepnuser",
+    "getmaybemeliduser",
+    "findorcreatelatestchat",
+    "createwid",
+    "querywidexists",
+    "queryexists",
+    "islidmigrated",
+    "isnewsletter",
+    "getisnewsletter",
+    "findchat",
+    "getephemeralfields",
+    "canreply",
+];
+
+/// What is read while the return value is built, after the send.
+const READ_AFTER_SENDING: &[&str] = &["serialize"];
+const AFTER_SENDING_FRAMES: &[&str] = &["getmessagemodel", "message._patch", "new message ("];
+
+/// Signs that the code ran inside the page.
+const PAGE_FRAMES: &[&str] = &[
+    "static.whatsapp.net",
+    "web.whatsapp.com",
+    "pptr:",
+    "__puppeteer_evaluation_script__",
+    "evaluat",
+    "executioncontext",
+    "window.wwebjs",
+    "wapi.js",
+    "wppconnect-wa",
+    "<anonymous>:",
+    "uncaught",
+    "cdpframe",
+    "cdppage",
+    "cdpjshandle",
+];
+
+/// Frames of code that looks at a request before it acts on it.
+const ARGUMENT_FRAMES: &[&str] = &[
+    "ensure", "validat", "parse", "normali", "dto", "schema", "tojid", "chatid", "formatphone",
+    "sanitiz", "middleware", "assert",
+];
+
+const RULES: &[Rule] = &[
+    rule(
+        "the injected library is not there any more",
+        Kind::TransientContext,
+        &[
+            "wapi is not defined",
+            "wpp is not defined",
+            "store is not defined",
+            "wwebjs is not defined",
+            "wwebjs is undefined",
+            "window.store is undefined",
+            "wpp is undefined",
+        ],
+    )
+    .rung(Rung::Reload)
+    .handed(Handed::Before),
+    rule(
+        "the app has not booted, or its entry point has moved; one reload tells",
+        Kind::WaIncompatible,
+        &["reading 'version'", "property 'version'", "debug is not defined"],
+    )
+    .rung(Rung::Reload)
+    .handed(Handed::Before),
+    rule(
+        "the in-page library does not come up with this WhatsApp build",
+        Kind::WaIncompatible,
+        &[
+            "wpp not found",
+            "wapi not found",
+            "store not found",
+            "requiring unknown module",
+            "unknown module",
+            "waweb + not found",
+            "module not found: waweb",
+            "cannot find module + waweb",
+            "webpackchunk",
+            "moduleraid",
+            "window.require is not a function",
+            "require is not a function",
+            "is not available in this session",
+            "does not support + whatsapp web version",
+            "bindings missing",
+            "missing binding",
+            "wa_incompatible",
+            "browser is not supported",
+            "browser not supported",
+            "works with google chrome",
+            "this browser version has problems",
+        ],
+    )
+    .handed(Handed::Before),
+    rule(
+        "an undefined key went to IndexedDB: a field has changed its name",
+        Kind::WaIncompatible,
+        &["no key or key range specified", "not a valid key", "dataerror"],
+    ),
+];
+
+/// Reads an exception. `None`: this is no exception from JavaScript.
+pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
+    if let Some(found) = first(RULES, text, operation) {
+        return Some(found);
+    }
+    let missing = missing_name(text.as_str())?;
+    let name = missing.trim_start_matches("window.");
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let root = name.split('.').next().unwrap_or(name);
+    let sending = matches!(operation, Some(Op::Send | Op::SendMedia) | None);
+    let says_any = |list: &[&str]| list.iter().any(|x| text.says(x));
+
+    let gone = |concept| {
+        Some(Match {
+            concept,
+            verdict: Verdict::of(Kind::TransientContext)
+                .rung(Rung::Reload)
+                .handed(Handed::Before),
+        })
+    };
+    let changed = |concept, handed| {
+        Some(Match {
+            concept,
+            verdict: Verdict::of(Kind::WaIncompatible).handed(handed),
+        })
+    };
+
+    if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
+        return changed("it failed while the return value was built", Handed::After);
+    }
+    if from_outside_the_page(text) {
+        let concept = "the program outside the page was called with wrong arguments";
+        let handed = if says_any(ARGUMENT_FRAMES) {
+            Handed::Before
+        } else {
+            Handed::ThisCall
+        };
+        let verdict = Verdict::of(Kind::PermanentRequestError).handed(handed);
+        return Some(Match { concept, verdict });
+    }
+    if matches!(root, "wapi" | "wpp" | "wwebjs" | "store") || INJECTED_MEMBERS.contains(&last) {
+        return gone("the injected object is gone from the page");
+    }
+    if STORE_MEMBERS.contains(&last) {
+        return match operation {
+            Some(Op::Auth | Op::Launch) => {
+                changed("a module that the library looks for is missing", Handed::Before)
+            }
+            _ => gone("the injected object is gone from the page"),
+        };
+    }
+    if READ_BEFORE_SENDING.contains(&last) {
+        return changed("WhatsApp's code changed; thrown before the send", Handed::Before);
+    }
+    changed("WhatsApp's code changed", Handed::ThisCall)
+}
+
+/// The name that was read from, called on or looked for in nothing.
+fn missing_name(text: &str) -> Option<&str> {
+    let quoted_after = |mark: &str| {
+        let rest = text.split_once(mark)?.1;
+        let end = rest.find(['\'', '"', ')', '`'])?;
+        rest.get(..end)
+    };
+    let word_before = |mark: &str| {
+        let before = text.split_once(mark)?.0.trim_end();
+        let start = before
+            .rfind(|c: char| c.is_whitespace() || matches!(c, ':' | '"' | '\'' | '('))
+            .map_or(0, |at| at + 1);
+        before.get(start..)
+    };
+    quoted_after("(reading '")
+        .or_else(|| quoted_after("(setting '"))
+        .or_else(|| quoted_after("cannot read property '"))
+        .or_else(|| quoted_after("cannot set property '"))
+        .or_else(|| quoted_after("cannot destructure property '"))
+        .or_else(|| quoted_after("(evaluating '"))
+        .or_else(|| word_before(" is not a function"))
+        .or_else(|| word_before(" is not a constructor"))
+        .or_else(|| word_before(" is not defined"))
+        .or_else(|| word_before(" is not iterable"))
+        .or_else(|| text.contains("cannot read properties of").then_some(""))
+}
+
+/// Whether the stack has frames, and all are of the program outside.
+fn from_outside_the_page(text: &Folded) -> bool {
+    let has_file = [".js:", ".ts:", ".mjs:", ".cjs:"].iter().any(|x| text.says(x));
+    has_file && text.says(" at ") && !PAGE_FRAMES.iter().any(|x| text.says(x))
+}

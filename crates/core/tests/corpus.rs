@@ -1,0 +1,104 @@
+//! How well failure texts are understood.
+//!
+//! `failures.jsonl` is ground truth: texts from issue threads and sources,
+//! labelled by hand. `heldout.jsonl` is a second set of the same sort. The
+//! figures that both must reach stand here as asserts; the one that may never
+//! give way is that no text is called safe to send again when it is not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+use serde::Deserialize;
+use std::fmt::Write as _;
+use steadfast_core::failure::explain;
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    id: String,
+    text: String,
+    operation: Option<String>,
+    kind: String,
+    cheapest_rung: String,
+    safe_to_resend: String,
+}
+
+/// Right answers out of all, and what was wrong.
+#[derive(Debug, Default)]
+struct Score {
+    entries: usize,
+    kinds: usize,
+    rungs: usize,
+    resends: usize,
+    unsafe_yes: usize,
+    report: String,
+}
+
+impl Score {
+    fn of(lines: &str) -> Self {
+        let mut score = Self::default();
+        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+            let entry: Entry = serde_json::from_str(line).expect(line);
+            score.add(&entry);
+        }
+        score
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let got = explain(&entry.text, entry.operation.as_deref());
+        let (kind, rung) = (got.kind.as_str(), got.rung.as_str());
+        let resend = got.safe_to_resend.as_str();
+        self.entries += 1;
+        self.kinds += usize::from(kind == entry.kind);
+        self.rungs += usize::from(rung == entry.cheapest_rung);
+        self.resends += usize::from(resend == entry.safe_to_resend);
+        let unsafe_yes = resend == "yes" && entry.safe_to_resend != "yes";
+        self.unsafe_yes += usize::from(unsafe_yes);
+        if kind != entry.kind || rung != entry.cheapest_rung || resend != entry.safe_to_resend {
+            writeln!(
+                self.report,
+                "{}{} [{}] {} / {} / {}  got {kind} / {rung} / {resend}\n    {}",
+                entry.id,
+                if unsafe_yes { " UNSAFE" } else { "" },
+                entry.operation.as_deref().unwrap_or("-"),
+                entry.kind,
+                entry.cheapest_rung,
+                entry.safe_to_resend,
+                entry.text.chars().take(220).collect::<String>().replace('\n', "\\n"),
+            )
+            .unwrap();
+        }
+    }
+
+    /// Prints the figures and what was wrong, then holds them against the
+    /// least that is allowed, in percent.
+    fn demand(&self, kinds: usize, rungs: usize, resends: usize) {
+        let share = |right: usize| right as f64 * 100.0 / self.entries as f64;
+        println!(
+            "{}{} entries: kinds {:.1}%, rungs {:.1}%, resends {:.1}%, unsafe yes {}",
+            self.report,
+            self.entries,
+            share(self.kinds),
+            share(self.rungs),
+            share(self.resends),
+            self.unsafe_yes
+        );
+        assert_eq!(self.unsafe_yes, 0, "a resend was called safe that is not");
+        assert!(self.kinds * 100 >= self.entries * kinds, "kinds");
+        assert!(self.rungs * 100 >= self.entries * rungs, "rungs");
+        assert!(self.resends * 100 >= self.entries * resends, "resends");
+    }
+}
+
+#[test]
+fn the_corpus_is_understood() {
+    let score = Score::of(include_str!("fixtures/failures.jsonl"));
+    assert_eq!(score.entries, 138);
+    score.demand(95, 90, 80);
+}
+
+/// `STEADFAST_FAILURES=file.jsonl cargo nextest run -p steadfast-core --run-ignored only --no-capture`
+#[test]
+#[ignore = "measures a file of one's own"]
+fn a_file_of_ones_own() {
+    let path = std::env::var("STEADFAST_FAILURES").unwrap();
+    Score::of(&std::fs::read_to_string(path).unwrap()).demand(0, 0, 0);
+}
