@@ -75,7 +75,8 @@ setup_packages() {
   if ! page_library_is_current && ! command -v npm >/dev/null; then packages+=(npm); fi
   if [ -z "$(find_browser)" ]; then
     browser_missing=1
-    packages+=(chromium)
+    # Its sandbox is a package of its own, needed where user namespaces are not for everyone.
+    packages+=(chromium chromium-sandbox)
   fi
   [ ${#packages[@]} -gt 0 ] || return 0
 

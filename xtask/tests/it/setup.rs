@@ -3,8 +3,7 @@
 use crate::machine::Machine;
 use std::fs;
 
-const INSTALL_ALL: &str =
-    "apt-get -y install --no-install-recommends gcc libc6-dev ca-certificates npm chromium";
+const INSTALL_ALL: &str = "apt-get -y install --no-install-recommends gcc libc6-dev ca-certificates npm chromium chromium-sandbox";
 
 #[test]
 fn a_bare_debian_gets_all_in_one_go() {
@@ -86,8 +85,9 @@ fn a_stub_that_only_asks_for_the_snap_is_no_browser() {
     machine.install("chromium-browser", "exec /snap/bin/chromium \"$@\"");
     let run = machine.set_up();
     assert!(
-        run.calls
-            .contains(&"apt-get -y install --no-install-recommends chromium".to_owned()),
+        run.calls.contains(
+            &"apt-get -y install --no-install-recommends chromium chromium-sandbox".to_owned()
+        ),
         "{:?}",
         run.calls
     );
@@ -142,7 +142,7 @@ fn a_user_without_root_or_sudo_is_told_what_is_missing() {
     );
     assert!(
         run.said.contains(
-            "apt-get install --no-install-recommends gcc libc6-dev ca-certificates npm chromium"
+            "apt-get install --no-install-recommends gcc libc6-dev ca-certificates npm chromium chromium-sandbox"
         ),
         "{}",
         run.said
