@@ -1,0 +1,530 @@
+//! The connection to one browser: the table of pending calls and sessions,
+//! and the two loops that move bytes.
+//!
+//! One lock guards the table. Whoever marks a page or the browser as dead
+//! fails the pending calls under that same lock, and every call registers
+//! under it: so no call can slip in between and wait for an answer that will
+//! never come.
+
+use crate::Error;
+use crate::frame::{FrameDecoder, MAX_FRAME};
+use crate::page::PageState;
+use crate::session::{Reaction, Session};
+use crate::wire::{self, Incoming};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Commands that may wait to be written. Chromium reads its pipe on a thread
+/// of its own, so they wait only where the browser itself stands still.
+const MAX_QUEUED: usize = 1024;
+
+/// Bytes of commands that may wait to be written: one of the largest, and as much again.
+const MAX_QUEUED_BYTES: usize = 2 * wire::MAX_COMMAND;
+
+/// Calls that may wait for their answer.
+const MAX_PENDING: usize = 8192;
+
+/// Small commands are written together up to this size: one pipe's worth.
+const WRITE_TOGETHER: usize = 64 << 10;
+
+type Answer = Result<Box<RawValue>, Error>;
+
+/// How the connection stands. Moves only forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Open,
+    /// We hang up: nothing more is written, answers are still read.
+    Closing,
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    table: Mutex<Table>,
+    next_id: AtomicU64,
+    queue: mpsc::Sender<Command>,
+    queued_bytes: AtomicUsize,
+    phase: watch::Sender<Phase>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    pending: HashMap<u64, Pending>,
+    sessions: HashMap<Arc<str>, Arc<Session>>,
+}
+
+/// A call that waits for its answer.
+#[derive(Debug)]
+struct Pending {
+    session: Option<Arc<str>>,
+    method: &'static str,
+    /// Whether it was given to the pipe.
+    in_flight: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Command {
+    id: u64,
+    /// Written even though nobody waits for the answer.
+    unasked: bool,
+    bytes: Vec<u8>,
+}
+
+/// What the writing loop reads from.
+pub(crate) type Commands = mpsc::Receiver<Command>;
+
+/// Whether a call is let through to a crashed page, as only its reload may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCrashed {
+    Refuse,
+    Send,
+}
+
+impl Connection {
+    pub(crate) fn new() -> (Arc<Self>, Commands) {
+        let (queue, commands) = mpsc::channel(MAX_QUEUED);
+        let connection = Self {
+            table: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            queue,
+            queued_bytes: AtomicUsize::new(0),
+            phase: watch::Sender::new(Phase::Open),
+        };
+        (Arc::new(connection), commands)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Waits until the connection has come to `phase`, or further.
+    pub(crate) async fn reached(&self, phase: Phase) {
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
+    }
+
+    pub(crate) fn session(&self, id: &str) -> Option<Arc<Session>> {
+        self.table().sessions.get(id).cloned()
+    }
+
+    /// Calls a method and waits for its answer, at most `deadline`.
+    pub(crate) async fn call(
+        &self,
+        session: Option<&Session>,
+        method: &'static str,
+        params: impl Serialize,
+        deadline: Duration,
+        on_crashed: OnCrashed,
+    ) -> Answer {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let bytes = wire::encode(id, method, session.map(|s| &*s.id), params)?;
+        let (answer, mut answered) = oneshot::channel();
+        self.admit(id, session, method, bytes, answer, on_crashed)?;
+        let withdraw = Withdraw {
+            connection: self,
+            id,
+        };
+        let outcome = tokio::time::timeout(deadline, &mut answered).await;
+        let pending = withdraw.now();
+        match (outcome, pending) {
+            (Ok(Ok(answer)), _) => answer,
+            (Err(_), Some(pending)) => Err(Error::Timeout {
+                method,
+                after: deadline,
+                in_flight: pending.in_flight,
+            }),
+            // It was answered in the moment in which the time was up.
+            (Err(_), None) => answered.try_recv().unwrap_or(Err(Error::BrowserGone {
+                method,
+                in_flight: true,
+            })),
+            // The table never drops a sender unanswered; if it did, the worst is assumed.
+            (Ok(Err(_)), _) => Err(Error::BrowserGone {
+                method,
+                in_flight: true,
+            }),
+        }
+    }
+
+    /// Registers a call and queues its command, or refuses it with nothing written.
+    fn admit(
+        &self,
+        id: u64,
+        session: Option<&Session>,
+        method: &'static str,
+        bytes: Vec<u8>,
+        answer: oneshot::Sender<Answer>,
+        on_crashed: OnCrashed,
+    ) -> Result<(), Error> {
+        let mut table = self.table();
+        if self.phase() != Phase::Open {
+            return Err(Error::BrowserGone {
+                method,
+                in_flight: false,
+            });
+        }
+        if let Some(session) = session {
+            match *session.state.borrow() {
+                PageState::Alive => {}
+                PageState::Crashed if on_crashed == OnCrashed::Send => {}
+                // Chromium never answers a call on a crashed page.
+                PageState::Crashed => {
+                    return Err(Error::PageCrashed {
+                        method,
+                        in_flight: false,
+                    });
+                }
+                PageState::Detached | PageState::BrowserGone => {
+                    return Err(Error::PageGone {
+                        method,
+                        in_flight: false,
+                    });
+                }
+            }
+        }
+        if table.pending.len() >= MAX_PENDING {
+            return Err(Error::Overloaded { method });
+        }
+        let command = Command {
+            id,
+            unasked: false,
+            bytes,
+        };
+        self.enqueue(command, method)?;
+        // The writer asks the table before it writes, and we hold its lock.
+        table.pending.insert(
+            id,
+            Pending {
+                session: session.map(|s| Arc::clone(&s.id)),
+                method,
+                in_flight: false,
+                answer,
+            },
+        );
+        Ok(())
+    }
+
+    fn enqueue(&self, command: Command, method: &'static str) -> Result<(), Error> {
+        let overloaded = Error::Overloaded { method };
+        let size = command.bytes.len();
+        let before = self.queued_bytes.fetch_add(size, Ordering::Relaxed);
+        if before + size > MAX_QUEUED_BYTES {
+            self.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+            return Err(overloaded);
+        }
+        self.queue.try_send(command).map_err(|_| {
+            self.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+            overloaded
+        })
+    }
+
+    /// Sends a command whose answer nobody waits for.
+    fn post(&self, session: &Session, method: &'static str, params: impl Serialize) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let sent = wire::encode(id, method, Some(&session.id), params).and_then(|bytes| {
+            let command = Command {
+                id,
+                unasked: true,
+                bytes,
+            };
+            self.enqueue(command, method)
+        });
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a command was not sent");
+        }
+    }
+
+    /// Whether a queued command is still wanted; marks it as given to the pipe.
+    fn begin_write(&self, command: &Command) -> bool {
+        self.queued_bytes
+            .fetch_sub(command.bytes.len(), Ordering::Relaxed);
+        if command.unasked {
+            return true;
+        }
+        match self.table().pending.get_mut(&command.id) {
+            Some(pending) => {
+                pending.in_flight = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// We hang up: the writing end of the pipe is closed and calls are refused.
+    pub(crate) fn hang_up(&self) {
+        let _table = self.table();
+        self.phase.send_if_modified(|now| {
+            let moves = *now < Phase::Closing;
+            *now = (*now).max(Phase::Closing);
+            moves
+        });
+    }
+
+    /// The browser is gone: every pending call fails now, every page is told.
+    pub(crate) fn die(&self) {
+        let (pending, sessions) = {
+            let mut table = self.table();
+            let first = self.phase.send_if_modified(|now| {
+                let moves = *now < Phase::Gone;
+                *now = Phase::Gone;
+                moves
+            });
+            if !first {
+                return;
+            }
+            let sessions = std::mem::take(&mut table.sessions);
+            for session in sessions.values() {
+                session.enter(PageState::BrowserGone);
+            }
+            (std::mem::take(&mut table.pending), sessions)
+        };
+        drop(sessions);
+        for call in pending.into_values() {
+            let _ = call.answer.send(Err(Error::BrowserGone {
+                method: call.method,
+                in_flight: call.in_flight,
+            }));
+        }
+    }
+
+    /// Takes one message from the browser. Whatever it holds, the connection lives on.
+    fn take(&self, frame: &[u8]) {
+        let incoming: Incoming<'_> = match serde_json::from_slice(frame) {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                tracing::warn!(%error, bytes = frame.len(), "the browser sent what is no message");
+                return;
+            }
+        };
+        if let Some(id) = incoming.id {
+            self.take_answer(id, incoming);
+        } else if let Some(method) = incoming.method {
+            match incoming.session_id {
+                Some(session_id) => self.take_page_event(&session_id.0, &method.0, incoming.params),
+                None => self.take_browser_event(&method.0, incoming.params),
+            }
+        }
+    }
+
+    fn take_answer(&self, id: u64, incoming: Incoming<'_>) {
+        let Some(call) = self.table().pending.remove(&id) else {
+            return; // Withdrawn, or nobody asked.
+        };
+        let answer = match (incoming.error, incoming.result) {
+            (Some(error), _) => Err(error.into_error(call.method)),
+            (None, Some(result)) => Ok(result.to_owned()),
+            (None, None) => Err(Error::Malformed {
+                method: call.method,
+                detail: "neither result nor error".to_owned(),
+            }),
+        };
+        let _ = call.answer.send(answer);
+    }
+
+    fn take_page_event(&self, session_id: &str, method: &str, params: Option<&RawValue>) {
+        let Some(session) = self.session(session_id) else {
+            return;
+        };
+        match session.take(method, params) {
+            Reaction::None => {}
+            Reaction::Crashed => self.crashed(&session),
+            Reaction::Revived => {
+                let _table = self.table();
+                session.enter(PageState::Alive);
+            }
+            Reaction::Dialog { accept } => self.post(
+                &session,
+                "Page.handleJavaScriptDialog",
+                serde_json::json!({ "accept": accept }),
+            ),
+        }
+    }
+
+    fn take_browser_event(&self, method: &str, params: Option<&RawValue>) {
+        let text = params.map_or("{}", RawValue::get);
+        let read = match method {
+            "Target.attachedToTarget" => wire::read_text::<Attached>(text).map(|attached| {
+                let session = Session::new(&attached.session_id, &attached.target.id);
+                self.table()
+                    .sessions
+                    .insert(Arc::clone(&session.id), Arc::new(session));
+            }),
+            "Target.detachedFromTarget" => wire::read_text::<Detached>(text)
+                .map(|detached| self.detached(|session| *session.id == *detached.session_id)),
+            "Target.targetDestroyed" => wire::read_text::<TargetEvent>(text)
+                .map(|target| self.detached(|session| *session.target_id == *target.id)),
+            "Target.targetCrashed" => wire::read_text::<TargetEvent>(text).map(|target| {
+                let sessions: Vec<_> = self
+                    .table()
+                    .sessions
+                    .values()
+                    .filter(|session| *session.target_id == *target.id)
+                    .cloned()
+                    .collect();
+                for session in sessions {
+                    self.crashed(&session);
+                }
+            }),
+            _ => Ok(()),
+        };
+        if let Err(error) = read {
+            tracing::warn!(method, %error, "an event could not be read");
+        }
+    }
+
+    fn crashed(&self, session: &Session) {
+        let mut table = self.table();
+        if session.enter(PageState::Crashed) {
+            table.fail_calls_of(&session.id, |method, in_flight| Error::PageCrashed {
+                method,
+                in_flight,
+            });
+        }
+    }
+
+    fn detached(&self, which: impl Fn(&Session) -> bool) {
+        let mut table = self.table();
+        let gone: Vec<_> = table
+            .sessions
+            .extract_if(|_, session| which(session))
+            .collect();
+        for (id, session) in gone {
+            session.enter(PageState::Detached);
+            table.fail_calls_of(&id, |method, in_flight| Error::PageGone {
+                method,
+                in_flight,
+            });
+        }
+    }
+}
+
+impl Table {
+    fn fail_calls_of(&mut self, session: &Arc<str>, error: impl Fn(&'static str, bool) -> Error) {
+        let theirs = |call: &Pending| call.session.as_ref() == Some(session);
+        for (_, call) in self.pending.extract_if(|_, call| theirs(call)) {
+            let _ = call.answer.send(Err(error(call.method, call.in_flight)));
+        }
+    }
+}
+
+/// Takes a call out of the table when its caller stops waiting, for whatever
+/// reason: a command that is not yet written then never will be.
+struct Withdraw<'a> {
+    connection: &'a Connection,
+    id: u64,
+}
+
+impl Withdraw<'_> {
+    fn now(self) -> Option<Pending> {
+        self.connection.table().pending.remove(&self.id)
+    }
+}
+
+impl Drop for Withdraw<'_> {
+    fn drop(&mut self) {
+        self.connection.table().pending.remove(&self.id);
+    }
+}
+
+/// Reads until the pipe ends; then the browser is gone.
+pub(crate) async fn read_loop(connection: Arc<Connection>, mut from: pipe::Receiver) {
+    let mut decoder = FrameDecoder::new(MAX_FRAME);
+    'reading: loop {
+        match from.read_buf(decoder.room()).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the browser's pipe cannot be read");
+                break;
+            }
+        }
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => connection.take(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(%error, "the connection is given up");
+                    break 'reading;
+                }
+            }
+        }
+    }
+    connection.die();
+}
+
+/// Writes what is queued until the connection closes; then its end of the pipe is closed.
+pub(crate) async fn write_loop(
+    connection: Arc<Connection>,
+    mut commands: Commands,
+    mut to: pipe::Sender,
+) {
+    let mut closing = std::pin::pin!(connection.reached(Phase::Closing));
+    let mut bytes = Vec::new();
+    loop {
+        let first = tokio::select! {
+            biased;
+            () = &mut closing => break,
+            command = commands.recv() => command,
+        };
+        let Some(mut command) = first else { break };
+        bytes.clear();
+        loop {
+            if connection.begin_write(&command) {
+                if bytes.is_empty() {
+                    bytes = command.bytes;
+                } else {
+                    bytes.extend_from_slice(&command.bytes);
+                }
+            }
+            if bytes.len() >= WRITE_TOGETHER {
+                break;
+            }
+            match commands.try_recv() {
+                Ok(next) => command = next,
+                Err(_) => break,
+            }
+        }
+        let written = tokio::select! {
+            biased;
+            written = to.write_all(&bytes) => written,
+            () = &mut closing => break,
+        };
+        if let Err(error) = written {
+            tracing::debug!(%error, "the browser's pipe cannot be written");
+            connection.die();
+            break;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Attached {
+    #[serde(rename = "sessionId")]
+    session_id: String,
+    #[serde(rename = "targetInfo")]
+    target: TargetEvent,
+}
+
+#[derive(Deserialize)]
+struct Detached {
+    #[serde(rename = "sessionId")]
+    session_id: String,
+}
+
+#[derive(Deserialize)]
+struct TargetEvent {
+    #[serde(rename = "targetId")]
+    id: String,
+}

@@ -1,0 +1,308 @@
+//! The browser's process: started with the pipe on its descriptors 3 and 4,
+//! watched, killed as a group, always reaped.
+
+use crate::LaunchError;
+use crate::browser::Exit;
+use crate::connection::{Connection, Phase};
+use crate::options::LaunchOptions;
+use crate::reap;
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, process};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt as _, Interest};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, ChildStderr};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How much of stderr is kept.
+const STDERR_TAIL: usize = 16 << 10;
+
+/// How large the pipe from the browser is made where the system allows it:
+/// large answers then need fewer wake-ups on both sides.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// How long a browser may live after its pipe has ended unasked. It ends by
+/// itself in about 125 ms, writing its profile; then it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the reader may take to read what a dead browser had still written.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// How long stderr may stay open after the last process of the group was killed.
+const STDERR_END: Duration = Duration::from_millis(250);
+
+/// Our ends of a started browser.
+pub(crate) struct Started {
+    pub(crate) process: Arc<Process>,
+    pub(crate) child: Child,
+    pub(crate) to: pipe::Sender,
+    pub(crate) from: pipe::Receiver,
+}
+
+/// A browser's process as all handles see it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: u32,
+    user_data_dir: PathBuf,
+    /// Whether the process was reaped: from then on its number may be another's.
+    reaped: Mutex<bool>,
+    /// When it is killed at the latest.
+    kill_at: watch::Sender<Option<Instant>>,
+    exit: watch::Sender<Option<Exit>>,
+    stderr: Mutex<Vec<u8>>,
+}
+
+/// Starts the browser. Nothing of it is left where this fails.
+pub(crate) fn start(
+    options: &LaunchOptions,
+    args: &[String],
+    user_data_dir: &Path,
+) -> Result<Started, LaunchError> {
+    let failed = |error: io::Error| options.binary.spawn_error(&error);
+    // All four ends are closed on exec; the child gets its two under the
+    // numbers 3 and 4. Were one of the child's ends left open anywhere else,
+    // the end of the pipe would never be seen.
+    let (child_reads, to) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+    let (from, child_writes) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+    if let Err(error) = fcntl_setpipe_size(&from, PIPE_BYTES) {
+        tracing::debug!(%error, "the browser's pipe keeps its usual size");
+    }
+    let child = spawn(options, args, child_reads, child_writes).map_err(failed)?;
+    let pid = child.id().unwrap_or_default();
+    if let Err(error) = reap::record(user_data_dir, pid) {
+        tracing::warn!(%error, pid, "the browser's process is not recorded in its profile");
+    }
+    Ok(Started {
+        process: Arc::new(Process {
+            pid,
+            user_data_dir: user_data_dir.to_owned(),
+            reaped: Mutex::new(false),
+            kill_at: watch::Sender::new(None),
+            exit: watch::Sender::new(None),
+            stderr: Mutex::default(),
+        }),
+        child,
+        to: pipe::Sender::from_owned_fd(to).map_err(failed)?,
+        from: pipe::Receiver::from_owned_fd(from).map_err(failed)?,
+    })
+}
+
+fn spawn(
+    options: &LaunchOptions,
+    args: &[String],
+    reads: OwnedFd,
+    writes: OwnedFd,
+) -> io::Result<Child> {
+    let mut command = process::Command::new(options.binary.path());
+    command
+        .args(args)
+        .envs(options.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        // Never closed: without it a crash of a page is told 5 s late.
+        .stderr(Stdio::piped())
+        // A group of its own: Ctrl-C in a terminal reaches us alone, so that
+        // the browser is closed in order; and the group can be killed whole.
+        .process_group(0);
+    command
+        .fd_mappings(vec![
+            FdMapping {
+                parent_fd: reads,
+                child_fd: 3,
+            },
+            FdMapping {
+                parent_fd: writes,
+                child_fd: 4,
+            },
+        ])
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // `command` owns the child's ends; it is dropped here, and they with it.
+    tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+impl Process {
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn exit(&self) -> watch::Receiver<Option<Exit>> {
+        self.exit.subscribe()
+    }
+
+    pub(crate) fn stderr_tail(&self) -> String {
+        let tail = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&tail).trim_end().to_owned()
+    }
+
+    /// Kills the whole group now. Does nothing once the leader was reaped,
+    /// since the number may then be another's.
+    pub(crate) fn kill(&self) {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*reaped && let Some(pid) = Pid::from_raw(self.pid as i32) {
+            // It fails only where the whole group is gone already.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    /// Sees to it that it is killed by then; an earlier time stands.
+    pub(crate) fn kill_at(&self, at: Instant) {
+        self.kill_at.send_if_modified(|now| {
+            let earlier = now.is_none_or(|now| at < now);
+            if earlier {
+                *now = Some(at);
+            }
+            earlier
+        });
+    }
+
+    /// Reaps the dead leader, after the last of its group was killed.
+    fn reap(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+        self.kill();
+        let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = child.try_wait()?;
+        *reaped = status.is_some();
+        Ok(status)
+    }
+}
+
+/// Watches a browser until it is reaped. The end of its pipe and the end of
+/// its process are one event: whichever comes first brings the other about.
+pub(crate) async fn watch_loop(
+    process: Arc<Process>,
+    connection: Arc<Connection>,
+    mut child: Child,
+) {
+    let stderr = child.stderr.take();
+    let reading = async {
+        if let Some(stderr) = stderr {
+            read_stderr(&process, stderr).await;
+        }
+    };
+    let mut reading = std::pin::pin!(reading);
+    let mut stderr_ended = false;
+    let status = {
+        let mut ending = std::pin::pin!(end(&process, &connection, &mut child));
+        loop {
+            tokio::select! {
+                biased;
+                status = &mut ending => break status,
+                () = &mut reading, if !stderr_ended => stderr_ended = true,
+            }
+        }
+    };
+    if !stderr_ended {
+        let _ = tokio::time::timeout(STDERR_END, reading).await;
+    }
+    if let Err(error) = reap::forget(&process.user_data_dir, process.pid) {
+        tracing::debug!(%error, "the record of the browser's process stays in its profile");
+    }
+    let exit = Exit {
+        code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
+        stderr_tail: process.stderr_tail().into(),
+    };
+    tracing::debug!(pid = process.pid, code = ?exit.code, signal = ?exit.signal, "the browser ended");
+    process.exit.send_replace(Some(exit));
+}
+
+/// Waits for the end of the process, kills it when its time is up, reaps it.
+async fn end(process: &Process, connection: &Connection, child: &mut Child) -> Option<ExitStatus> {
+    let mut kill_at = process.kill_at.subscribe();
+    let mut gone = std::pin::pin!(connection.reached(Phase::Gone));
+    let mut pipe_ended = false;
+    let exited = exited(process.pid);
+    let mut exited = std::pin::pin!(exited);
+    loop {
+        let due = *kill_at.borrow_and_update();
+        let time_is_up = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut exited => break,
+            () = &mut gone, if !pipe_ended => {
+                pipe_ended = true;
+                process.kill_at(Instant::now() + GRACE);
+            }
+            () = time_is_up => {
+                tracing::warn!(pid = process.pid, "the browser did not end in time and is killed");
+                process.kill();
+                // Nothing more can be done but wait for the system.
+                exited.await;
+                break;
+            }
+            _ = kill_at.changed() => {}
+        }
+    }
+    if !pipe_ended {
+        // What it wrote before it died may hold answers; the reader gets to the end first.
+        let _ = tokio::time::timeout(DRAIN, gone).await;
+        connection.die();
+    }
+    match process.reap(child) {
+        Ok(Some(status)) => Some(status),
+        // The handle was not to be had, or told too early: ask the plain way.
+        Ok(None) => {
+            let status = child.wait().await.ok();
+            *process
+                .reaped
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = true;
+            status
+        }
+        Err(error) => {
+            tracing::warn!(%error, pid = process.pid, "the browser's end cannot be read");
+            None
+        }
+    }
+}
+
+/// Waits until the process has ended, without reaping it: until then its
+/// number cannot become another's, and its group can be killed by it.
+async fn exited(pid: u32) {
+    let handle = match crate::procfs::open(pid) {
+        Ok(Some(handle)) => AsyncFd::with_interest(handle, Interest::READABLE),
+        Ok(None) => return,
+        Err(error) => Err(error),
+    };
+    match handle {
+        Ok(handle) => {
+            let _ = handle.readable().await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, pid, "no handle on the browser's process; its pipe alone is watched");
+            std::future::pending().await
+        }
+    }
+}
+
+/// Keeps the last of stderr, and passes it on line by line to the log.
+async fn read_stderr(process: &Process, mut stderr: ChildStderr) {
+    let mut chunk = vec![0; 4096];
+    while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
+        for line in String::from_utf8_lossy(&chunk[..read]).lines() {
+            tracing::debug!(target: "chromium", pid = process.pid, "{line}");
+        }
+        let mut tail = process
+            .stderr
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        tail.extend_from_slice(&chunk[..read]);
+        let excess = tail.len().saturating_sub(STDERR_TAIL);
+        tail.drain(..excess);
+    }
+}

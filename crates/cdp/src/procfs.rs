@@ -1,0 +1,153 @@
+//! What Linux tells of processes, and ending them by a handle that cannot
+//! come to mean another process.
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::{fs, io};
+
+/// The switch by which a browser's processes are known as a profile's.
+pub(crate) const PROFILE_SWITCH: &str = "--user-data-dir=";
+
+/// From `/proc/PID/stat` (proc_pid_stat(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    /// When it started, in clock ticks after boot: with the pid, unique within one boot.
+    pub(crate) start_ticks: u64,
+    /// It has ended and only waits to be reaped.
+    pub(crate) is_zombie: bool,
+}
+
+pub(crate) fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name, in brackets, may hold spaces and brackets itself.
+    let after_name = &text[text.rfind(')')? + 1..];
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    Some(Stat {
+        is_zombie: matches!(*fields.first()?, "Z" | "X"),
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        start_ticks: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Names this boot of the machine: pids and start times of another mean nothing.
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// Whether the process was started on this profile. Chromium's helper
+/// processes carry the switch too, some with all arguments in one string.
+pub(crate) fn carries_profile(pid: u32, user_data_dir: &Path) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| line_carries_profile(&line, user_data_dir.as_os_str()))
+}
+
+fn line_carries_profile(line: &[u8], user_data_dir: &OsStr) -> bool {
+    let mut wanted = PROFILE_SWITCH.as_bytes().to_vec();
+    wanted.extend_from_slice(user_data_dir.as_bytes());
+    memchr::memmem::find_iter(line, &wanted).any(|at| {
+        let ends = |byte: Option<&u8>| matches!(byte, None | Some(0 | b' '));
+        let before = at.checked_sub(1).map(|before| &line[before]);
+        ends(before) && ends(line.get(at + wanted.len()))
+    })
+}
+
+/// The live processes that belong to a browser: those of its process group
+/// and their descendants, as far as they run on its profile.
+pub(crate) fn family(leader: u32, user_data_dir: &Path) -> io::Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        if let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok())
+            && let Some(stat) = stat(pid)
+            && !stat.is_zombie
+        {
+            all.push((pid, stat));
+        }
+    }
+    let mut family: HashSet<u32> = all
+        .iter()
+        .filter(|(pid, stat)| *pid == leader || stat.group == leader)
+        .map(|(pid, _)| *pid)
+        .collect();
+    loop {
+        let before = family.len();
+        for (pid, stat) in &all {
+            if family.contains(&stat.parent) {
+                family.insert(*pid);
+            }
+        }
+        if family.len() == before {
+            break;
+        }
+    }
+    Ok(family
+        .into_iter()
+        .filter(|pid| carries_profile(*pid, user_data_dir))
+        .collect())
+}
+
+/// A handle that means this process and never another with its number.
+/// `None` where it is gone already.
+pub(crate) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(pid as i32) else {
+        return Ok(None);
+    };
+    match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+        Ok(handle) => Ok(Some(handle)),
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Kills the process behind a handle; that it is gone already is no error.
+pub(crate) fn kill(handle: &OwnedFd) -> io::Result<()> {
+    match pidfd_send_signal(handle, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_name_holds() {
+        let text = "7 (a) b (c)) S 3 5 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1";
+        let stat = parse_stat(text).unwrap();
+        assert_eq!((stat.parent, stat.group, stat.start_ticks), (3, 5, 4242));
+        assert!(!stat.is_zombie);
+        assert_eq!(parse_stat("nonsense"), None);
+        assert_eq!(parse_stat("1 (x) S 1"), None);
+    }
+
+    #[test]
+    fn we_find_ourselves() {
+        let me = stat(std::process::id()).unwrap();
+        assert!(me.start_ticks > 0);
+        assert!(!boot_id().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_profile_is_told_from_one_whose_name_begins_alike() {
+        let carries = |line: &[u8]| line_carries_profile(line, OsStr::new("/a/b"));
+        assert!(carries(b"x\0--user-data-dir=/a/b\0y\0"));
+        assert!(carries(b"x --type=zygote --user-data-dir=/a/b --more"));
+        assert!(!carries(b"x\0--user-data-dir=/a/bc\0"));
+        assert!(!carries(b"x\0--user-data-dir=/a/b/c\0"));
+        assert!(!carries(b"x\0--other--user-data-dir=/a/b\0"));
+        assert!(!carries(b""));
+    }
+}
