@@ -122,8 +122,9 @@ impl Ladder {
         random: &mut Random,
     ) -> Next {
         let start = match climb {
+            // The same again, although this rung was just tried: a higher one.
+            Some(climb) if kind == climb.kind => above(climb.rung).max(cheapest),
             // Only climbed: a cheaper rung has been tried in vain already.
-            Some(climb) if kind == climb.kind => climb.rung.max(cheapest),
             Some(climb) if climb.rung <= Rung::RestartBrowser => climb.rung.max(cheapest),
             _ => cheapest,
         };
@@ -224,6 +225,19 @@ impl Ladder {
     }
 }
 
+/// The rung to take when this one was in vain. A browser restart is repeated,
+/// with growing waits: there is nothing above it but doubt in the profile.
+fn above(rung: Rung) -> Rung {
+    match rung {
+        Rung::Retry | Rung::TerminateScript | Rung::RejectMessage => Rung::Reload,
+        Rung::Reload => Rung::NewPage,
+        Rung::NewPage | Rung::RestartBrowser => Rung::RestartBrowser,
+        Rung::RestoreProfile => Rung::RestoreProfile,
+        Rung::Relink => Rung::Relink,
+        Rung::Operator => Rung::Operator,
+    }
+}
+
 /// Whether bringing back an older profile could heal a failure of this kind.
 /// An older profile has older keys, so it is never a step taken lightly.
 fn profile_may_be_at_fault(kind: Kind) -> bool {
@@ -294,9 +308,8 @@ mod tests {
     fn a_page_that_stays_bad_climbs_to_the_browser_and_stays_there() {
         use Rung::{NewPage, Reload, RestartBrowser};
         let rungs = climb_until_restart(Kind::PageGone, Reload, 12);
-        assert_eq!(rungs[..3], [Reload; 3]);
-        assert_eq!(rungs[3..6], [NewPage; 3]);
-        assert_eq!(rungs[6..], [RestartBrowser; 6]);
+        assert_eq!(rungs[..2], [Reload, NewPage]);
+        assert_eq!(rungs[2..], [RestartBrowser; 10]);
     }
 
     #[test]

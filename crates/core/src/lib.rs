@@ -14,4 +14,5 @@ pub mod inbound;
 pub mod ladder;
 pub mod outbox;
 pub mod port;
+pub mod session;
 pub mod time;

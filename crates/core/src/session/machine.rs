@@ -70,7 +70,9 @@ impl Machine {
             Event::Restart => Ok(self.restart()),
             Event::Logout => Ok(self.log_out()),
             Event::OpenFailed { epoch, failure } => self.open_failed(now, epoch, failure),
-            Event::Phase { epoch, phase } if self.is_live(epoch) => Ok(self.phase(now, epoch, phase)),
+            Event::Phase { epoch, phase } if self.is_live(epoch) => {
+                Ok(self.phase(now, epoch, phase))
+            }
             Event::Qr {
                 epoch,
                 expires_in_ms,
@@ -607,10 +609,9 @@ impl Machine {
                 stage: Stage::Waiting { step, .. },
             } => Ok(self.take_step(climb, step)),
             State::Recovering {
-                stage:
-                    Stage::Outage {
-                        reachable: false, ..
-                    },
+                stage: Stage::Outage {
+                    reachable: false, ..
+                },
                 ..
             } => {
                 let timer = self.rearm();
@@ -621,7 +622,8 @@ impl Machine {
                 ..
             } => {
                 // The network is there, and the page did not come back by itself.
-                let failure = phase_timeout(Operation::Listen, self.policy.deadlines.reconnect_ms);
+                let failure =
+                    phase_timeout(Operation::Navigate, self.policy.deadlines.reconnect_ms);
                 Ok(self.climb(now, &failure))
             }
             State::Starting { .. }

@@ -1,7 +1,9 @@
 //! Transitions, told as short stories.
 
 use super::*;
-use crate::failure::{CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, Rung, classify};
+use crate::failure::{
+    CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, Rung, classify,
+};
 use crate::ids::Epoch;
 use crate::port::{Close, OpenStep, Phase};
 use crate::time::MonoMs;
@@ -205,15 +207,13 @@ fn a_hung_page_is_freed_first_and_replaced_if_that_does_not_help() {
         opened(&s.fail(Kind::PageHung, Rung::Reload)),
         [OpenStep::TerminateScript]
     );
-    assert_eq!(
-        opened(&s.fail(Kind::PageHung, Rung::Reload)),
-        Vec::<OpenStep>::new()
-    );
-    assert_eq!(opened(&s.fire()), [OpenStep::TerminateScript]);
-    assert_eq!(
-        opened(&s.fail(Kind::PageHung, Rung::Reload)),
-        [OpenStep::Reload]
-    );
+    for higher in [
+        OpenStep::Reload,
+        OpenStep::NewPage,
+        OpenStep::RestartBrowser,
+    ] {
+        assert_eq!(opened(&s.fail(Kind::PageHung, Rung::Reload)), [higher]);
+    }
 }
 
 #[test]
@@ -374,10 +374,7 @@ fn a_page_that_reloads_itself_is_waited_for() {
 fn logging_out_ends_in_logged_out_and_a_start_links_anew() {
     let mut s = Story::ready();
     let epoch = s.epoch();
-    assert_eq!(
-        s.on(Event::Logout),
-        [Effect::LogOut { epoch: Some(epoch) }]
-    );
+    assert_eq!(s.on(Event::Logout), [Effect::LogOut { epoch: Some(epoch) }]);
     assert_eq!(s.state(), "logged_out");
     assert_eq!(opened(&s.on(Event::Start)), [OpenStep::FreshProfile]);
 }
