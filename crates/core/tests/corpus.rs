@@ -5,7 +5,12 @@
 //! figures that both must reach stand here as asserts; the one that may never
 //! give way is that no text is called safe to send again when it is not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -62,7 +67,12 @@ impl Score {
                 entry.kind,
                 entry.cheapest_rung,
                 entry.safe_to_resend,
-                entry.text.chars().take(220).collect::<String>().replace('\n', "\\n"),
+                entry
+                    .text
+                    .chars()
+                    .take(220)
+                    .collect::<String>()
+                    .replace('\n', "\\n"),
             )
             .unwrap();
         }

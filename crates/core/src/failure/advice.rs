@@ -77,8 +77,12 @@ impl Kind {
                 "WhatsApp Web has changed, and something that we rely on in it is missing or different."
             }
             Self::AuthRequired => "This session is not linked to a phone (any more).",
-            Self::AuthFailed => "WhatsApp refused to link this session, or refused its stored login.",
-            Self::Conflict => "The same link is in use somewhere else, and WhatsApp allows it once.",
+            Self::AuthFailed => {
+                "WhatsApp refused to link this session, or refused its stored login."
+            }
+            Self::Conflict => {
+                "The same link is in use somewhere else, and WhatsApp allows it once."
+            }
             Self::BannedOrRestricted => "WhatsApp has banned, locked or restricted this account.",
             Self::RecipientInvalid => "The recipient of this message cannot be written to.",
             Self::MediaInvalid => "The file of this message cannot be sent.",
@@ -100,9 +104,7 @@ impl Kind {
             Self::NavigationTimeout => {
                 "Nothing at first. If it lasts, open https://web.whatsapp.com from this machine and look at its speed."
             }
-            Self::NetworkDown => {
-                "Check this machine's connection, DNS, proxy, firewall and clock."
-            }
+            Self::NetworkDown => "Check this machine's connection, DNS, proxy, firewall and clock.",
             Self::ProfileLocked => {
                 "Make sure that only one gateway uses this data folder, and end left-over browsers."
             }

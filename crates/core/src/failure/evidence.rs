@@ -135,12 +135,16 @@ impl Evidence {
             }
             Self::Spawn { os_error } => format!("the browser could not be started: {os_error}"),
             Self::HeartbeatMissed { missed } => format!("{missed} heartbeats went unanswered"),
-            Self::PhaseTimeout { after_ms } => format!("the phase did not end within {after_ms} ms"),
+            Self::PhaseTimeout { after_ms } => {
+                format!("the phase did not end within {after_ms} ms")
+            }
             Self::BindingsMissing { names } => {
                 format!("bindings of WhatsApp Web are missing: {}", names.join(", "))
             }
             Self::SocketState { state } => format!("WhatsApp Web's socket says {state}"),
-            Self::LoggedOut { reason: Some(reason) } => {
+            Self::LoggedOut {
+                reason: Some(reason),
+            } => {
                 format!("WhatsApp logged this link out, reason {reason}")
             }
             Self::LoggedOut { reason: None } => "WhatsApp logged this link out".to_owned(),
@@ -155,7 +159,11 @@ impl Evidence {
 impl CdpFault {
     fn said(&self) -> String {
         let when = |in_flight: bool| {
-            if in_flight { "under a call" } else { "before the call" }
+            if in_flight {
+                "under a call"
+            } else {
+                "before the call"
+            }
         };
         match self {
             Self::BrowserGone => "the pipe to the browser ended".to_owned(),

@@ -9,11 +9,7 @@ const PROFILE_IN_USE: i32 = 21;
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
-pub(super) fn ended(
-    code: Option<i32>,
-    stderr: &str,
-    operation: Operation,
-) -> Verdict {
+pub(super) fn ended(code: Option<i32>, stderr: &str, operation: Operation) -> Verdict {
     let launching = operation == Operation::Launch;
     // A start that ends well has handed its URL to the browser that holds the profile.
     if code == Some(PROFILE_IN_USE) || (launching && code == Some(0)) {

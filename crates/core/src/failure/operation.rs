@@ -35,7 +35,10 @@ impl Operation {
     /// Reads what somebody else calls an operation: `sendText`,
     /// `SEND_MESSAGE`, `page.goto`, `qr`. `None` where the word says nothing.
     pub fn read(word: &str) -> Option<Self> {
-        let word = word.trim().to_ascii_lowercase().replace([' ', '-', '.'], "_");
+        let word = word
+            .trim()
+            .to_ascii_lowercase()
+            .replace([' ', '-', '.'], "_");
         if let Some(exact) = Self::parse(&word) {
             return Some(exact);
         }
@@ -52,29 +55,83 @@ const SIGNS: &[(Operation, &[&str])] = &[
     (
         Operation::SendMedia,
         &[
-            "media", "image", "file", "video", "audio", "voice", "document", "sticker", "upload",
+            "media",
+            "image",
+            "file",
+            "video",
+            "audio",
+            "voice",
+            "document",
+            "sticker",
+            "upload",
             "attachment",
         ],
     ),
     (
         Operation::Send,
-        &["send", "reply", "forward", "message_create", "broadcast", "publish", "resend"],
+        &[
+            "send",
+            "reply",
+            "forward",
+            "message_create",
+            "broadcast",
+            "publish",
+            "resend",
+        ],
     ),
     (
         Operation::RequestPairingCode,
-        &["pairing", "pair_code", "paircode", "request_code", "requestcode"],
+        &[
+            "pairing",
+            "pair_code",
+            "paircode",
+            "request_code",
+            "requestcode",
+        ],
     ),
     (
         Operation::Lookup,
-        &["lookup", "look_up", "getmessagebyid", "get_message", "find_message"],
+        &[
+            "lookup",
+            "look_up",
+            "getmessagebyid",
+            "get_message",
+            "find_message",
+        ],
     ),
     (
         Operation::Shutdown,
-        &["shutdown", "stop", "close", "destroy", "logout", "dispose", "exit", "cleanup", "kill"],
+        &[
+            "shutdown", "stop", "close", "destroy", "logout", "dispose", "exit", "cleanup", "kill",
+        ],
     ),
-    (Operation::Launch, &["launch", "spawn", "start_browser", "open_browser", "boot"]),
-    (Operation::Navigate, &["navigat", "goto", "load", "open_page", "newpage", "new_page"]),
-    (Operation::Probe, &["probe", "health", "heartbeat", "ping", "getstate", "status", "alive"]),
+    (
+        Operation::Launch,
+        &["launch", "spawn", "start_browser", "open_browser", "boot"],
+    ),
+    (
+        Operation::Navigate,
+        &[
+            "navigat",
+            "goto",
+            "load",
+            "open_page",
+            "newpage",
+            "new_page",
+        ],
+    ),
+    (
+        Operation::Probe,
+        &[
+            "probe",
+            "health",
+            "heartbeat",
+            "ping",
+            "getstate",
+            "status",
+            "alive",
+        ],
+    ),
     (
         Operation::Auth,
         &[
@@ -84,7 +141,17 @@ const SIGNS: &[(Operation, &[&str])] = &[
     ),
     (
         Operation::Listen,
-        &["listen", "event", "receive", "inbound", "incoming", "idle", "background", "on_", "watch"],
+        &[
+            "listen",
+            "event",
+            "receive",
+            "inbound",
+            "incoming",
+            "idle",
+            "background",
+            "on_",
+            "watch",
+        ],
     ),
     (
         Operation::Evaluate,

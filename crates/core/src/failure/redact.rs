@@ -101,8 +101,7 @@ fn values(text: &str) -> String {
         let Some((skipped, value, mask)) = value_of(word, after) else {
             continue;
         };
-        if let (Some(between), Some(behind)) =
-            (after.get(..skipped), after.get(skipped + value..))
+        if let (Some(between), Some(behind)) = (after.get(..skipped), after.get(skipped + value..))
         {
             out.push_str(between);
             out.push_str(mask);
@@ -120,7 +119,9 @@ fn value_of(word: &str, after: &str) -> Option<(usize, usize, &'static str)> {
     let word = word.as_str();
     if SCHEMES.contains(&word) {
         let value = after.strip_prefix(' ')?;
-        let end = value.find([' ', '"', '\'', ',', '\n', '}']).unwrap_or(value.len());
+        let end = value
+            .find([' ', '"', '\'', ',', '\n', '}'])
+            .unwrap_or(value.len());
         return (end >= 8).then_some((1, end, "<secret>"));
     }
     let secret = SECRET_KEYS.contains(&word);
@@ -138,7 +139,10 @@ fn value_of(word: &str, after: &str) -> Option<(usize, usize, &'static str)> {
     let spaces = value.len() - opened.len();
     let unescaped = opened.trim_start_matches('\\');
     let slashes = opened.len() - unescaped.len();
-    let quote = unescaped.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
+    let quote = unescaped
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\'' | '`'));
     match quote {
         Some(quote) => {
             let inner = unescaped.get(1..)?;
@@ -241,7 +245,9 @@ fn runs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let token = run(rest, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '='));
+        let token = run(rest, |c| {
+            c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=')
+        });
         let number = number(rest);
         let (taken, mask) = if token.len() >= TOKEN_CHARS
             && token.contains(|c: char| c.is_ascii_digit())
@@ -295,7 +301,11 @@ fn number(text: &str) -> usize {
         }
     }
     let needed = if plus { NUMBER_DIGITS } else { GROUPED_DIGITS };
-    if digits >= needed && !is_date(text) { end } else { 0 }
+    if digits >= needed && !is_date(text) {
+        end
+    } else {
+        0
+    }
 }
 
 /// `2024-01-15`, as logs begin with.
@@ -323,12 +333,27 @@ mod tests {
             ("number 4915112345678.", "number <number>."),
             ("11 98765-4321", "<number>"),
             ("mail anna.b@example.org, thanks", "mail <mail>, thanks"),
-            ("Authorization: Bearer abcdef0123456789", "Authorization: Bearer <secret>"),
+            (
+                "Authorization: Bearer abcdef0123456789",
+                "Authorization: Bearer <secret>",
+            ),
             ("?token=s3cr3t&x=1", "?token=<secret>&x=1"),
-            (r#"{"password":"a b","n":1}"#, r#"{"password":"<secret>","n":1}"#),
-            (r#"{"body":"hi \"you\" there","id":1}"#, r#"{"body":"<text>","id":1}"#),
-            (r#"{\"caption\":\"hello\",\"x\":2}"#, r#"{\"caption\":\"<text>\",\"x\":2}"#),
-            ("open '/home/anna/wa/SingletonLock'", "open '~/wa/SingletonLock'"),
+            (
+                r#"{"password":"a b","n":1}"#,
+                r#"{"password":"<secret>","n":1}"#,
+            ),
+            (
+                r#"{"body":"hi \"you\" there","id":1}"#,
+                r#"{"body":"<text>","id":1}"#,
+            ),
+            (
+                r#"{\"caption\":\"hello\",\"x\":2}"#,
+                r#"{\"caption\":\"<text>\",\"x\":2}"#,
+            ),
+            (
+                "open '/home/anna/wa/SingletonLock'",
+                "open '~/wa/SingletonLock'",
+            ),
             (r"C:\Users\Anna\x", r"C:~\x"),
             ("key 0123456789abcdef0123456789abcdef.", "key <secret>."),
         ] {

@@ -8,11 +8,16 @@ pub(super) enum Handed {
     /// The failure came before anything was given to the page, or WhatsApp
     /// refused the message outright.
     Before,
+    /// The failing call never ran. Says nothing of other calls.
+    Refused,
     /// The failing call itself may have run, and only that call.
     ThisCall,
     /// Whatever was under way may have run: the page, the browser or the
     /// login went while calls were open.
     Everything,
+    /// The text tells of something that came before it, of which it knows
+    /// nothing: a session that worked has fallen back.
+    Earlier,
     /// The message had gone out when this failed.
     After,
 }
@@ -59,7 +64,10 @@ impl Verdict {
         match (self.handed, operation) {
             (Handed::Before, _) => Resend::Yes,
             (Handed::After, _) => Resend::No,
-            (Handed::ThisCall | Handed::Everything, None) => Resend::CheckFirst,
+            (Handed::Refused | Handed::ThisCall | Handed::Everything, None)
+            | (Handed::Earlier, _) => Resend::CheckFirst,
+            // An event is no call: what it tells of may have struck one.
+            (Handed::Refused, Some(op)) => under_way(op == Op::Listen),
             // A call that sends nothing leaves nothing undecided; an event may
             // have interrupted a send of which the event knows nothing.
             (Handed::ThisCall, Some(op)) => {
@@ -99,12 +107,11 @@ pub(super) const fn usual_rung(kind: Kind) -> Rung {
 
 const fn usual_handed(kind: Kind) -> Handed {
     match kind {
-        Kind::PageGone
-        | Kind::BrowserGone
-        | Kind::AuthRequired
-        | Kind::Conflict
-        | Kind::BannedOrRestricted => Handed::Everything,
+        Kind::BrowserGone | Kind::AuthRequired | Kind::Conflict | Kind::BannedOrRestricted => {
+            Handed::Everything
+        }
         Kind::TransientContext
+        | Kind::PageGone
         | Kind::PageHung
         | Kind::NetworkDown
         | Kind::ProfileCorrupt

@@ -16,13 +16,26 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the queue to the browser ended before the call was written",
         Kind::BrowserGone,
-        &["receiver is gone", "sending on a closed channel", "channel closed"],
+        &[
+            "receiver is gone",
+            "sending on a closed channel",
+            "channel closed",
+            "trying to work with closed connection",
+        ],
     )
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
         "the answer will never come: the client's end was dropped",
         Kind::BrowserGone,
-        &["oneshot canceled", "oneshot cancelled", "no response from the chromium instance"],
+        &[
+            "oneshot canceled",
+            "oneshot cancelled",
+            "no response from the chromium instance",
+            "connection closed normally",
+            "io error: connection reset",
+            "io error: broken pipe",
+            "without closing handshake",
+        ],
     ),
     rule(
         "the browser ended",
@@ -30,6 +43,9 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "browser has disconnected",
             "browser disconnected",
+            "browser has been disconnected",
+            "browser was disconnected",
+            "write to connection with browser",
             "browser has been closed + navigation failed",
             "browserclose",
             "browser closed",
@@ -131,7 +147,11 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "a session server found that its browser no longer answers",
         Kind::BrowserGone,
-        &["\"session closed\"", "message: session closed", "'session closed'"],
+        &[
+            "\"session closed\"",
+            "message: session closed",
+            "'session closed'",
+        ],
     ),
     // ---- the page
     rule(
@@ -153,7 +173,8 @@ pub(super) const RULES: &[Rule] = &[
             "sad tab",
             "page has crashed",
         ],
-    ),
+    )
+    .handed(Handed::Everything),
     rule(
         "the frame was replaced or detached; refused before the call",
         Kind::PageGone,
@@ -163,8 +184,6 @@ pub(super) const RULES: &[Rule] = &[
             "session already detached",
             "session with given id not found",
             "no session with given id",
-            "session not found",
-            "session with id + not found",
             "no target with given id",
             "target with given id",
             "frameid + not found",
@@ -181,8 +200,7 @@ pub(super) const RULES: &[Rule] = &[
             "page closed before",
         ],
     )
-    .unless(&["session + not found + {"])
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
         "the page went while calls were open",
         Kind::PageGone,
@@ -194,6 +212,7 @@ pub(super) const RULES: &[Rule] = &[
             "page closed",
             "context or browser has been closed",
             "tab closed",
+            "page_closed",
             "frame was detached",
             "frame got detached",
             "frame detached",
@@ -210,7 +229,23 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the binding is there already; going on is right",
         Kind::TransientContext,
-        &["failed to add page binding", "already exists! + binding", "has been already registered"],
+        &[
+            "failed to add page binding",
+            "already exists! + binding",
+            "has been already registered",
+        ],
+    )
+    .handed(Handed::Before),
+    rule(
+        "an answer was thrown away by a navigation; nothing hung on it",
+        Kind::TransientContext,
+        &[
+            "no data found for resource",
+            "no resource with given identifier",
+            "could not load body for this request",
+            "invalid interceptionid",
+            "request interception is not enabled",
+        ],
     )
     .handed(Handed::Before),
     rule(
@@ -232,7 +267,7 @@ pub(super) const RULES: &[Rule] = &[
             "context is not ready",
         ],
     )
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
         "the context went while the script ran",
         Kind::TransientContext,
@@ -275,9 +310,19 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the navigation did not end in time",
         Kind::NavigationTimeout,
-        &["timeout", "timed out", "deadline exceeded", "not answer in time"],
+        &[
+            "timeout",
+            "timed out",
+            "deadline exceeded",
+            "not answer in time",
+        ],
     )
-    .unless(&["net::err_", "etimedout", "connect timeout", "connection timed out"])
+    .unless(&[
+        "net::err_",
+        "etimedout",
+        "connect timeout",
+        "connection timed out",
+    ])
     .only(&[Op::Navigate]),
     rule(
         "the page answers nothing",
@@ -312,7 +357,12 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "a command got no answer",
         Kind::PageHung,
-        &["request timed out.", "ms exceeded", "timeouterror", "script timeout"],
+        &[
+            "request timed out.",
+            "ms exceeded",
+            "timeouterror",
+            "script timeout",
+        ],
     )
     .rung(Rung::Reload),
 ];

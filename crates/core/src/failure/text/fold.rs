@@ -41,10 +41,12 @@ impl Folded {
     /// Whether one pattern is in the text. Parts joined by ` + ` must all be
     /// there, in any order; a part that starts with `=` must stand as a word.
     pub(super) fn says(&self, pattern: &str) -> bool {
-        pattern.split(" + ").all(|part| match part.strip_prefix('=') {
-            Some(word) => has_word(&self.0, word),
-            None => self.0.contains(part),
-        })
+        pattern
+            .split(" + ")
+            .all(|part| match part.strip_prefix('=') {
+                Some(word) => has_word(&self.0, word),
+                None => self.0.contains(part),
+            })
     }
 }
 
@@ -61,9 +63,7 @@ fn has_word(text: &str, word: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, found)| {
         let before = text.get(..at).and_then(|t| t.chars().next_back());
-        let after = text
-            .get(at + found.len()..)
-            .and_then(|t| t.chars().next());
+        let after = text.get(at + found.len()..).and_then(|t| t.chars().next());
         !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
     })
 }

@@ -38,20 +38,30 @@ pub(super) const RULES: &[Rule] = &[
             "can't fork",
             "unable to fork",
             "fork failed",
-            "fork: retry",
-            "fork: + resource temporarily unavailable",
             "spawn + =eagain",
+            "spawnsync + =eagain",
             "spawn + =enomem",
+            "spawnsync + =enomem",
             "spawn + =emfile",
+            "spawnsync + =emfile",
+            "pids limit",
+            "nproc limit",
             "can't start new thread",
             "unable to start + thread + resource",
         ],
     )
     .handed(Handed::Before),
     rule(
-        "the browser ran into a limit of threads",
+        "the browser ran into a limit of processes or threads, which may pass",
         Kind::ResourcesExhausted,
-        &["pthread_create", "failed to start browserthread"],
+        &[
+            "pthread_create",
+            "failed to start browserthread",
+            "fork: retry",
+            "fork: + resource temporarily unavailable",
+            "clone: resource temporarily unavailable",
+            "(11) + fatal",
+        ],
     )
     .rung(Rung::RestartBrowser),
     rule(
@@ -154,6 +164,50 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     rule(
+        "a folder that the browser must write to is not writable",
+        Kind::Unknown,
+        &[
+            "read-only file system",
+            "=erofs",
+            "os error 30",
+            "crashpad_handler: --database is required",
+            "xdg_config_home",
+            "cannot create directory",
+            "failed to create directory",
+            "failed to create data directory",
+            "cannot read and write to its data directory",
+            "mkdir + permission denied",
+            "mkdir + =eacces",
+            "mkdtemp + =eacces",
+        ],
+    )
+    .rung(Rung::Operator)
+    .handed(Handed::ThisCall),
+    rule(
+        "a tool beside the browser is missing",
+        Kind::Unknown,
+        &[
+            "spawn wmic + =enoent",
+            "spawn ps + =enoent",
+            "spawn which + =enoent",
+            "spawn where + =enoent",
+            "spawn taskkill + =enoent",
+            "spawn powershell + =enoent",
+            "spawn reg + =enoent",
+            "spawn cmd + =enoent",
+            "spawn lsof + =enoent",
+            "spawn unzip + =enoent",
+            "spawn tar + =enoent",
+            "spawn git + =enoent",
+            "spawn npm + =enoent",
+            "spawn xvfb + =enoent",
+            "spawn xdg-open + =enoent",
+            "spawn /bin/sh + =enoent",
+        ],
+    )
+    .rung(Rung::Operator)
+    .handed(Handed::ThisCall),
+    rule(
         "there is no browser where one was looked for",
         Kind::LaunchFailedMissingBrowser,
         &[
@@ -220,7 +274,17 @@ pub(super) const RULES: &[Rule] = &[
             "permission denied + /chrom",
         ],
     )
-    .unless(&["=open", "mkdir", "leveldb", "singleton", "json", "/lock", "user data", "profile", "=read"])
+    .unless(&[
+        "=open",
+        "mkdir",
+        "leveldb",
+        "singleton",
+        "json",
+        "/lock",
+        "user data",
+        "profile",
+        "=read",
+    ])
     .only(&[Op::Launch]),
     // ---- the profile: somebody holds it
     rule(
@@ -246,11 +310,33 @@ pub(super) const RULES: &[Rule] = &[
             "failed to lock + profile",
             "exit code 21",
             "exit code: 21",
+            "exit status 21",
             "exit status: 21",
             "exited with code 21",
+            "exited with code: 21",
+            "exitcode=21",
+            "exitcode: 21",
             "code=21",
         ],
     ),
+    rule(
+        "a start that ends well at once has handed over to the browser that holds the profile",
+        Kind::ProfileLocked,
+        &[
+            "exit code 0",
+            "exit code: 0",
+            "exit status 0",
+            "exit status: 0",
+            "exited with code 0",
+            "exited with code: 0",
+            "crashed with code 0",
+            "exitcode=0",
+            "exitcode: 0",
+            "code=0",
+            "code: 0",
+        ],
+    )
+    .only(&[Op::Launch]),
     rule(
         "a file of the profile is still held while it is removed or moved",
         Kind::ProfileLocked,
@@ -270,7 +356,12 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "a database is locked by another process",
         Kind::ProfileLocked,
-        &["database is locked", "database table is locked", "sqlite_busy", "sqlite_locked"],
+        &[
+            "database is locked",
+            "database table is locked",
+            "sqlite_busy",
+            "sqlite_locked",
+        ],
     )
     .rung(Rung::Retry),
     // ---- the profile: it cannot be read

@@ -8,6 +8,26 @@ use super::super::{Kind, Operation as Op, Rung};
 use super::rule::{Rule, rule};
 
 const SENDING: &[Op] = &[Op::Send, Op::SendMedia];
+const TOO_OFTEN: &[&str] = &[
+    "rate-overlimit",
+    "rate overlimit",
+    "rateoverlimit",
+    "rate_overlimit",
+    "rate limit",
+    "rate-limit",
+    "ratelimit",
+    "rate_limit",
+    "too many requests",
+    "too many attempts",
+    "toomanyattempts",
+    "toomanyrequests",
+    "=429",
+    "slow down",
+    "try again later",
+    "throttl",
+    "flood",
+    "resource-limit",
+];
 const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
 
 /// The message had gone out: said before anything else can be.
@@ -15,7 +35,12 @@ pub(super) const AFTER: &[Rule] = &[
     rule(
         "it failed while it told of a success",
         Kind::Unknown,
-        &["reportsucceeded", "report succeeded", "successreporter", "sent successfully"],
+        &[
+            "reportsucceeded",
+            "report succeeded",
+            "successreporter",
+            "sent successfully",
+        ],
     )
     .rung(Rung::Operator)
     .handed(Handed::After),
@@ -32,34 +57,28 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "WhatsApp lets this account reach strangers only slowly",
         Kind::RateLimited,
-        &["=463", "reachout", "reach-out", "reach out timelock", "timelock", "tctoken"],
+        &[
+            "=463",
+            "reachout",
+            "reach-out",
+            "reach out timelock",
+            "timelock",
+            "tctoken",
+        ],
     )
     .rung(Rung::RejectMessage),
     rule(
-        "too often",
+        "too often, while linking: each new try prolongs it",
         Kind::RateLimited,
-        &[
-            "rate-overlimit",
-            "rate overlimit",
-            "rateoverlimit",
-            "rate_overlimit",
-            "rate limit",
-            "rate-limit",
-            "ratelimit",
-            "rate_limit",
-            "too many requests",
-            "too many attempts",
-            "toomanyattempts",
-            "toomanyrequests",
-            "=429",
-            "slow down",
-            "try again later",
-            "throttl",
-            "flood",
-            "resource-limit",
-        ],
+        TOO_OFTEN,
     )
-    .unless(&["session status", "newsletter", "couldn't link"]),
+    .only(&[Op::Auth, Op::RequestPairingCode])
+    .rung(Rung::Operator),
+    rule("too often", Kind::RateLimited, TOO_OFTEN).unless(&[
+        "session status",
+        "newsletter",
+        "couldn't link",
+    ]),
     // ---- to whom
     rule(
         "the recipient cannot be written to",
@@ -71,6 +90,8 @@ pub(super) const RULES: &[Rule] = &[
             "wid error",
             "no lid for user",
             "lid is missing",
+            "no lid found",
+            "lid not found",
             "missing lid",
             "invalid jid",
             "invalid_jid",
@@ -132,11 +153,15 @@ pub(super) const RULES: &[Rule] = &[
     .rung(Rung::Retry)
     .handed(Handed::ThisCall),
     rule(
+        "no host would take the file: its type or content, not the network",
+        Kind::MediaInvalid,
+        &["media upload failed on all hosts"],
+    ),
+    rule(
         "the upload failed before the send",
         Kind::Unknown,
         &[
             "upload failed",
-            "media upload failed",
             "error_upload",
             "failed to upload",
             "media entry was not created",
@@ -221,7 +246,15 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the file to send is not there",
         Kind::MediaInvalid,
-        &["=enoent", "no such file", "file not found", "=404", "=410", "=403", "unauthorized"],
+        &[
+            "=enoent",
+            "no such file",
+            "file not found",
+            "=404",
+            "=410",
+            "=403",
+            "unauthorized",
+        ],
     )
     .only(&[Op::SendMedia]),
     // ---- the request
@@ -343,6 +376,11 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the request can never succeed",
         Kind::PermanentRequestError,
-        &["expired invite code", "smaxinvalid", "group_you_are_not_admin", "newsletter_geosuspended"],
+        &[
+            "expired invite code",
+            "smaxinvalid",
+            "group_you_are_not_admin",
+            "newsletter_geosuspended",
+        ],
     ),
 ];

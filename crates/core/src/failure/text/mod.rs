@@ -13,6 +13,7 @@ mod message;
 mod network;
 mod page;
 mod rule;
+mod status;
 
 use super::verdict::{Handed, Verdict};
 use super::{Kind, Operation as Op, Rung, wa};
@@ -33,11 +34,13 @@ fn explain(text: &str, operation: Option<Op>) -> Match {
     table(message::AFTER)
         .or_else(|| table(host::RULES))
         .or_else(|| state(&text))
+        .or_else(|| status::read(&text))
         .or_else(|| table(account::RULES))
         .or_else(|| page::read(&text, operation))
         .or_else(|| table(message::RULES))
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
+        .or_else(|| page::nameless(&text, operation))
         .unwrap_or_else(|| unknown(operation))
 }
 
@@ -83,11 +86,29 @@ fn suggested(text: &Folded) -> Option<Op> {
     const SIGNS: &[(Op, &[&str])] = &[
         (
             Op::Launch,
-            &["failed to launch", "launch the browser", "browsertype.launch", "puppeteer.launch", "spawn "],
+            &[
+                "failed to launch",
+                "launch the browser",
+                "browsertype.launch",
+                "puppeteer.launch",
+                "spawn ",
+            ],
         ),
         (Op::Navigate, &["navigat", "page.goto", " at http"]),
-        (Op::SendMedia, &["sendimage", "sendfile", "sendmedia", "sendvideo", "sendvoice"]),
-        (Op::Send, &["sendmessage", "sendtext", "send message", "sending message"]),
+        (
+            Op::SendMedia,
+            &[
+                "sendimage",
+                "sendfile",
+                "sendmedia",
+                "sendvideo",
+                "sendvoice",
+            ],
+        ),
+        (
+            Op::Send,
+            &["sendmessage", "sendtext", "send message", "sending message"],
+        ),
     ];
     SIGNS
         .iter()
@@ -102,6 +123,8 @@ fn unknown(operation: Option<Op>) -> Match {
     };
     Match {
         concept: "nothing that we know",
-        verdict: Verdict::of(Kind::Unknown).rung(rung).handed(Handed::ThisCall),
+        verdict: Verdict::of(Kind::Unknown)
+            .rung(rung)
+            .handed(Handed::ThisCall),
     }
 }

@@ -23,7 +23,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
     )
     .rung(Rung::Operator)
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
         "the certificate is not trusted: something sits between, or the clock is wrong",
         Kind::NetworkDown,
@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
     )
     .rung(Rung::Operator)
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
         "no connection was made: nothing was written",
         Kind::NetworkDown,
@@ -104,13 +104,19 @@ pub(super) const RULES: &[Rule] = &[
             "bad handshake",
         ],
     )
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
-        "the open-socket check refused the call",
+        "the upload's host could not be reached: the upload comes before the send",
         Kind::NetworkDown,
-        &["connection closed + =428", "connectionclosed", "precondition required"],
+        &[
+            "fetch failed + upload",
+            "error in uploading",
+            "upload + =etimedout",
+            "upload + =econnreset",
+            "upload + timed out",
+        ],
     )
-    .handed(Handed::Before),
+    .handed(Handed::Refused),
     rule(
         "the connection went under way",
         Kind::NetworkDown,
@@ -173,8 +179,6 @@ pub(super) const RULES: &[Rule] = &[
             "stream errored (restart",
             "stream errored (ack",
             "stream errored (unknown",
-            "connection failure + =503",
-            "connection failure + =500",
             "service unavailable",
             "service-unavailable",
             "service_unavailable",
@@ -184,22 +188,8 @@ pub(super) const RULES: &[Rule] = &[
             "partial-server-error",
             "bad gateway",
             "gateway timeout",
-            "statuscode + =408",
-            "statuscode + =428",
-            "statuscode + =503",
-            "statuscode + =515",
-            "=status + =408",
-            "=status + =503",
-            "=reason + =408",
-            "=reason + =428",
-            "=reason + =503",
-            "=code + =408",
-            "=code + =428",
-            "=code + =503",
-            "=code + =515",
-            "disconnected + =408",
-            "disconnected + =428",
-            "disconnected + =503",
+            "reconnect attempts",
+            "reconnecting",
         ],
     ),
     rule(
@@ -220,7 +210,19 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the page says that it is not connected",
         Kind::NetworkDown,
-        &["not connected", "disconnected from whatsapp", "client disconnected"],
+        &[
+            "not connected",
+            "disconnected from whatsapp",
+            "client disconnected",
+        ],
     )
-    .only(&[Op::Send, Op::SendMedia, Op::Evaluate, Op::Probe, Op::Listen, Op::Navigate, Op::Auth]),
+    .only(&[
+        Op::Send,
+        Op::SendMedia,
+        Op::Evaluate,
+        Op::Probe,
+        Op::Listen,
+        Op::Navigate,
+        Op::Auth,
+    ]),
 ];

@@ -43,8 +43,21 @@ const INJECTED_MEMBERS: &[&str] = &[
 
 /// Names on `window.Store`, an older form of the same.
 const STORE_MEMBERS: &[&str] = &[
-    "chat", "msg", "contact", "conn", "cmd", "socket", "appstate", "user", "widfactory", "queryexist",
-    "groupmetadata", "presence", "call",
+    "chat",
+    "msg",
+    "contact",
+    "conn",
+    "cmd",
+    "socket",
+    "appstate",
+    "user",
+    "widfactory",
+    "queryexist",
+    "groupmetadata",
+    "presence",
+    "call",
+    "wap",
+    "numberinfo",
 ];
 
 /// What WhatsApp's code reads before it hands a message on.
@@ -88,8 +101,18 @@ const PAGE_FRAMES: &[&str] = &[
 
 /// Frames of code that looks at a request before it acts on it.
 const ARGUMENT_FRAMES: &[&str] = &[
-    "ensure", "validat", "parse", "normali", "dto", "schema", "tojid", "chatid", "formatphone",
-    "sanitiz", "middleware", "assert",
+    "ensure",
+    "validat",
+    "parse",
+    "normali",
+    "dto",
+    "schema",
+    "tojid",
+    "chatid",
+    "formatphone",
+    "sanitiz",
+    "middleware",
+    "assert",
 ];
 
 const RULES: &[Rule] = &[
@@ -111,7 +134,11 @@ const RULES: &[Rule] = &[
     rule(
         "the app has not booted, or its entry point has moved; one reload tells",
         Kind::WaIncompatible,
-        &["reading 'version'", "property 'version'", "debug is not defined"],
+        &[
+            "reading 'version'",
+            "property 'version'",
+            "debug is not defined",
+        ],
     )
     .rung(Rung::Reload)
     .handed(Handed::Before),
@@ -122,6 +149,7 @@ const RULES: &[Rule] = &[
             "wpp not found",
             "wapi not found",
             "store not found",
+            "was not found with",
             "requiring unknown module",
             "unknown module",
             "waweb + not found",
@@ -146,7 +174,11 @@ const RULES: &[Rule] = &[
     rule(
         "an undefined key went to IndexedDB: a field has changed its name",
         Kind::WaIncompatible,
-        &["no key or key range specified", "not a valid key", "dataerror"],
+        &[
+            "no key or key range specified",
+            "not a valid key",
+            "dataerror",
+        ],
     ),
 ];
 
@@ -195,16 +227,61 @@ pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
     }
     if STORE_MEMBERS.contains(&last) {
         return match operation {
-            Some(Op::Auth | Op::Launch) => {
-                changed("a module that the library looks for is missing", Handed::Before)
-            }
+            Some(Op::Auth | Op::Launch) => changed(
+                "a module that the library looks for is missing",
+                Handed::Before,
+            ),
             _ => gone("the injected object is gone from the page"),
         };
     }
     if READ_BEFORE_SENDING.contains(&last) {
-        return changed("WhatsApp's code changed; thrown before the send", Handed::Before);
+        return changed(
+            "WhatsApp's code changed; thrown before the send",
+            Handed::Before,
+        );
     }
     changed("WhatsApp's code changed", Handed::ThisCall)
+}
+
+/// WhatsApp's own code throws classes whose names its build has shortened:
+/// `r: r`, `Evaluation failed: t`, `{"message":"a","name":"a"}`.
+fn minified(text: &str) -> bool {
+    let one_letter = |rest: &str| {
+        let mut chars = rest.chars();
+        let ends =
+            |c: char| !c.is_alphanumeric() && !matches!(c, ':' | '.' | '\'' | '_' | '-' | '/');
+        chars.next().is_some_and(|c| c.is_ascii_lowercase()) && chars.next().is_none_or(ends)
+    };
+    let after_mark = ["evaluation failed: ", "\"message\":\"", "error: "]
+        .iter()
+        .flat_map(|mark| text.match_indices(mark))
+        .any(|(at, mark)| one_letter(text.get(at + mark.len()..).unwrap_or_default()));
+    let doubled = text
+        .split(' ')
+        .zip(text.split(' ').skip(1))
+        .any(|(class, message)| {
+            class.strip_suffix(':') == Some(message)
+                && message.len() == 1
+                && message.starts_with(|c: char| c.is_ascii_lowercase())
+        });
+    after_mark || doubled
+}
+
+/// Only the operation tells what a nameless exception is likely to mean.
+/// Asked last: a line that says more may stand beside it.
+pub(super) fn nameless(text: &Folded, operation: Option<Op>) -> Option<Match> {
+    if !minified(text.as_str()) {
+        return None;
+    }
+    let concept = "a nameless exception of WhatsApp's own code";
+    let verdict = match operation {
+        // The codec or the file.
+        Some(Op::SendMedia) => Verdict::of(Kind::MediaInvalid).handed(Handed::ThisCall),
+        // After some codes WhatsApp refuses to give more, for hours.
+        Some(Op::RequestPairingCode) => Verdict::of(Kind::RateLimited).rung(Rung::Operator),
+        _ => Verdict::of(Kind::WaIncompatible),
+    };
+    Some(Match { concept, verdict })
 }
 
 /// The name that was read from, called on or looked for in nothing.
@@ -216,6 +293,7 @@ fn missing_name(text: &str) -> Option<&str> {
     };
     let word_before = |mark: &str| {
         let before = text.split_once(mark)?.0.trim_end();
+        let before = before.trim_end_matches(')');
         let start = before
             .rfind(|c: char| c.is_whitespace() || matches!(c, ':' | '"' | '\'' | '('))
             .map_or(0, |at| at + 1);
@@ -236,6 +314,8 @@ fn missing_name(text: &str) -> Option<&str> {
 
 /// Whether the stack has frames, and all are of the program outside.
 fn from_outside_the_page(text: &Folded) -> bool {
-    let has_file = [".js:", ".ts:", ".mjs:", ".cjs:"].iter().any(|x| text.says(x));
+    let has_file = [".js:", ".ts:", ".mjs:", ".cjs:"]
+        .iter()
+        .any(|x| text.says(x));
     has_file && text.says(" at ") && !PAGE_FRAMES.iter().any(|x| text.says(x))
 }

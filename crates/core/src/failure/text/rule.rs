@@ -19,11 +19,7 @@ pub(super) struct Rule {
 }
 
 /// A rule for a concept of this kind, with the kind's usual rung.
-pub(super) const fn rule(
-    concept: &'static str,
-    kind: Kind,
-    says: &'static [&'static str],
-) -> Rule {
+pub(super) const fn rule(concept: &'static str, kind: Kind, says: &'static [&'static str]) -> Rule {
     Rule {
         concept,
         says,
