@@ -1,0 +1,5 @@
+'use strict';
+(() => {
+  const { define } = WAPage;
+  define('WAWebMediaDataModel', (exports) => { exports.attach = () => {}; });
+})();

@@ -1,0 +1,2 @@
+'use strict';
+WAPage.define('WAWebMessageAddons', (exports) => { exports.handlerOf = () => undefined; });

@@ -1,0 +1,2 @@
+'use strict';
+WAPage.define('WAWebQrCode', (exports) => { exports.drawQr = () => {}; });
