@@ -1,1 +1,39 @@
-//! Placeholder.
+//! Keeps what Steadfast owes.
+//!
+//! Two stores implement [`steadfast_core::port::Store`]: [`SqliteStore`], the
+//! real one, and [`MemoryStore`], for tests and for programs that need to
+//! remember nothing. Both obey the same rules, and one contract test runs on both.
+//!
+//! # The rules, in words
+//!
+//! - A chat's messages are delivered in the order in which they were accepted.
+//!   Its **head** is its oldest message that is accepted or sending. Nothing
+//!   behind the head is claimed before the head is settled; a head that is due
+//!   later holds its own chat and no other.
+//! - What is sent, rejected, expired, cancelled or parked leaves the queue and
+//!   holds nobody up. A parked message that a person releases takes its old
+//!   place again.
+//! - A claim marks its messages `sending` on disk before it returns them. A
+//!   message that is `sending` may be with WhatsApp: whoever claims it next
+//!   sees that, and looks it up instead of sending it again.
+//! - Every write for delivery carries a fence; a stale one changes nothing.
+//! - Acks move forward, never back, whatever order they come in. WhatsApp's
+//!   word that it has a message beats every doubt of ours, and settles it even
+//!   while it is claimed.
+//! - A store reads no clock: every time comes in as an argument.
+//! - Reading about a session that does not exist finds nothing; writing for it
+//!   is [`NoSession`](steadfast_core::port::StoreError::NoSession).
+//!
+//! # Bounds
+//!
+//! A claim gives at most [`MAX_CLAIM`] messages, a message keeps its last
+//! [`MAX_ATTEMPTS_KEPT`] attempts, a session its newest
+//! [`MAX_INCIDENTS_KEPT`] incidents of [`MAX_INCIDENT_STEPS`] steps each.
+
+mod memory;
+mod rules;
+mod sqlite;
+
+pub use memory::MemoryStore;
+pub use rules::{MAX_ATTEMPTS_KEPT, MAX_CLAIM, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT};
+pub use sqlite::{Options, SqliteStore};

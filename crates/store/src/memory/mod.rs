@@ -1,0 +1,222 @@
+//! The store that forgets: for tests, and for what need not outlive the process.
+//!
+//! It keeps everything in plain maps and finds heads by looking, so that it is
+//! plainly right: the SQLite store is tested against it.
+
+mod state;
+
+use crate::rules;
+use async_trait::async_trait;
+use state::State;
+use std::sync::{Mutex, PoisonError};
+use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
+use steadfast_core::port::{
+    Accepted, IdempotencyKey, Incident, MessageQuery, OutboxDepth, Recorded, SessionRecord, Store,
+    StoreError, StoredInbound, TokenRecord,
+};
+use steadfast_core::time::UnixMs;
+
+/// Everything in memory. A claim looks at every chat that owes something: fine
+/// for thousands of chats, not for millions.
+#[derive(Default)]
+pub struct MemoryStore {
+    /// `None` once it is closed.
+    state: Mutex<Open>,
+}
+
+struct Open(Option<State>);
+
+impl Default for Open {
+    fn default() -> Self {
+        Self(Some(State::default()))
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        work(state.0.as_mut().ok_or(StoreError::Closed)?)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn accept(
+        &self,
+        message: NewMessage,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Accepted, StoreError> {
+        self.with(|state| state.accept(message, key))
+    }
+
+    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+        self.with(|state| state.accept_many(messages))
+    }
+
+    async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError> {
+        self.with(|state| state.take_fence(session))
+    }
+
+    async fn claim(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        login: LoginGeneration,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.with(|state| state.claim(session, fence, login, now, limit))
+    }
+
+    async fn record(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        outcomes: Vec<Recorded>,
+    ) -> Result<(), StoreError> {
+        self.with(|state| state.record(session, fence, &outcomes))
+    }
+
+    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
+        self.with(|state| {
+            Ok(state
+                .heads(session)
+                .into_iter()
+                .map(|(due_at, _)| due_at)
+                .min())
+        })
+    }
+
+    async fn ack(
+        &self,
+        session: &SessionId,
+        wa_message_id: &WaMessageId,
+        ack: Ack,
+        at: UnixMs,
+    ) -> Result<Option<Message>, StoreError> {
+        self.with(|state| Ok(state.ack(session, wa_message_id, ack, at)))
+    }
+
+    async fn message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        self.with(|state| Ok(state.message(id)))
+    }
+
+    async fn messages(
+        &self,
+        session: &SessionId,
+        query: MessageQuery,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.with(|state| Ok(state.messages(session, &query)))
+    }
+
+    async fn attempts(&self, id: &MessageId) -> Result<Vec<Attempt>, StoreError> {
+        self.with(|state| Ok(state.attempts(id)))
+    }
+
+    async fn cancel(&self, id: &MessageId, at: UnixMs) -> Result<Option<Message>, StoreError> {
+        self.with(|state| Ok(state.change(id, |standing| standing.cancel(at))))
+    }
+
+    async fn unpark(
+        &self,
+        id: &MessageId,
+        release: bool,
+        at: UnixMs,
+    ) -> Result<Option<Message>, StoreError> {
+        self.with(|state| Ok(state.change(id, |standing| standing.unpark(release, at))))
+    }
+
+    async fn depth(&self, session: &SessionId) -> Result<OutboxDepth, StoreError> {
+        self.with(|state| Ok(state.depth(session)))
+    }
+
+    async fn keep_inbound(
+        &self,
+        session: &SessionId,
+        message: InboundMessage,
+        at: UnixMs,
+    ) -> Result<bool, StoreError> {
+        self.with(|state| state.keep_inbound(session, message, at))
+    }
+
+    async fn inbound(
+        &self,
+        session: &SessionId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredInbound>, StoreError> {
+        self.with(|state| Ok(state.inbound(session, after, limit)))
+    }
+
+    async fn add_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.with(|state| state.add_session(session))
+    }
+
+    async fn update_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.with(|state| state.update_session(session))
+    }
+
+    async fn sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        self.with(|state| Ok(state.sessions()))
+    }
+
+    async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        self.with(|state| {
+            state.remove_session(session);
+            Ok(())
+        })
+    }
+
+    async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
+        self.with(|state| state.add_token(token))
+    }
+
+    async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        self.with(|state| {
+            Ok(state
+                .tokens
+                .values()
+                .find(|token| token.hash == *hash)
+                .cloned())
+        })
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        self.with(|state| Ok(state.tokens.values().cloned().collect()))
+    }
+
+    async fn remove_token(&self, name: &str) -> Result<bool, StoreError> {
+        self.with(|state| Ok(state.tokens.remove(name).is_some()))
+    }
+
+    async fn put_incident(&self, incident: Incident) -> Result<(), StoreError> {
+        self.with(|state| state.put_incident(rules::bounded(incident)))
+    }
+
+    async fn incidents(
+        &self,
+        session: &SessionId,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError> {
+        self.with(|state| Ok(state.incidents(session, before.as_deref(), limit)))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.with(|_| Ok(()))
+    }
+
+    async fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
+    }
+}

@@ -1,0 +1,293 @@
+//! What each event does to one message: the part that every store shares.
+//!
+//! A store keeps rows and queues; what an outcome, an ack or a person's word
+//! makes of a message is decided here, once.
+
+use steadfast_core::ids::LoginGeneration;
+use steadfast_core::outbox::{Ack, NewMessage, Status};
+use steadfast_core::port::{Incident, Outcome, Recorded};
+use steadfast_core::time::UnixMs;
+
+/// The most messages that one claim gives, whatever limit was asked for.
+pub const MAX_CLAIM: u32 = 1_000;
+/// The newest attempts that are kept of each message.
+pub const MAX_ATTEMPTS_KEPT: u32 = 50;
+/// The newest incidents that are kept of each session.
+pub const MAX_INCIDENTS_KEPT: u32 = 1_000;
+/// The newest steps that are kept of each incident.
+pub const MAX_INCIDENT_STEPS: usize = 100;
+/// A detail is one sentence; more characters than this are cut off.
+const MAX_DETAIL: usize = 500;
+
+/// What changes in a message's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<String>,
+    pub(crate) detail: Option<String>,
+    pub(crate) attempts: u32,
+    pub(crate) due_at: UnixMs,
+    pub(crate) updated_at: UnixMs,
+    pub(crate) login: Option<LoginGeneration>,
+    pub(crate) acks: Vec<(Ack, UnixMs)>,
+}
+
+impl Standing {
+    /// Where a message stands that was just accepted.
+    pub(crate) fn accepted(message: &NewMessage) -> Self {
+        Self {
+            status: Status::Accepted,
+            reason: None,
+            detail: None,
+            attempts: 0,
+            due_at: message.due_at,
+            updated_at: message.accepted_at,
+            login: None,
+            acks: Vec::new(),
+        }
+    }
+
+    /// It is claimed: from here on WhatsApp may have it.
+    pub(crate) fn begin_attempt(&mut self, login: LoginGeneration, now: UnixMs) {
+        self.status = Status::Sending;
+        self.attempts = self.attempts.saturating_add(1);
+        self.login = Some(login);
+        self.updated_at = now;
+    }
+
+    /// What came of an attempt.
+    ///
+    /// An owed message goes where the outcome says. One that has left the
+    /// queue meanwhile (an ack was faster) only ever moves forward.
+    pub(crate) fn record(&mut self, recorded: &Recorded) {
+        if let Outcome::Sent(ack) = recorded.outcome
+            && self.ack(ack, recorded.at)
+        {
+            return;
+        }
+        if !self.status.is_owed() {
+            return;
+        }
+        let reason = match &recorded.outcome {
+            // No server has it yet, whatever the page hopes: look it up.
+            Outcome::Sent(_) => {
+                self.status = Status::Sending;
+                self.due_at = recorded.at;
+                "unknown"
+            }
+            Outcome::NotSent { retry_at } => {
+                self.status = Status::Accepted;
+                self.due_at = *retry_at;
+                "not_sent"
+            }
+            Outcome::Unknown { retry_at } => {
+                self.status = Status::Sending;
+                self.due_at = *retry_at;
+                "unknown"
+            }
+            Outcome::Rejected(reason) => {
+                self.status = Status::Rejected;
+                reason.as_str()
+            }
+            Outcome::Parked(reason) => {
+                self.status = Status::Parked;
+                reason.as_str()
+            }
+            Outcome::Expired => {
+                self.status = Status::Expired;
+                "expired"
+            }
+        };
+        self.reason = Some(reason.to_owned());
+        self.detail = recorded.detail.as_deref().map(cut);
+        self.updated_at = recorded.at;
+    }
+
+    /// WhatsApp's word on how far it has come; `false` where that is no move.
+    ///
+    /// A message that no attempt has touched was never with WhatsApp: an ack
+    /// cannot mean it.
+    pub(crate) fn ack(&mut self, ack: Ack, at: UnixMs) -> bool {
+        if self.attempts == 0 {
+            return false;
+        }
+        let Some(next) = self.status.after_ack(ack) else {
+            return false;
+        };
+        self.status = next;
+        self.reason = None;
+        self.detail = None;
+        self.updated_at = at;
+        self.acks.push((ack, at));
+        true
+    }
+
+    /// Its owner takes it back; `false` where it is too late.
+    pub(crate) fn cancel(&mut self, at: UnixMs) -> bool {
+        if self.status != Status::Accepted {
+            return false;
+        }
+        self.settle_by_person(Status::Cancelled, at);
+        true
+    }
+
+    /// A person decides on a parked message; `false` where it is not parked.
+    pub(crate) fn unpark(&mut self, release: bool, at: UnixMs) -> bool {
+        if self.status != Status::Parked {
+            return false;
+        }
+        if release {
+            self.settle_by_person(Status::Accepted, at);
+            self.due_at = at;
+        } else {
+            self.settle_by_person(Status::Cancelled, at);
+        }
+        true
+    }
+
+    fn settle_by_person(&mut self, status: Status, at: UnixMs) {
+        self.status = status;
+        self.reason = None;
+        self.detail = None;
+        self.updated_at = at;
+    }
+}
+
+/// The stable name under which an attempt keeps its outcome.
+pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Sent(Ack::Pending) | Outcome::Unknown { .. } => "unknown",
+        Outcome::Sent(_) => "sent",
+        Outcome::NotSent { .. } => "not_sent",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::Parked(_) => "parked",
+        Outcome::Expired => "expired",
+    }
+}
+
+/// An incident with no more steps than are kept.
+pub(crate) fn bounded(mut incident: Incident) -> Incident {
+    let surplus = incident.steps.len().saturating_sub(MAX_INCIDENT_STEPS);
+    incident.steps.drain(..surplus);
+    incident
+}
+
+/// A detail of bounded length.
+pub(crate) fn cut(detail: &str) -> String {
+    detail.chars().take(MAX_DETAIL).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_core::outbox::{ParkReason, RejectReason};
+
+    fn claimed() -> Standing {
+        Standing {
+            status: Status::Sending,
+            reason: None,
+            detail: None,
+            attempts: 1,
+            due_at: UnixMs(10),
+            updated_at: UnixMs(20),
+            login: Some(LoginGeneration(1)),
+            acks: Vec::new(),
+        }
+    }
+
+    fn recorded(outcome: Outcome) -> Recorded {
+        Recorded {
+            id: steadfast_core::ids::MessageId::mint(UnixMs(1), [0; 10]),
+            outcome,
+            detail: Some("why".to_owned()),
+            at: UnixMs(30),
+        }
+    }
+
+    #[test]
+    fn each_outcome_has_its_place() {
+        for (outcome, status, reason, due_at) in [
+            (Outcome::Sent(Ack::Device), Status::Delivered, None, 10),
+            (
+                Outcome::Sent(Ack::Pending),
+                Status::Sending,
+                Some("unknown"),
+                30,
+            ),
+            (
+                Outcome::NotSent {
+                    retry_at: UnixMs(40),
+                },
+                Status::Accepted,
+                Some("not_sent"),
+                40,
+            ),
+            (
+                Outcome::Unknown {
+                    retry_at: UnixMs(50),
+                },
+                Status::Sending,
+                Some("unknown"),
+                50,
+            ),
+            (
+                Outcome::Rejected(RejectReason::MediaInvalid),
+                Status::Rejected,
+                Some("media_invalid"),
+                10,
+            ),
+            (
+                Outcome::Parked(ParkReason::LoginLost),
+                Status::Parked,
+                Some("login_lost"),
+                10,
+            ),
+            (Outcome::Expired, Status::Expired, Some("expired"), 10),
+        ] {
+            let mut standing = claimed();
+            standing.record(&recorded(outcome.clone()));
+            assert_eq!(standing.status, status, "{outcome:?}");
+            assert_eq!(standing.reason.as_deref(), reason, "{outcome:?}");
+            assert_eq!(standing.due_at, UnixMs(due_at), "{outcome:?}");
+            assert_eq!(standing.updated_at, UnixMs(30), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_with_whatsapp_never_comes_back() {
+        let mut standing = claimed();
+        assert!(standing.ack(Ack::Read, UnixMs(25)));
+        let sent = standing.clone();
+        for outcome in [
+            Outcome::Sent(Ack::Server),
+            Outcome::Sent(Ack::Pending),
+            Outcome::NotSent {
+                retry_at: UnixMs(40),
+            },
+            Outcome::Unknown {
+                retry_at: UnixMs(40),
+            },
+            Outcome::Rejected(RejectReason::RecipientInvalid),
+            Outcome::Parked(ParkReason::LookupUnavailable),
+            Outcome::Expired,
+        ] {
+            standing.record(&recorded(outcome.clone()));
+            assert_eq!(standing, sent, "{outcome:?}");
+        }
+        standing.record(&recorded(Outcome::Sent(Ack::Played)));
+        assert_eq!(standing.status, Status::Played);
+        assert_eq!(
+            standing.acks,
+            [(Ack::Read, UnixMs(25)), (Ack::Played, UnixMs(30))]
+        );
+    }
+
+    #[test]
+    fn details_and_steps_are_bounded() {
+        let mut standing = claimed();
+        let mut long = recorded(Outcome::Expired);
+        long.detail = Some("é".repeat(2_000));
+        standing.record(&long);
+        assert_eq!(standing.detail.map(|d| d.chars().count()), Some(MAX_DETAIL));
+    }
+}

@@ -1,0 +1,389 @@
+//! What is done to owed messages, each a piece of one transaction.
+
+use super::error::Error;
+use super::rows::{self, Entry, select_entry, select_message};
+use super::writer::{Job, Tx};
+use super::{queue, sessions};
+use crate::rules::{self, MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing};
+use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::outbox::{Ack, Claimed, Message, NewMessage, Status};
+use steadfast_core::port::{Accepted, IdempotencyKey, Recorded, StoreError};
+use steadfast_core::time::UnixMs;
+
+/// Expired keys that one accept with a key clears away: more than it adds, so
+/// that they cannot pile up, and few enough that nobody notices.
+const KEYS_CLEARED: u32 = 4;
+
+/// A message made ready for its row, away from the writer's thread.
+pub(super) struct Draft {
+    message: NewMessage,
+    body: String,
+}
+
+impl Draft {
+    pub(super) fn new(message: NewMessage) -> Result<Self, StoreError> {
+        match serde_json::to_string(&message.body) {
+            Ok(body) => Ok(Self { message, body }),
+            Err(error) => Err(StoreError::Failed(error.to_string())),
+        }
+    }
+}
+
+/// Stores a message, and its key where it has one.
+pub(super) fn accept(
+    tx: &mut Tx<'_>,
+    draft: &Draft,
+    key: Option<&IdempotencyKey>,
+) -> Result<Accepted, Error> {
+    let sid = sessions::sid(tx.db, &draft.message.session)?;
+    let now = draft.message.accepted_at;
+    if let Some(key) = key
+        && let Some(answer) = used_before(tx, key, now)?
+    {
+        return Ok(answer);
+    }
+    refuse_repeat(tx, draft)?;
+    let seq = insert(tx, sid, draft)?;
+    if let Some(key) = key {
+        keep_key(tx, key, seq, now)?;
+    }
+    Ok(Accepted::Stored)
+}
+
+/// Stores many messages.
+pub(super) fn accept_many(tx: &mut Tx<'_>, drafts: &[Draft]) -> Result<(), Error> {
+    for draft in drafts {
+        let sid = sessions::sid(tx.db, &draft.message.session)?;
+        refuse_repeat(tx, draft)?;
+        insert(tx, sid, draft)?;
+    }
+    Ok(())
+}
+
+fn refuse_repeat(tx: &Tx<'_>, draft: &Draft) -> Result<(), Error> {
+    let known = tx.one(
+        "SELECT 1 FROM messages WHERE id = ?1",
+        (draft.message.id.as_str(),),
+        |_| Ok(()),
+    )?;
+    match known {
+        None => Ok(()),
+        Some(()) => Err(StoreError::Exists.into()),
+    }
+}
+
+fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, rusqlite::Error> {
+    let Draft { message, body } = draft;
+    let chat = message.to.as_str();
+    tx.run(
+        "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
+         accepted_at, due_at, expires_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, ?8, ?6)",
+        (
+            sid,
+            message.id.as_str(),
+            message.wa_message_id.as_str(),
+            chat,
+            body,
+            message.accepted_at.0,
+            message.due_at.0,
+            message.expires_at.map(|at| at.0),
+        ),
+    )?;
+    let seq = tx.db.last_insert_rowid();
+    queue::append(tx, sid, chat, seq, message.due_at)?;
+    tx.count(sid, None, Some(Status::Accepted));
+    Ok(seq)
+}
+
+fn used_before(tx: &Tx<'_>, key: &IdempotencyKey, now: UnixMs) -> Result<Option<Accepted>, Error> {
+    let found = tx.one(
+        "SELECT digest, seq FROM idempotency_keys WHERE key = ?1 AND keep_until > ?2",
+        (&key.key, now.0),
+        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    let Some((digest, seq)) = found else {
+        return Ok(None);
+    };
+    // Where the session was removed, its messages are gone, and their keys with them.
+    Ok(rows::by_seq(tx.db, seq)?.map(|message| {
+        if digest == key.digest {
+            Accepted::Replayed {
+                message: Box::new(message),
+            }
+        } else {
+            Accepted::KeyReused
+        }
+    }))
+}
+
+fn keep_key(
+    tx: &Tx<'_>,
+    key: &IdempotencyKey,
+    seq: i64,
+    now: UnixMs,
+) -> Result<(), rusqlite::Error> {
+    tx.run(
+        "DELETE FROM idempotency_keys WHERE key IN
+         (SELECT key FROM idempotency_keys WHERE keep_until <= ?1 ORDER BY keep_until LIMIT ?2)",
+        (now.0, KEYS_CLEARED),
+    )?;
+    tx.run(
+        "INSERT INTO idempotency_keys (key, digest, seq, keep_until) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (key) DO UPDATE SET digest = ?2, seq = ?3, keep_until = ?4",
+        (&key.key, key.digest.as_slice(), seq, key.keep_until.0),
+    )?;
+    Ok(())
+}
+
+/// Claims heads of chats that are due.
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    session: &SessionId,
+    fence: Fence,
+    login: LoginGeneration,
+    now: UnixMs,
+    limit: u32,
+) -> Result<Vec<Claimed>, Error> {
+    let sid = sessions::owned(tx.db, session, fence)?;
+    let mut taken = Vec::new();
+    for (chat, seq) in queue::due(tx, sid, now, limit.min(MAX_CLAIM))? {
+        let Some(message) = rows::by_seq(tx.db, seq)? else {
+            tracing::error!(seq, "the queue holds a message that does not exist");
+            continue;
+        };
+        let mut standing = standing_of(&message);
+        standing.begin_attempt(login, now);
+        rows::write_standing(tx, seq, &standing)?;
+        tx.count(sid, Some(message.status), Some(standing.status));
+        queue::claim(tx, sid, &chat, seq)?;
+        begin_attempt(tx, seq, standing.attempts, now)?;
+        taken.push(Claimed {
+            message,
+            attempt: standing.attempts,
+        });
+    }
+    Ok(taken)
+}
+
+/// The request that gives claims up whose caller was gone before it heard of
+/// them. The messages stay `Sending`: nobody can tell what the caller knows.
+pub(super) fn give_up(
+    session: SessionId,
+    fence: Fence,
+    claimed: &[Claimed],
+) -> Option<Box<dyn Job>> {
+    let claimed: Vec<_> = claimed
+        .iter()
+        .map(|claimed| claimed.message.id.clone())
+        .collect();
+    (!claimed.is_empty()).then(|| {
+        Box::new(GiveUp {
+            session,
+            fence,
+            claimed,
+        }) as Box<dyn Job>
+    })
+}
+
+struct GiveUp {
+    session: SessionId,
+    fence: Fence,
+    claimed: Vec<MessageId>,
+}
+
+impl Job for GiveUp {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let sid = sessions::owned(tx.db, &self.session, self.fence)?;
+        for id in &self.claimed {
+            if let Some(entry) = entry_by_id(tx, id)? {
+                queue::free(tx, sid, &entry.chat, entry.seq)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) -> Option<Box<dyn Job>> {
+        match result {
+            // Another owner or no session: there is no claim left to give up.
+            Ok(()) | Err(StoreError::StaleFence { .. } | StoreError::NoSession(_)) => {}
+            Err(error) => {
+                tracing::error!(%error, "claims that nobody heard of stay until the next owner");
+            }
+        }
+        None
+    }
+}
+
+fn standing_of(message: &Message) -> Standing {
+    Standing {
+        status: message.status,
+        reason: message.reason.clone(),
+        detail: message.detail.clone(),
+        attempts: message.attempts,
+        due_at: message.due_at,
+        updated_at: message.updated_at,
+        login: message.login,
+        acks: message.acks.clone(),
+    }
+}
+
+fn begin_attempt(tx: &Tx<'_>, seq: i64, number: u32, now: UnixMs) -> Result<(), rusqlite::Error> {
+    tx.run(
+        "INSERT INTO attempts (seq, number, started_at) VALUES (?1, ?2, ?3)",
+        (seq, number, now.0),
+    )?;
+    if let Some(too_old) = number.checked_sub(MAX_ATTEMPTS_KEPT)
+        && too_old > 0
+    {
+        tx.run(
+            "DELETE FROM attempts WHERE seq = ?1 AND number <= ?2",
+            (seq, too_old),
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes how the newest attempt ended, unless that is known already.
+fn end_attempt(
+    tx: &Tx<'_>,
+    entry: &Entry,
+    at: UnixMs,
+    outcome: &str,
+    detail: Option<String>,
+) -> Result<(), rusqlite::Error> {
+    tx.run(
+        "UPDATE attempts SET ended_at = ?3, outcome = ?4, detail = ?5
+         WHERE seq = ?1 AND number = ?2 AND ended_at IS NULL",
+        (entry.seq, entry.standing.attempts, at.0, outcome, detail),
+    )?;
+    Ok(())
+}
+
+/// Records what came of claimed messages.
+pub(super) fn record(
+    tx: &mut Tx<'_>,
+    session: &SessionId,
+    fence: Fence,
+    outcomes: &[Recorded],
+) -> Result<(), Error> {
+    let sid = sessions::owned(tx.db, session, fence)?;
+    for recorded in outcomes {
+        let Some(mut entry) = entry_by_id(tx, &recorded.id)?.filter(|entry| entry.sid == sid)
+        else {
+            tracing::warn!(id = %recorded.id, %session, "an outcome names a message that this session does not have");
+            continue;
+        };
+        let detail = recorded.detail.as_deref().map(rules::cut);
+        end_attempt(
+            tx,
+            &entry,
+            recorded.at,
+            rules::outcome_name(&recorded.outcome),
+            detail,
+        )?;
+        let before = entry.standing.clone();
+        entry.standing.record(recorded);
+        moved(tx, &before, &entry)?;
+    }
+    Ok(())
+}
+
+/// Moves a message of ours forward.
+pub(super) fn ack(
+    tx: &mut Tx<'_>,
+    session: &SessionId,
+    wa_message_id: &WaMessageId,
+    ack: Ack,
+    at: UnixMs,
+) -> Result<Option<Message>, Error> {
+    let found = tx.one(
+        select_entry!(
+            "WHERE s.name = ?1 AND m.wa_message_id = ?2 AND m.attempts > 0 ORDER BY m.seq DESC LIMIT 1"
+        ),
+        (session.as_str(), wa_message_id.as_str()),
+        rows::entry,
+    )?;
+    let Some(mut entry) = found else {
+        return Ok(None);
+    };
+    let before = entry.standing.clone();
+    if !entry.standing.ack(ack, at) {
+        return Ok(None);
+    }
+    end_attempt(tx, &entry, at, "sent", None)?;
+    moved(tx, &before, &entry)?;
+    Ok(rows::by_seq(tx.db, entry.seq)?)
+}
+
+/// Takes a message back.
+pub(super) fn cancel(
+    tx: &mut Tx<'_>,
+    id: &MessageId,
+    at: UnixMs,
+) -> Result<Option<Message>, Error> {
+    change(tx, id, |standing| standing.cancel(at))
+}
+
+/// A person's word on a parked message.
+pub(super) fn unpark(
+    tx: &mut Tx<'_>,
+    id: &MessageId,
+    release: bool,
+    at: UnixMs,
+) -> Result<Option<Message>, Error> {
+    change(tx, id, |standing| standing.unpark(release, at))
+}
+
+fn change(
+    tx: &mut Tx<'_>,
+    id: &MessageId,
+    change: impl FnOnce(&mut Standing) -> bool,
+) -> Result<Option<Message>, Error> {
+    let Some(mut entry) = entry_by_id(tx, id)? else {
+        return Ok(None);
+    };
+    let before = entry.standing.clone();
+    if change(&mut entry.standing) {
+        moved(tx, &before, &entry)?;
+    }
+    Ok(tx.one(
+        select_message!("WHERE m.seq = ?1"),
+        (entry.seq,),
+        rows::message,
+    )?)
+}
+
+fn entry_by_id(tx: &Tx<'_>, id: &MessageId) -> Result<Option<Entry>, rusqlite::Error> {
+    tx.one(
+        select_entry!("WHERE m.id = ?1"),
+        (id.as_str(),),
+        rows::entry,
+    )
+}
+
+/// Writes where a message stands now, and gives it the place in the queue that follows from it.
+fn moved(tx: &mut Tx<'_>, before: &Standing, entry: &Entry) -> Result<(), rusqlite::Error> {
+    let Entry {
+        seq,
+        sid,
+        chat,
+        standing,
+    } = entry;
+    if before != standing {
+        rows::write_standing(tx, *seq, standing)?;
+    }
+    if before.status != standing.status {
+        tx.count(*sid, Some(before.status), Some(standing.status));
+    }
+    match (before.status.is_owed(), standing.status.is_owed()) {
+        (true, true) => queue::wait(tx, *sid, chat, *seq, standing.due_at),
+        (true, false) => queue::leave(tx, *sid, chat, *seq),
+        (false, true) => queue::rejoin(tx, *sid, chat, *seq, standing.due_at),
+        (false, false) => Ok(()),
+    }
+}

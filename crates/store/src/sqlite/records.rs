@@ -1,0 +1,187 @@
+//! Inbound messages, tokens and incidents.
+
+use super::error::Error;
+use super::rows::{damaged, parsed};
+use super::sessions;
+use super::writer::Tx;
+use crate::rules::MAX_INCIDENTS_KEPT;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use steadfast_core::ids::SessionId;
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::port::{Incident, Scope, StoreError, StoredInbound, TokenRecord};
+use steadfast_core::time::UnixMs;
+
+/// Keeps an inbound message; `false` where it was kept before.
+pub(super) fn keep_inbound(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    message: &InboundMessage,
+    at: UnixMs,
+) -> Result<bool, Error> {
+    let sid = sessions::sid(tx.db, session)?;
+    let known = tx.one(
+        "SELECT 1 FROM inbound WHERE sid = ?1 AND chat = ?2 AND wa_message_id = ?3",
+        (sid, message.chat.as_str(), message.wa_message_id.as_str()),
+        |_| Ok(()),
+    )?;
+    if known.is_some() {
+        return Ok(false);
+    }
+    tx.run(
+        "INSERT INTO inbound (sid, chat, wa_message_id, sender, from_me, kind, text, sent_at,
+         recovered, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        (
+            sid,
+            message.chat.as_str(),
+            message.wa_message_id.as_str(),
+            message.sender.as_str(),
+            message.from_me,
+            &message.kind,
+            &message.text,
+            message.sent_at.0,
+            message.recovered,
+            at.0,
+        ),
+    )?;
+    Ok(true)
+}
+
+/// A page of inbound messages.
+pub(super) fn inbound(
+    db: &Connection,
+    session: &SessionId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<StoredInbound>, rusqlite::Error> {
+    let Some(sid) = sessions::find(db, session)? else {
+        return Ok(Vec::new());
+    };
+    db.prepare_cached(
+        "SELECT seq, stored_at, wa_message_id, chat, sender, from_me, kind, text, sent_at, recovered
+         FROM inbound WHERE sid = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?
+    .query_map((sid, after, limit), |row| {
+        Ok(StoredInbound {
+            seq: row.get(0)?,
+            stored_at: UnixMs(row.get(1)?),
+            message: InboundMessage {
+                wa_message_id: parsed(row, 2)?,
+                chat: parsed(row, 3)?,
+                sender: parsed(row, 4)?,
+                from_me: row.get(5)?,
+                kind: row.get(6)?,
+                text: row.get(7)?,
+                sent_at: UnixMs(row.get(8)?),
+                recovered: row.get(9)?,
+            },
+        })
+    })?
+    .collect()
+}
+
+/// Adds a token.
+pub(super) fn add_token(tx: &Tx<'_>, token: &TokenRecord) -> Result<(), Error> {
+    let known = tx.one(
+        "SELECT 1 FROM tokens WHERE name = ?1 OR hash = ?2",
+        (&token.name, token.hash.as_slice()),
+        |_| Ok(()),
+    )?;
+    if known.is_some() {
+        return Err(StoreError::Exists.into());
+    }
+    tx.run(
+        "INSERT INTO tokens (name, hash, scope, created_at) VALUES (?1, ?2, ?3, ?4)",
+        (
+            &token.name,
+            token.hash.as_slice(),
+            scope_name(token.scope),
+            token.created_at.0,
+        ),
+    )?;
+    Ok(())
+}
+
+/// The token with this hash.
+pub(super) fn token_by_hash(
+    db: &Connection,
+    hash: &[u8; 32],
+) -> Result<Option<TokenRecord>, rusqlite::Error> {
+    db.prepare_cached("SELECT name, hash, scope, created_at FROM tokens WHERE hash = ?1")?
+        .query_row((hash.as_slice(),), token)
+        .optional()
+}
+
+/// Every token, by name.
+pub(super) fn tokens(db: &Connection) -> Result<Vec<TokenRecord>, rusqlite::Error> {
+    db.prepare_cached("SELECT name, hash, scope, created_at FROM tokens ORDER BY name")?
+        .query_map((), token)?
+        .collect()
+}
+
+/// Forgets a token.
+pub(super) fn remove_token(tx: &Tx<'_>, name: &str) -> Result<bool, rusqlite::Error> {
+    Ok(tx.run("DELETE FROM tokens WHERE name = ?1", (name,))? > 0)
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
+    let scope = row.get_ref(2)?.as_str()?;
+    Ok(TokenRecord {
+        name: row.get(0)?,
+        hash: row.get(1)?,
+        scope: [Scope::Read, Scope::Send, Scope::Admin]
+            .into_iter()
+            .find(|known| scope_name(*known) == scope)
+            .ok_or_else(|| damaged(2, format!("{scope:?} is no scope")))?,
+        created_at: UnixMs(row.get(3)?),
+    })
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Read => "read",
+        Scope::Send => "send",
+        Scope::Admin => "admin",
+    }
+}
+
+/// Writes an incident as it stands now; the oldest ones beyond the bound go.
+pub(super) fn put_incident(tx: &Tx<'_>, incident: &Incident, json: &str) -> Result<(), Error> {
+    let sid = sessions::sid(tx.db, &incident.session)?;
+    tx.run(
+        "INSERT INTO incidents (sid, id, incident) VALUES (?1, ?2, ?3)
+         ON CONFLICT (sid, id) DO UPDATE SET incident = ?3",
+        (sid, &incident.id, json),
+    )?;
+    tx.run(
+        "DELETE FROM incidents WHERE sid = ?1 AND id <=
+         (SELECT id FROM incidents WHERE sid = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        (sid, MAX_INCIDENTS_KEPT),
+    )?;
+    Ok(())
+}
+
+/// The newest incidents of a session, newest first.
+pub(super) fn incidents(
+    db: &Connection,
+    session: &SessionId,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Incident>, rusqlite::Error> {
+    let Some(sid) = sessions::find(db, session)? else {
+        return Ok(Vec::new());
+    };
+    db.prepare_cached(
+        "SELECT incident FROM incidents WHERE sid = ?1 AND (?2 IS NULL OR id < ?2)
+         ORDER BY id DESC LIMIT ?3",
+    )?
+    .query_map((sid, before, limit), |row| {
+        serde_json::from_str(row.get_ref(0)?.as_str()?).map_err(|error| damaged(0, error))
+    })?
+    .collect()
+}
+
+/// Writes something, so that it shows whether writing works.
+pub(super) fn check(tx: &Tx<'_>) -> Result<(), rusqlite::Error> {
+    tx.run("UPDATE store SET checks = checks + 1", ())?;
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Sessions: who owns their messages, how full their outbox is, and how they go.
+
+use super::error::Error;
+use super::queue;
+use super::rows::parsed;
+use super::writer::{Job, Tx};
+use rusqlite::{Connection, OptionalExtension as _};
+use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
+use steadfast_core::port::{OutboxDepth, SessionRecord, StoreError};
+use steadfast_core::time::UnixMs;
+
+/// Rows of a removed session that are cleared away in one transaction.
+const SWEPT_AT_ONCE: u32 = 500;
+
+/// The row key of a session.
+pub(super) fn sid(db: &Connection, session: &SessionId) -> Result<i64, Error> {
+    find(db, session)?.ok_or_else(|| StoreError::NoSession(session.clone()).into())
+}
+
+/// The same where a missing session just means that nothing is found.
+pub(super) fn find(db: &Connection, session: &SessionId) -> Result<Option<i64>, rusqlite::Error> {
+    db.prepare_cached("SELECT sid FROM sessions WHERE name = ?1")?
+        .query_row((session.as_str(),), |row| row.get(0))
+        .optional()
+}
+
+/// The row key of a session whose messages this fence may write.
+pub(super) fn owned(db: &Connection, session: &SessionId, given: Fence) -> Result<i64, Error> {
+    let found = db
+        .prepare_cached("SELECT sid, fence FROM sessions WHERE name = ?1")?
+        .query_row((session.as_str(),), |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })
+        .optional()?;
+    let Some((sid, current)) = found else {
+        return Err(StoreError::NoSession(session.clone()).into());
+    };
+    let current = Fence(current.cast_unsigned());
+    if given == current {
+        Ok(sid)
+    } else {
+        Err(StoreError::StaleFence { given, current }.into())
+    }
+}
+
+/// Gives the session's messages to a new owner.
+pub(super) fn take_fence(tx: &Tx<'_>, session: &SessionId) -> Result<Fence, Error> {
+    let sid = sid(tx.db, session)?;
+    let fence = next_fence(tx)?;
+    tx.run(
+        "UPDATE sessions SET fence = ?2 WHERE sid = ?1",
+        (sid, fence),
+    )?;
+    queue::free_all(tx, sid)?;
+    Ok(Fence(fence.cast_unsigned()))
+}
+
+fn next_fence(tx: &Tx<'_>) -> Result<i64, rusqlite::Error> {
+    tx.db
+        .prepare_cached("UPDATE store SET fence = fence + 1 RETURNING fence")?
+        .query_row((), |row| row.get(0))
+}
+
+/// Adds a session.
+pub(super) fn add(tx: &Tx<'_>, session: &SessionRecord) -> Result<(), Error> {
+    if find(tx.db, &session.id)?.is_some() {
+        return Err(StoreError::Exists.into());
+    }
+    // A fence that nobody holds: its messages have no owner until one takes them.
+    let fence = next_fence(tx)?;
+    tx.run(
+        "INSERT INTO sessions (name, created_at, enabled, login, parked, fence)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            session.id.as_str(),
+            session.created_at.0,
+            session.enabled,
+            session.login.0.cast_signed(),
+            &session.parked,
+            fence,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Changes a session.
+pub(super) fn update(tx: &Tx<'_>, session: &SessionRecord) -> Result<(), Error> {
+    let sid = sid(tx.db, &session.id)?;
+    tx.run(
+        "UPDATE sessions SET created_at = ?2, enabled = ?3, login = ?4, parked = ?5 WHERE sid = ?1",
+        (
+            sid,
+            session.created_at.0,
+            session.enabled,
+            session.login.0.cast_signed(),
+            &session.parked,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Every session, by name.
+pub(super) fn all(db: &Connection) -> Result<Vec<SessionRecord>, rusqlite::Error> {
+    db.prepare_cached(
+        "SELECT name, created_at, enabled, login, parked FROM sessions
+         WHERE name IS NOT NULL ORDER BY name",
+    )?
+    .query_map((), |row| {
+        Ok(SessionRecord {
+            id: parsed(row, 0)?,
+            created_at: UnixMs(row.get(1)?),
+            enabled: row.get(2)?,
+            login: LoginGeneration(row.get::<_, i64>(3)?.cast_unsigned()),
+            parked: row.get(4)?,
+        })
+    })?
+    .collect()
+}
+
+/// How full a session's outbox is.
+pub(super) fn depth(db: &Connection, session: &SessionId) -> Result<OutboxDepth, rusqlite::Error> {
+    let depth = db
+        .prepare_cached(
+            "SELECT s.accepted, s.sending, s.waiting_for_a_person,
+             (SELECT accepted_at FROM messages WHERE seq = (SELECT min(seq) FROM (
+                SELECT * FROM (SELECT seq FROM messages WHERE sid = s.sid AND status = 'accepted'
+                               ORDER BY seq LIMIT 1)
+                UNION ALL
+                SELECT * FROM (SELECT seq FROM messages WHERE sid = s.sid AND status = 'sending'
+                               ORDER BY seq LIMIT 1))))
+             FROM sessions s WHERE s.name = ?1",
+        )?
+        .query_row((session.as_str(),), |row| {
+            Ok(OutboxDepth {
+                accepted: row.get::<_, i64>(0)?.cast_unsigned(),
+                sending: row.get::<_, i64>(1)?.cast_unsigned(),
+                parked: row.get::<_, i64>(2)?.cast_unsigned(),
+                oldest_accepted_at: row.get::<_, Option<i64>>(3)?.map(UnixMs),
+            })
+        })
+        .optional()?;
+    Ok(depth.unwrap_or_default())
+}
+
+/// When the next free head of a session is due.
+pub(super) fn next_due(
+    db: &Connection,
+    session: &SessionId,
+) -> Result<Option<UnixMs>, rusqlite::Error> {
+    db.prepare_cached(
+        "SELECT q.due_at FROM queue q JOIN sessions s ON s.sid = q.sid
+         WHERE s.name = ?1 AND q.state = 1 ORDER BY q.due_at LIMIT 1",
+    )?
+    .query_row((session.as_str(),), |row| row.get(0).map(UnixMs))
+    .optional()
+}
+
+/// Takes a session out of sight. Its rows go later, bit by bit ([`Sweep`]).
+pub(super) fn remove(tx: &Tx<'_>, session: &SessionId) -> Result<(), rusqlite::Error> {
+    tx.run(
+        "UPDATE sessions SET name = NULL WHERE name = ?1",
+        (session.as_str(),),
+    )?;
+    Ok(())
+}
+
+/// Clears away what removed sessions left behind, a bounded piece at a time,
+/// until nothing is left. Ends early where the database fails; the next
+/// removal, or the next start, goes on.
+#[derive(Default)]
+pub(super) struct Sweep {
+    more: bool,
+}
+
+impl Sweep {
+    /// The sweep, where there is something to sweep.
+    pub(super) fn needed(db: &Connection) -> Result<Option<Box<dyn Job>>, rusqlite::Error> {
+        let left = db
+            .prepare_cached("SELECT 1 FROM sessions WHERE name IS NULL LIMIT 1")?
+            .exists(())?;
+        Ok(left.then(|| Box::new(Self::default()) as Box<dyn Job>))
+    }
+}
+
+impl Job for Sweep {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let removed: Option<i64> = tx.one(
+            "SELECT sid FROM sessions WHERE name IS NULL LIMIT 1",
+            (),
+            |row| row.get(0),
+        )?;
+        self.more = removed.is_some();
+        let Some(sid) = removed else { return Ok(()) };
+        // Attempts and keys go with their messages.
+        for piece in [
+            "DELETE FROM queue WHERE sid = ?1 AND (chat, seq) IN
+             (SELECT chat, seq FROM queue WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM inbound WHERE seq IN (SELECT seq FROM inbound WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents WHERE sid = ?1 LIMIT ?2)",
+        ] {
+            if tx.run(piece, (sid, SWEPT_AT_ONCE))? > 0 {
+                return Ok(());
+            }
+        }
+        tx.run("DELETE FROM sessions WHERE sid = ?1", (sid,))?;
+        Ok(())
+    }
+
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) -> Option<Box<dyn Job>> {
+        match result {
+            Ok(()) if self.more => Some(self),
+            Ok(()) => None,
+            Err(error) => {
+                tracing::warn!(%error, "a removed session could not be cleared away yet");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What every store must do: the same scenarios, run on each.
+
+mod accepting;
+mod acks;
+mod delivery;
+mod people;
+mod records;
+
+macro_rules! contract {
+    ($($topic:ident: $($scenario:ident),+;)+) => {
+        mod memory {
+            $($(
+                #[tokio::test]
+                async fn $scenario() {
+                    super::$topic::$scenario(&steadfast_store::MemoryStore::new()).await;
+                }
+            )+)+
+        }
+
+        mod sqlite {
+            use steadfast_core::port::Store as _;
+
+            $($(
+                #[tokio::test]
+                async fn $scenario() {
+                    let disk = crate::support::Disk::new();
+                    let store = disk.open();
+                    super::$topic::$scenario(&store).await;
+                    store.close().await;
+                }
+            )+)+
+        }
+    };
+}
+
+contract! {
+    accepting:
+        what_is_accepted_reads_back,
+        an_id_is_taken_once,
+        many_are_taken_all_or_none,
+        a_key_gives_its_first_answer_again,
+        a_key_with_another_request_is_refused,
+        a_key_ends,
+        old_keys_do_not_pile_up_in_the_way,
+        nothing_is_accepted_for_an_unknown_session,
+        pages_follow_the_order_of_acceptance,
+        depth_is_kept;
+    delivery:
+        a_claim_is_durable_and_shows_what_was_before,
+        a_chat_is_delivered_in_order,
+        chats_do_not_wait_for_each_other,
+        a_claim_is_bounded_and_takes_the_longest_due_first,
+        a_head_that_is_due_later_holds_its_chat_only,
+        next_due_is_that_of_the_next_free_head,
+        not_sent_waits_as_accepted,
+        unknown_waits_as_sending,
+        the_end_of_a_message_frees_its_chat,
+        sent_without_a_server_is_unknown,
+        the_same_outcome_twice_still_frees_the_chat,
+        a_stale_fence_changes_nothing,
+        a_new_owner_frees_the_claims_of_the_old,
+        fences_only_grow,
+        sessions_do_not_share_queues,
+        outcomes_of_strangers_are_passed_over,
+        attempts_tell_what_happened,
+        attempts_are_bounded;
+    acks:
+        acks_move_forward_and_keep_their_times,
+        an_ack_beats_the_outcome_that_comes_after_it,
+        an_ack_frees_the_chat_of_a_claimed_message,
+        an_ack_settles_what_waits_for_a_look_up,
+        an_ack_ends_every_doubt,
+        an_ack_of_the_unknown_is_nothing,
+        a_lower_outcome_does_not_take_an_ack_back;
+    people:
+        only_what_waits_can_be_cancelled,
+        a_cancelled_head_lets_the_next_one_up,
+        a_released_message_takes_its_old_place,
+        a_release_does_not_disturb_what_is_in_flight,
+        a_release_goes_before_a_waiting_head,
+        a_dropped_message_is_cancelled,
+        only_the_parked_can_be_released,
+        a_later_message_does_not_overtake_after_a_new_owner;
+    records:
+        inbound_is_kept_once,
+        inbound_comes_in_pages,
+        sessions_are_kept,
+        a_removed_session_leaves_nothing,
+        a_removed_session_can_come_again,
+        tokens_are_kept,
+        incidents_are_kept_newest_first,
+        incidents_are_bounded,
+        a_check_writes,
+        after_closing_nothing_is_answered;
+}

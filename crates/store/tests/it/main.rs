@@ -1,0 +1,4 @@
+//! Tests of the stores, from outside.
+
+mod contract;
+mod support;
