@@ -6,8 +6,10 @@
 # The caller sets `root`, the folder of the checkout.
 : "${root:?the caller sets root}"
 
-# Where the gateway looks for a browser, in its order (crates/cdp/src/launch/find.rs; a test compares the two).
-browser_names=(chromium chromium-browser google-chrome google-chrome-stable chrome microsoft-edge brave-browser)
+# Where the gateway looks for a browser: each name in each folder of PATH and in these, in this order
+# (crates/cdp/src/binary.rs; a test compares the lists).
+browser_names=(chromium chromium-browser google-chrome-stable google-chrome chrome)
+browser_folders=(/usr/bin /usr/local/bin /usr/lib/chromium /opt/google/chrome /snap/bin)
 
 # A toolchain is the owner's choice: rustup must not fetch one because we called cargo.
 export RUSTUP_AUTO_INSTALL=0
@@ -130,16 +132,20 @@ can_compile() {
 
 # Prints the browser that the gateway would take, or nothing.
 find_browser() {
-  local name path
+  local name folder folders path
   if [ -n "${STEADFAST_BROWSER__PATH:-}" ]; then
     printf '%s\n' "$STEADFAST_BROWSER__PATH"
     return 0
   fi
+  IFS=: read -r -a folders <<<"$PATH"
   for name in "${browser_names[@]}"; do
-    path=$(type -P "$name") || continue
-    is_empty_snap_stub "$path" && continue
-    printf '%s\n' "$path"
-    return 0
+    for folder in "${folders[@]}" "${browser_folders[@]}"; do
+      path=$folder/$name
+      if [ -f "$path" ] && [ -x "$path" ] && ! is_empty_snap_stub "$path"; then
+        printf '%s\n' "$path"
+        return 0
+      fi
+    done
   done
 }
 

@@ -140,7 +140,8 @@ impl Machine {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup.sh");
         let output = Command::new(find("bash").expect("bash"))
             .args(["-euo", "pipefail", "-c"])
-            .arg("root=$1; . \"$2\"; ca_bundle=$3; setup")
+            // Folders of the machine that runs the test are none of this one's.
+            .arg("root=$1; . \"$2\"; ca_bundle=$3; browser_folders=(); setup")
             .arg("set-up")
             .args([self.path("checkout"), script, self.path("ca-bundle")])
             .env_clear()

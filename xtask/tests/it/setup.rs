@@ -210,3 +210,22 @@ fn the_page_library_follows_its_lock() {
     assert_eq!(run.calls, ["npm ci --ignore-scripts --no-audit --no-fund"]);
     assert_eq!(machine.set_up().calls, Vec::<String>::new());
 }
+
+#[test]
+fn the_gateway_looks_for_a_browser_where_set_up_does() {
+    let ours = include_str!("../../../scripts/setup.sh");
+    let gateways = include_str!("../../../crates/cdp/src/binary.rs");
+    for (array, constant) in [
+        ("browser_names=(", "const FULL:"),
+        ("browser_folders=(", "const USUAL_FOLDERS:"),
+    ] {
+        let (_, script) = ours.split_once(array).expect(array);
+        let (script, _) = script.split_once(')').expect(array);
+        let in_script: Vec<&str> = script.split_whitespace().collect();
+        let (_, gateway) = gateways.split_once(constant).expect(constant);
+        let (_, gateway) = gateway.split_once("= [").expect(constant);
+        let (gateway, _) = gateway.split_once(']').expect(constant);
+        let in_gateway: Vec<&str> = gateway.split('"').skip(1).step_by(2).collect();
+        assert_eq!(in_script, in_gateway, "{array} against {constant}");
+    }
+}
