@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_event_always_arrives_and_ends_the_stream() {
         let (queue, mut events) = receiver();
-        for _ in 0..MAX_EVENTS + 1 {
+        for _ in 0..=MAX_EVENTS {
             queue.push(PageEvent::Loaded);
         }
         queue.push(PageEvent::Detached);

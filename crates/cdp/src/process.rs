@@ -5,7 +5,7 @@ use crate::LaunchError;
 use crate::browser::Exit;
 use crate::connection::{Connection, Phase};
 use crate::options::LaunchOptions;
-use crate::reap;
+use crate::{procfs, reap};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -16,8 +16,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, process};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt as _, Interest};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr};
 use tokio::sync::watch;
@@ -274,19 +273,14 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
 /// Waits until the process has ended, without reaping it: until then its
 /// number cannot become another's, and its group can be killed by it.
 async fn exited(pid: u32) {
-    let handle = match crate::procfs::open(pid) {
-        Ok(Some(handle)) => AsyncFd::with_interest(handle, Interest::READABLE),
-        Ok(None) => return,
+    let ended = match procfs::open(pid) {
+        Ok(Some(handle)) => procfs::ended(handle).await,
+        Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    match handle {
-        Ok(handle) => {
-            let _ = handle.readable().await;
-        }
-        Err(error) => {
-            tracing::warn!(%error, pid, "no handle on the browser's process; its pipe alone is watched");
-            std::future::pending().await
-        }
+    if let Err(error) = ended {
+        tracing::warn!(%error, pid, "no handle on the browser's process; its pipe alone is watched");
+        std::future::pending::<()>().await;
     }
 }
 

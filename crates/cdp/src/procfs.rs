@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::{fs, io};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The switch by which a browser's processes are known as a profile's.
 pub(crate) const PROFILE_SWITCH: &str = "--user-data-dir=";
@@ -109,6 +111,19 @@ pub(crate) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
         Err(rustix::io::Errno::SRCH) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Waits until the process behind a handle has ended, without reaping it.
+#[expect(
+    unsafe_code,
+    reason = "the only way to wait for a descriptor of a kind that tokio does not know"
+)]
+pub(crate) async fn ended(handle: OwnedFd) -> io::Result<()> {
+    // SAFETY: an `OwnedFd` is open and keeps its number for as long as it
+    // lives, and `AsyncFd` owns it until it is dropped.
+    let registered = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) };
+    // A pidfd is readable once its process is a zombie (pidfd_open(2)).
+    registered?.readable().await.map(drop)
 }
 
 /// Kills the process behind a handle; that it is gone already is no error.

@@ -9,12 +9,9 @@
 
 use crate::procfs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, path};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// The record's name in the profile folder.
 const RECORD: &str = "steadfast-browser.pid";
@@ -164,20 +161,13 @@ async fn kill_family(
     let processes = handles.len();
     let all_gone = async {
         for handle in handles {
-            gone(handle).await?;
+            procfs::ended(handle).await?;
         }
         Ok(processes)
     };
     tokio::time::timeout(deadline, all_gone)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-}
-
-async fn gone(handle: OwnedFd) -> io::Result<()> {
-    AsyncFd::with_interest(handle, Interest::READABLE)?
-        .readable()
-        .await
-        .map(drop)
 }
 
 /// Removes a `SingletonLock` that nobody holds: one of another host, as after

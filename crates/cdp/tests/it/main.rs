@@ -1,0 +1,22 @@
+//! The client against a real Chromium, and against programs that only claim to be one.
+
+mod support;
+
+mod browser_killed;
+mod clean_close;
+mod dialogs;
+mod event_flood;
+mod fake_browser;
+mod hang;
+mod large_messages;
+mod launch_failures;
+mod orphan;
+mod owner_killed;
+mod page_closed;
+mod page_crash;
+mod page_navigates;
+mod page_reload;
+mod parallel_calls;
+mod renderer_killed;
+mod stopped_browser;
+mod user_agent;

@@ -1,0 +1,56 @@
+//! The process that owns the browser is killed.
+
+use crate::support::{all_gone, options, processes_of};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use steadfast_cdp::Browser;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+const PROFILE: &str = "STEADFAST_CDP_TEST_PROFILE";
+
+/// What the other process does: it starts a browser, tells its pid and waits
+/// to be killed.
+#[tokio::test]
+#[ignore = "runs as a process of its own, started by the tests below"]
+async fn owner() {
+    let profile = PathBuf::from(std::env::var_os(PROFILE).unwrap());
+    let browser = Browser::launch(&options(&profile)).await.unwrap();
+    let _page = browser.first_page(crate::support::LONG).await.unwrap();
+    println!("\nowns {}", browser.pid());
+    std::future::pending::<()>().await;
+}
+
+/// Starts [`owner`]; gives it and its browser's pid.
+pub(crate) async fn start_owner(profile: &Path) -> (Child, u32) {
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "owner_killed::owner", "--nocapture"])
+        .env(PROFILE, profile)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Some(pid) = line.strip_prefix("owns ") {
+            return (owner, pid.parse().unwrap());
+        }
+    }
+    panic!("the owner ended");
+}
+
+#[tokio::test]
+async fn the_browser_ends_with_it_and_leaves_no_lock() {
+    let profile = tempfile::tempdir().unwrap();
+    let (mut owner, pid) = start_owner(profile.path()).await;
+    let family = processes_of(profile.path());
+    assert!(family.contains(&pid) && family.len() > 2, "{family:?}");
+    owner.kill().await.unwrap();
+    all_gone(family).await;
+    all_gone(processes_of(profile.path())).await;
+    let lock = std::fs::symlink_metadata(profile.path().join("SingletonLock"));
+    assert!(lock.is_err());
+    // The next owner has the profile at once.
+    let browser = Browser::launch(&options(profile.path())).await.unwrap();
+    assert_eq!(browser.close(crate::support::LONG).await.code, Some(0));
+}
