@@ -124,8 +124,8 @@ need_apt_and_root() {
 }
 
 can_compile() {
-  command -v cc >/dev/null && printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' |
-    cc -x c -o /dev/null - >/dev/null 2>&1
+  command -v cc >/dev/null &&
+    cc -x c -o /dev/null - >/dev/null 2>&1 <<<$'#include <stdio.h>\nint main(void) { return puts("") < 0; }'
 }
 
 # ---------------------------------------------------------------- browser
