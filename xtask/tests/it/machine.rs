@@ -5,7 +5,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// What the script may use without asking: Essential packages of Debian.
@@ -47,6 +48,10 @@ const NPM: &str = r#"
 [ -e "$MACHINE/no-network" ] && { echo "npm error network"; exit 1; }
 mkdir -p node_modules
 "#;
+
+/// Held while a stand-in is written and while a process is started: a process
+/// born in between would hold the file open, and nobody could run it.
+static WRITING: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Machine {
     dir: TempDir,
@@ -129,6 +134,7 @@ impl Machine {
              \"$MACHINE_CHMOD\" +x \"$MACHINE/bin/$1\"; }}\n\
              echo \"{name} $*\" >>\"$MACHINE/calls\"\n{body}\n"
         );
+        let _alone = WRITING.lock();
         fs::write(&path, text).expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
@@ -138,7 +144,8 @@ impl Machine {
         let calls = self.path("calls");
         fs::write(&calls, "").expect("a file");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup.sh");
-        let output = Command::new(find("bash").expect("bash"))
+        let mut command = Command::new(find("bash").expect("bash"));
+        command
             .args(["-euo", "pipefail", "-c"])
             // Folders of the machine that runs the test are none of this one's.
             .arg("root=$1; . \"$2\"; ca_bundle=$3; browser_folders=(); setup")
@@ -149,8 +156,14 @@ impl Machine {
             .env("MACHINE", self.dir.path())
             .env("MACHINE_CHMOD", find("chmod").expect("chmod"))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .output()
-            .expect("bash starts");
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = {
+            let _alone = WRITING.lock();
+            command.spawn().expect("bash starts")
+        };
+        let output = child.wait_with_output().expect("bash ends");
         assert!(output.stdout.is_empty(), "standard output is the product's");
         let calls = fs::read_to_string(&calls).expect("the calls");
         let noise = "-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 ";
