@@ -105,6 +105,13 @@ fn the_corpus_is_understood() {
     score.demand(95, 90, 80);
 }
 
+#[test]
+fn what_was_never_tuned_for_is_understood_too() {
+    let score = Score::of(include_str!("fixtures/heldout.jsonl"));
+    assert!(score.entries >= 120);
+    score.demand(85, 85, 80);
+}
+
 /// `STEADFAST_FAILURES=file.jsonl cargo nextest run -p steadfast-core --run-ignored only --no-capture`
 #[test]
 #[ignore = "measures a file of one's own"]

@@ -30,6 +30,27 @@ const TOO_OFTEN: &[&str] = &[
 ];
 const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
 
+/// Sessions of other gateways that refuse work. They say no reason.
+pub(super) const SESSIONS: &[Rule] = &[rule(
+    "a session server refuses because its session is not up",
+    Kind::Unknown,
+    &[
+        "session status is not as expected",
+        "session under failed status",
+        "session under stopped status",
+        "session under starting status",
+        "session is not ready",
+        "session not ready",
+        "session not started",
+        "session is not started",
+        "session has not been started",
+        "client is not ready",
+        "client not ready",
+    ],
+)
+.rung(Rung::RestartBrowser)
+.handed(Handed::Refused)];
+
 /// The message had gone out: said before anything else can be.
 pub(super) const AFTER: &[Rule] = &[
     rule(
@@ -118,6 +139,8 @@ pub(super) const RULES: &[Rule] = &[
             "is not registered on whatsapp",
             "does not exist on whatsapp",
             "doesn't exist on whatsapp",
+            "number not linked",
+            "number is not linked",
             "number does not exist",
             "number doesn't exist",
             "numberexists: false",
@@ -204,6 +227,10 @@ pub(super) const RULES: &[Rule] = &[
             "invalid base64",
             "base64 + invalid",
             "empty or invalid file",
+            "file or buffer is undefined",
+            "buffer is undefined",
+            "file is undefined",
+            "owned media must be",
             "invalid data url",
             "not an image",
             "not an video",
@@ -361,6 +388,8 @@ pub(super) const RULES: &[Rule] = &[
             "unsupported + feature",
             "business + only",
             "only whatsapp business",
+            "instance requires property",
+            "requires property",
             "whatsapp business can't",
             "[bt0",
             "[lt0",

@@ -7,6 +7,7 @@
 
 mod account;
 mod devtools;
+mod exited;
 mod fold;
 mod host;
 mod message;
@@ -28,11 +29,13 @@ pub(super) fn read(text: &str, operation: Option<Op>) -> Verdict {
 }
 
 fn explain(text: &str, operation: Option<Op>) -> Match {
-    let text = Folded::new(text);
+    let text = Folded::new(&audible(head(text, LOOKED_AT_BYTES)));
     let operation = operation.or_else(|| suggested(&text));
     let table = |rules| first(rules, &text, operation);
-    table(message::AFTER)
+    let found = table(message::AFTER)
+        .or_else(|| table(message::SESSIONS))
         .or_else(|| table(host::RULES))
+        .or_else(|| exited::read(&text, operation))
         .or_else(|| state(&text))
         .or_else(|| status::read(&text))
         .or_else(|| table(account::RULES))
@@ -41,7 +44,73 @@ fn explain(text: &str, operation: Option<Op>) -> Match {
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
         .or_else(|| page::nameless(&text, operation))
-        .unwrap_or_else(|| unknown(operation))
+        .unwrap_or_else(|| unknown(operation));
+    Match {
+        verdict: before_the_message(found.verdict, &text),
+        ..found
+    }
+}
+
+/// Drops the lines that Chromium writes on machines where all is well, unless
+/// there are no others.
+fn audible(text: &str) -> String {
+    const NOISE: &[&str] = &[
+        "bus.cc",
+        "the bus",
+        "object_proxy.cc",
+        "gcm",
+        "registration_request.cc",
+        "vaapi",
+        "viz_main_impl",
+        "gl_display",
+        "gl_factory",
+        "gpu_memory_buffer",
+        "angle_platform",
+        "vulkan",
+        "udev",
+        "fontconfig",
+        "devtools listening on",
+        "permissions-policy",
+        "troubleshooting:",
+        "device_event_log",
+        "ssl_client_socket_impl",
+        "policy_logger",
+    ];
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            let line = line.to_ascii_lowercase();
+            !NOISE.iter().any(|noise| line.contains(noise))
+        })
+        .collect();
+    if kept.iter().all(|line| line.trim().is_empty()) {
+        text.to_owned()
+    } else {
+        kept.join("\n")
+    }
+}
+
+/// A call that may have run cannot have sent anything where the text shows
+/// that it was a step on the way to the message: a query for the recipient's
+/// devices, an upload.
+fn before_the_message(verdict: Verdict, text: &Folded) -> Verdict {
+    const STEPS: &[&str] = &[
+        "usync query",
+        "get device list",
+        "getusyncdevices",
+        "get group members",
+        "getgroupmembers",
+        "groupmetadata",
+        "assertsessions",
+        "/mms/",
+        "getmediaconn",
+    ];
+    let a_step = STEPS.iter().any(|step| text.says(step));
+    if a_step && verdict.kind == Kind::NetworkDown && verdict.handed == Handed::ThisCall {
+        verdict.handed(Handed::Refused)
+    } else {
+        verdict
+    }
 }
 
 /// The state that WhatsApp Web's socket or stream is said to have.
@@ -125,6 +194,6 @@ fn unknown(operation: Option<Op>) -> Match {
         concept: "nothing that we know",
         verdict: Verdict::of(Kind::Unknown)
             .rung(rung)
-            .handed(Handed::ThisCall),
+            .handed(Handed::Everything),
     }
 }

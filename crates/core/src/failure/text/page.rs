@@ -99,6 +99,26 @@ const PAGE_FRAMES: &[&str] = &[
     "cdpjshandle",
 ];
 
+/// What a program outside calls on the page or browser that it holds: read
+/// from nothing where there is none (any more).
+const PAGE_METHODS: &[&str] = &[
+    "evaluate",
+    "evaluatehandle",
+    "exposefunction",
+    "goto",
+    "screenshot",
+    "waitforfunction",
+    "waitforselector",
+    "newpage",
+    "pages",
+    "isclosed",
+    "mainframe",
+    "setbypasscsp",
+    "evaluateonnewdocument",
+    "pupbrowser",
+    "puppage",
+];
+
 /// Frames of code that looks at a request before it acts on it.
 const ARGUMENT_FRAMES: &[&str] = &[
     "ensure",
@@ -150,6 +170,7 @@ const RULES: &[Rule] = &[
             "wapi not found",
             "store not found",
             "was not found with",
+            "invalid wid value for [object",
             "requiring unknown module",
             "unknown module",
             "waweb + not found",
@@ -211,6 +232,12 @@ pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         return changed("it failed while the return value was built", Handed::After);
+    }
+    if PAGE_METHODS.contains(&last) {
+        return Some(Match {
+            concept: "the program outside has no page to call",
+            verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
+        });
     }
     if from_outside_the_page(text) {
         let concept = "the program outside the page was called with wrong arguments";
@@ -300,6 +327,7 @@ fn missing_name(text: &str) -> Option<&str> {
         before.get(start..)
     };
     quoted_after("(reading '")
+        .or_else(|| quoted_after("can't access property \""))
         .or_else(|| quoted_after("(setting '"))
         .or_else(|| quoted_after("cannot read property '"))
         .or_else(|| quoted_after("cannot set property '"))
