@@ -3,5 +3,16 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
+pub mod delivery;
+pub mod events;
+pub mod http;
+pub mod inbox;
+pub mod logging;
 pub mod metrics;
+pub mod qr;
+pub mod serve;
 pub mod sessions;
+pub mod supervisor;
+pub mod token;
+pub mod updates;

@@ -380,6 +380,12 @@ fn across(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
             config.session.backoff_max_ms,
         ),
         (
+            "session.network_probe_min_ms",
+            "session.network_probe_max_ms",
+            config.session.network_probe_min_ms,
+            config.session.network_probe_max_ms,
+        ),
+        (
             "delivery.retry_min_ms",
             "delivery.retry_max_ms",
             config.delivery.retry_min_ms,

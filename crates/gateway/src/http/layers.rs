@@ -1,0 +1,103 @@
+//! Around every request: bounds, a deadline, a net for panics, counting.
+
+use super::HttpState;
+use super::problem::{Code, Problem};
+use crate::events;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The outermost layer.
+pub(super) async fn guard(
+    State(state): State<Arc<HttpState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = state.app.clock.mono();
+    let method = method_name(request.method());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let mut response = bounded(&state, request, next).await;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // Answers hold texts and numbers; nobody between us and the caller keeps them.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    let status = response.status();
+    let took_ms = state.app.clock.mono().since(began);
+    let metrics = &state.app.metrics;
+    metrics.http_requests.inc([method, &route, status.as_str()]);
+    metrics.http_seconds.observe_ms([&route], took_ms);
+    tracing::debug!(
+        event = events::HTTP_REQUEST,
+        method,
+        route,
+        status = status.as_u16(),
+        took_ms,
+        "request"
+    );
+    response
+}
+
+async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {
+    let bounds = &state.app.config.server;
+    let url_bytes = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |whole| whole.as_str().len());
+    if url_bytes > bounds.max_url_bytes {
+        let detail = format!("a URL may have {} bytes", bounds.max_url_bytes);
+        return Problem::new(Code::UrlTooLong, detail).into_response();
+    }
+    let deadline = Duration::from_millis(bounds.request_timeout_ms);
+    // The panic hook has logged and counted it by the time it is caught here.
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::new(
+            Code::Internal,
+            "a bug ended this request; the gateway goes on",
+        )
+        .into_response(),
+        Err(_) => {
+            let detail = format!("no answer within {} ms", bounds.request_timeout_ms);
+            Problem::new(Code::Timeout, detail)
+                .retry_after(1)
+                .into_response()
+        }
+    }
+}
+
+/// Under `/api/whatsapp` a problem also says `success: false` and `error`.
+pub(super) async fn original_problems(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone().for_original().into_response(),
+        None => response,
+    }
+}
+
+/// A stranger's method must not become a label of its own.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,193 @@
+//! Messages under `/v1`: accept, look, take back, a person's word.
+
+use super::accept::{self, Key, Order};
+use super::auth::{Caller, ToRead, ToSend};
+use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
+use super::problem::{Code, Problem};
+use super::view::{AcceptedJson, MessageJson, Page};
+use super::{HttpState, JsonAnswer, page_limit};
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use steadfast_core::ids::MessageId;
+use steadfast_core::outbox::{Message, Status};
+use steadfast_core::port::MessageQuery;
+use utoipa::{IntoParams, ToSchema};
+
+type AppState = State<Arc<HttpState>>;
+type Answer<T> = Result<JsonAnswer<T>, Problem>;
+
+/// Tells a caller that its key was seen before, and this is the first answer.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What is to be sent, and to whom.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SendRequest {
+    /// 7 to 15 digits in international form ('+' optional), or a chat id that
+    /// ends in @c.us, @lid or @g.us.
+    #[schema(example = "4915123456789")]
+    to: String,
+    /// The text.
+    #[schema(min_length = 1, max_length = 65_536, example = "Hello")]
+    text: String,
+}
+
+/// Accepts a message. 202 means that it is on disk: it will be sent once, in
+/// order within its chat, as soon as the session is ready.
+#[utoipa::path(post, path = "/v1/sessions/{session}/messages", tag = "messages",
+    params(("session" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: the first answer is given again.")),
+    request_body = SendRequest,
+    responses((status = 202, body = AcceptedJson)))]
+pub(super) async fn send(
+    caller: Caller<ToSend>,
+    State(state): AppState,
+    SessionName(session): SessionName,
+    IdempotencyHeader(key): IdempotencyHeader,
+    Json(body): Json<SendRequest>,
+) -> Result<Response, Problem> {
+    let order = Order::text(&body.to, body.text, "text")?;
+    let key = key.map(Key::one);
+    let on_disk = accept::accept(&state, &caller.name, &session, order, key).await?;
+    let location = format!("/v1/messages/{}", on_disk.id);
+    let mut response = (
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, location)],
+        JsonAnswer(on_disk.answer),
+    )
+        .into_response();
+    if on_disk.replayed {
+        let yes = header::HeaderValue::from_static("true");
+        response.headers_mut().insert(REPLAYED, yes);
+    }
+    Ok(response)
+}
+
+/// Which messages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MessagesQuery {
+    /// Only this status.
+    status: Option<String>,
+    /// Only after this position: the `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 200; 50 where not said.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// A session's messages, in the order in which they were accepted.
+#[utoipa::path(get, path = "/v1/sessions/{session}/messages", tag = "messages",
+    params(("session" = String, Path), MessagesQuery),
+    responses((status = 200, body = Page<MessageJson>)))]
+pub(super) async fn list(
+    _: Caller<ToRead>,
+    State(state): AppState,
+    SessionName(session): SessionName,
+    Query(query): Query<MessagesQuery>,
+) -> Answer<Page<MessageJson>> {
+    let limit = page_limit(query.limit)?;
+    let status = match query.status.as_deref() {
+        None => None,
+        Some(text) => Some(Status::parse(text).ok_or_else(|| {
+            let names: Vec<_> = Status::ALL.iter().map(|s| s.as_str()).collect();
+            Problem::new(
+                Code::InvalidRequest,
+                format!("status is one of {}", names.join(", ")),
+            )
+        })?),
+    };
+    super::sessions::exists(&state, &session).await?;
+    let query = MessageQuery {
+        status,
+        after: query.after.unwrap_or(0),
+        limit,
+    };
+    let found = state.app.store.messages(&session, query).await?;
+    let full = found.len() == limit as usize;
+    Ok(JsonAnswer(Page {
+        items: found.iter().map(MessageJson::from).collect(),
+        next: found.last().filter(|_| full).map(|m| m.seq.to_string()),
+    }))
+}
+
+fn unknown(id: &MessageId) -> Problem {
+    Problem::new(Code::MessageUnknown, format!("there is no message {id}"))
+}
+
+/// One message, with its attempts.
+#[utoipa::path(get, path = "/v1/messages/{message}", tag = "messages",
+    params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
+pub(super) async fn get(
+    _: Caller<ToRead>,
+    State(state): AppState,
+    MessageName(id): MessageName,
+) -> Answer<MessageJson> {
+    let message = state.app.store.message(&id).await?;
+    let message = message.ok_or_else(|| unknown(&id))?;
+    let attempts = state.app.store.attempts(&id).await?;
+    Ok(JsonAnswer(
+        MessageJson::from(&message).with_attempts(attempts),
+    ))
+}
+
+/// Takes a message back that no attempt has touched.
+#[utoipa::path(delete, path = "/v1/messages/{message}", tag = "messages",
+    params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
+pub(super) async fn cancel(
+    _: Caller<ToSend>,
+    State(state): AppState,
+    MessageName(id): MessageName,
+) -> Answer<MessageJson> {
+    let now = state.app.clock.unix();
+    let message = state.app.store.cancel(&id, now).await?;
+    let message = message.ok_or_else(|| unknown(&id))?;
+    if message.status == Status::Cancelled {
+        state.app.sessions.notify_outbox(&message.session);
+        Ok(JsonAnswer(MessageJson::from(&message)))
+    } else {
+        let detail = format!("the message is {} already", message.status.as_str());
+        let problem = Problem::new(Code::NotCancellable, detail);
+        Err(problem.with("status_of_message", message.status.as_str()))
+    }
+}
+
+/// Sends a parked message again, under its old id.
+#[utoipa::path(post, path = "/v1/messages/{message}/release", tag = "messages",
+    params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
+pub(super) async fn release(
+    _: Caller<ToSend>,
+    State(state): AppState,
+    MessageName(id): MessageName,
+) -> Answer<MessageJson> {
+    unpark(&state, &id, true).await
+}
+
+/// Gives a parked message up.
+#[utoipa::path(post, path = "/v1/messages/{message}/discard", tag = "messages",
+    params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
+pub(super) async fn discard(
+    _: Caller<ToSend>,
+    State(state): AppState,
+    MessageName(id): MessageName,
+) -> Answer<MessageJson> {
+    unpark(&state, &id, false).await
+}
+
+async fn unpark(state: &HttpState, id: &MessageId, release: bool) -> Answer<MessageJson> {
+    let before = state.app.store.message(id).await?;
+    let before: Message = before.ok_or_else(|| unknown(id))?;
+    if before.status != Status::Parked {
+        let detail = format!("the message is {}", before.status.as_str());
+        return Err(Problem::new(Code::NotParked, detail));
+    }
+    let now = state.app.clock.unix();
+    let after = state.app.store.unpark(id, release, now).await?;
+    let after = after.ok_or_else(|| unknown(id))?;
+    state.app.sessions.notify_outbox(&after.session);
+    Ok(JsonAnswer(MessageJson::from(&after)))
+}

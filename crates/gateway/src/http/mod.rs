@@ -1,0 +1,130 @@
+//! The HTTP interface: `/v1`, `/api/whatsapp`, and what is asked of the
+//! gateway itself.
+
+mod accept;
+mod auth;
+mod extract;
+mod layers;
+mod messages;
+mod openapi;
+mod original;
+pub mod problem;
+mod server;
+mod sessions;
+mod system;
+mod view;
+
+pub use openapi::document_json;
+pub use server::Server;
+
+use crate::app::App;
+use axum::Json as JsonAnswer;
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use problem::{Code, Problem};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What handlers share.
+pub struct HttpState {
+    app: Arc<App>,
+    /// The hash of the credential of this machine's command line.
+    local_token: Option<[u8; 32]>,
+    in_flight: accept::InFlight,
+    stopping: CancellationToken,
+}
+
+impl HttpState {
+    /// `stopping` is cancelled when the gateway shuts down.
+    pub fn new(
+        app: Arc<App>,
+        local_token: Option<[u8; 32]>,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            local_token,
+            in_flight: accept::InFlight::default(),
+            stopping,
+        })
+    }
+}
+
+/// Every route with its description.
+fn api() -> OpenApiRouter<Arc<HttpState>> {
+    let original = OpenApiRouter::new()
+        .routes(routes!(original::status))
+        .routes(routes!(original::qr))
+        .routes(routes!(original::health))
+        .routes(routes!(original::stats))
+        .routes(routes!(original::chats))
+        .routes(routes!(original::restart))
+        .routes(routes!(original::send_message))
+        .routes(routes!(original::send_bulk))
+        .routes(routes!(original::send_to_group))
+        .routes(routes!(original::check_number))
+        .layer(from_fn(layers::original_problems));
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(system::ping))
+        .routes(routes!(system::healthz))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::metrics_page))
+        .routes(routes!(system::openapi_json))
+        .routes(routes!(system::docs))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::start))
+        .routes(routes!(sessions::stop))
+        .routes(routes!(sessions::restart))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::qr))
+        .routes(routes!(sessions::pairing_code))
+        .routes(routes!(sessions::health))
+        .routes(routes!(sessions::incidents))
+        .routes(routes!(sessions::inbound))
+        .routes(routes!(sessions::chats))
+        .routes(routes!(sessions::check_number))
+        .routes(routes!(messages::send, messages::list))
+        .routes(routes!(messages::get, messages::cancel))
+        .routes(routes!(messages::release))
+        .routes(routes!(messages::discard))
+        .merge(original)
+}
+
+/// The whole interface as a service.
+pub fn router(state: Arc<HttpState>) -> Router {
+    let (router, _) = api().split_for_parts();
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), layers::guard))
+        .with_state(state)
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(Code::NotFound, format!("there is nothing at {path}"))
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    let method: String = method.as_str().chars().take(20).collect();
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not for this address"),
+    )
+}
+
+/// How many items a page may have.
+fn page_limit(asked: Option<u32>) -> Result<u32, Problem> {
+    match asked {
+        None => Ok(50),
+        Some(limit @ 1..=200) => Ok(limit),
+        Some(_) => Err(Problem::new(
+            Code::InvalidRequest,
+            "limit is a number from 1 to 200",
+        )),
+    }
+}

@@ -1,0 +1,523 @@
+//! `/api/whatsapp`: the endpoints of the system that Steadfast began as, with
+//! their names and shapes. They speak for the session `default`.
+//!
+//! What is new there: nothing sent is lost. Where the old backend answered
+//! "queued" from memory, the message is on disk before the answer.
+
+use super::accept::{self, Key, OnDisk, Order};
+use super::auth::{Caller, ToAdmin, ToRead, ToSend};
+use super::extract::{IdempotencyHeader, Json};
+use super::problem::{Code, Problem};
+use super::view::{AcceptedJson, HealthJson};
+use super::{HttpState, JsonAnswer};
+use crate::app::DEFAULT_SESSION;
+use crate::events;
+use crate::sessions::AckWait;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::ids::{ChatId, SessionId};
+use steadfast_core::outbox::{Ack, Message, Status as MessageStatus};
+use steadfast_core::time::UnixMs;
+use utoipa::ToSchema;
+
+type AppState = State<Arc<HttpState>>;
+type Answer<T> = Result<JsonAnswer<T>, Problem>;
+
+/// What the old backend said where it could not send at once.
+const UNAVAILABLE: &str = "WhatsApp temporarily unavailable";
+
+fn session() -> Result<SessionId, Problem> {
+    Ok(SessionId::parse(DEFAULT_SESSION)?)
+}
+
+/// The original's status, flat, with more beside it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Status {
+    /// CONNECTED, OPENING, PAIRING, UNPAIRED, UNPAIRED_IDLE, TIMEOUT, CONFLICT, UNLAUNCHED.
+    state: &'static str,
+    is_ready: bool,
+    is_authenticated: bool,
+    session_closed: bool,
+    #[serde(rename = "hasQR")]
+    has_qr: bool,
+    connection_attempts: u32,
+    restart_in_progress: bool,
+    last_seen: Option<String>,
+    recommendations: Vec<String>,
+    /// The state under its name in `/v1`.
+    session_state: &'static str,
+    reason: Option<String>,
+    queued: u64,
+    parked: u64,
+}
+
+/// How WhatsApp is.
+#[utoipa::path(get, path = "/api/whatsapp/status", tag = "original",
+    responses((status = 200, body = Status)))]
+pub(super) async fn status(_: Caller<ToRead>, State(state): AppState) -> Answer<Status> {
+    let view = state.app.sessions.get(&session()?).await?;
+    Ok(JsonAnswer(Status {
+        state: view.state.original(),
+        is_ready: view.ready(),
+        is_authenticated: view.is_authenticated,
+        session_closed: view.session_closed(),
+        has_qr: view.has_qr,
+        connection_attempts: view.connection_attempts,
+        restart_in_progress: view.restart_in_progress,
+        last_seen: view.last_seen.map(UnixMs::rfc3339),
+        session_state: view.state.as_str(),
+        queued: view.outbox.accepted + view.outbox.sending,
+        parked: view.outbox.parked,
+        recommendations: view.recommendations,
+        reason: view.reason,
+    }))
+}
+
+/// The original's QR answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Qr {
+    success: bool,
+    #[serde(rename = "hasQR")]
+    has_qr: bool,
+    /// The whole string that a phone scans; null where there is none now.
+    qr: Option<String>,
+    expires_at: Option<String>,
+    message: &'static str,
+}
+
+/// The QR code, where one waits to be scanned.
+#[utoipa::path(get, path = "/api/whatsapp/qr", tag = "original",
+    responses((status = 200, body = Qr)))]
+pub(super) async fn qr(_: Caller<ToAdmin>, State(state): AppState) -> Answer<Qr> {
+    let session = session()?;
+    let qr = state.app.sessions.qr(&session).await?;
+    let message = match &qr {
+        Some(_) => "Scan this code with WhatsApp on the phone",
+        None if state.app.sessions.get(&session).await?.ready() => {
+            "WhatsApp is connected; no code is needed"
+        }
+        None => "There is no code now; ask again",
+    };
+    let expires_at = qr.as_ref().map(|qr| qr.expires_at.rfc3339());
+    Ok(JsonAnswer(Qr {
+        success: true,
+        has_qr: qr.is_some(),
+        qr: qr.map(|qr| qr.code),
+        expires_at,
+        message,
+    }))
+}
+
+/// The original's health check, with a time beside it.
+#[utoipa::path(get, path = "/api/whatsapp/health", tag = "original",
+    responses((status = 200, body = HealthJson)))]
+pub(super) async fn health(_: Caller<ToRead>, State(state): AppState) -> Answer<HealthJson> {
+    let view = state.app.sessions.health(&session()?).await?;
+    Ok(JsonAnswer(view.into()))
+}
+
+/// The original's service statistics.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stats {
+    is_ready: bool,
+    connection_state: &'static str,
+    session_closed: bool,
+    /// Seconds since the gateway started.
+    uptime: f64,
+    /// Seconds for which the session has been ready without a break.
+    ready_for: f64,
+    queued: u64,
+}
+
+/// A few figures.
+#[utoipa::path(get, path = "/api/whatsapp/stats", tag = "original",
+    responses((status = 200, body = Stats)))]
+pub(super) async fn stats(_: Caller<ToRead>, State(state): AppState) -> Answer<Stats> {
+    let view = state.app.sessions.get(&session()?).await?;
+    let uptime_ms = state.app.clock.mono().since(state.app.started);
+    Ok(JsonAnswer(Stats {
+        is_ready: view.ready(),
+        connection_state: view.state.original(),
+        session_closed: view.session_closed(),
+        uptime: uptime_ms as f64 / 1_000.0,
+        ready_for: view.uptime_ms as f64 / 1_000.0,
+        queued: view.outbox.accepted + view.outbox.sending,
+    }))
+}
+
+/// One chat, in the original's words.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Chat {
+    id: String,
+    name: String,
+    is_group: bool,
+    unread_count: u32,
+    /// Seconds since 1970, as WhatsApp Web counts.
+    timestamp: Option<i64>,
+}
+
+/// The original's list of chats.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Chats {
+    success: bool,
+    chats: Vec<Chat>,
+}
+
+/// The chats of this account.
+#[utoipa::path(get, path = "/api/whatsapp/chats", tag = "original",
+    responses((status = 200, body = Chats)))]
+pub(super) async fn chats(_: Caller<ToRead>, State(state): AppState) -> Answer<Chats> {
+    let found = state.app.sessions.chats(&session()?).await?;
+    let chats = found
+        .into_iter()
+        .map(|chat| Chat {
+            id: chat.id.into(),
+            name: chat.name,
+            is_group: chat.is_group,
+            unread_count: chat.unread,
+            timestamp: chat.last_message_at.map(|at| at.0.div_euclid(1_000)),
+        })
+        .collect();
+    Ok(JsonAnswer(Chats {
+        success: true,
+        chats,
+    }))
+}
+
+/// That it was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Done {
+    success: bool,
+    message: &'static str,
+}
+
+/// Ends the browser and starts it anew.
+#[utoipa::path(post, path = "/api/whatsapp/restart", tag = "original",
+    responses((status = 200, body = Done)))]
+pub(super) async fn restart(caller: Caller<ToAdmin>, State(state): AppState) -> Answer<Done> {
+    let session = session()?;
+    tracing::info!(event = events::ADMIN_ACT, token = caller.name, %session, act = "restart", "admin act");
+    state.app.sessions.restart(&session).await?;
+    Ok(JsonAnswer(Done {
+        success: true,
+        message: "WhatsApp client restart initiated",
+    }))
+}
+
+/// A number as callers of the original wrote it: a text, or a bare JSON number.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Number {
+    /// `"4915123456789"`.
+    Text(String),
+    /// `4915123456789`.
+    Digits(u64),
+}
+
+impl Number {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Digits(digits) => digits.to_string(),
+        }
+    }
+}
+
+/// What is to be sent, and to whom.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct SendMessage {
+    number: Number,
+    #[schema(min_length = 1, max_length = 65_536)]
+    message: String,
+}
+
+/// WhatsApp's server has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sent {
+    success: bool,
+    /// WhatsApp's id of it.
+    message_id: String,
+    /// Ours, for `/v1/messages/{message}`.
+    id: String,
+    to: String,
+    status: &'static str,
+}
+
+/// It is on disk, and will be sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Queued {
+    success: bool,
+    queued: bool,
+    /// Ours, for `/v1/messages/{message}`.
+    id: String,
+    /// WhatsApp's id that it will have.
+    message_id: String,
+    error: &'static str,
+}
+
+impl Queued {
+    fn from(answer: AcceptedJson) -> Self {
+        Self {
+            success: true,
+            queued: true,
+            id: answer.id,
+            message_id: answer.wa_message_id,
+            error: UNAVAILABLE,
+        }
+    }
+}
+
+/// Sends a text. 200 once WhatsApp's server has it; 202 where that takes
+/// longer or WhatsApp is away: then it is on disk and will be sent.
+#[utoipa::path(post, path = "/api/whatsapp/send-message", tag = "original",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = SendMessage,
+    responses((status = 200, body = Sent), (status = 202, body = Queued)))]
+pub(super) async fn send_message(
+    caller: Caller<ToSend>,
+    State(state): AppState,
+    IdempotencyHeader(key): IdempotencyHeader,
+    Json(body): Json<SendMessage>,
+) -> Result<Response, Problem> {
+    let order = Order::text(&body.number.text(), body.message, "message")?;
+    let key = key.map(Key::one);
+    let on_disk = accept::accept(&state, &caller.name, &session()?, order, key).await?;
+    answer(&state, on_disk).await
+}
+
+/// What is to be sent, and to which group.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SendToGroup {
+    /// With or without @g.us.
+    group_id: String,
+    #[schema(min_length = 1, max_length = 65_536)]
+    message: String,
+}
+
+/// Sends a text to a group. Answers like send-message.
+#[utoipa::path(post, path = "/api/whatsapp/send-to-group", tag = "original",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = SendToGroup,
+    responses((status = 200, body = Sent), (status = 202, body = Queued)))]
+pub(super) async fn send_to_group(
+    caller: Caller<ToSend>,
+    State(state): AppState,
+    IdempotencyHeader(key): IdempotencyHeader,
+    Json(body): Json<SendToGroup>,
+) -> Result<Response, Problem> {
+    let id = match body.group_id.trim() {
+        whole if whole.contains('@') => whole.to_owned(),
+        bare => format!("{bare}@g.us"),
+    };
+    let order = Order::text(&id, body.message, "message")?;
+    if !order.to.is_group() {
+        let detail = format!("{id:?} is no group: a group's id ends in @g.us");
+        return Err(Problem::new(Code::InvalidRecipient, detail));
+    }
+    let key = key.map(Key::one);
+    let on_disk = accept::accept(&state, &caller.name, &session()?, order, key).await?;
+    answer(&state, on_disk).await
+}
+
+/// Waits for the server's ack where the session is ready, but not for long.
+async fn answer(state: &HttpState, on_disk: OnDisk) -> Result<Response, Problem> {
+    let wait = Duration::from_millis(state.app.config.delivery.reply_wait_ms);
+    // What goes wrong from here on is no failure of the request: the message
+    // is on disk, and a caller who is told of an error would send it twice.
+    let ready = match state.app.sessions.get(&session()?).await {
+        Ok(view) => view.ready(),
+        Err(_) => false,
+    };
+    let waited = if ready {
+        state
+            .app
+            .sessions
+            .wait_for_ack(&on_disk.id, Ack::Server, wait)
+            .await
+            .unwrap_or(AckWait::TimedOut)
+    } else {
+        AckWait::TimedOut
+    };
+    match waited {
+        AckWait::Reached(message) => Ok(sent(&message)),
+        AckWait::Ended(message) if message.status == MessageStatus::Rejected => {
+            let reason = message.reason.clone().unwrap_or_default();
+            let code = match reason.as_str() {
+                "recipient_invalid" => Code::InvalidRecipient,
+                _ => Code::InvalidField,
+            };
+            let detail = message.detail.unwrap_or_else(|| reason.clone());
+            Err(Problem::new(code, detail)
+                .with("id", message.id.as_str())
+                .with("reason", reason))
+        }
+        // Parked, expired and cancelled ones are still known under their id.
+        AckWait::Ended(_) | AckWait::TimedOut => {
+            let body = JsonAnswer(Queued::from(on_disk.answer));
+            Ok((StatusCode::ACCEPTED, body).into_response())
+        }
+    }
+}
+
+fn sent(message: &Message) -> Response {
+    JsonAnswer(Sent {
+        success: true,
+        message_id: message.wa_message_id.to_string(),
+        id: message.id.to_string(),
+        to: message.to.to_string(),
+        status: message.status.as_str(),
+    })
+    .into_response()
+}
+
+/// One text to many.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct SendBulk {
+    numbers: Vec<Number>,
+    #[schema(min_length = 1, max_length = 65_536)]
+    message: String,
+}
+
+/// What became of each.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BulkResult {
+    success: bool,
+    /// One for each number, in the order given: `{number, success, queued, id,
+    /// messageId}`, or `{number, success: false, error}`.
+    results: Vec<Value>,
+    total: usize,
+    queued: usize,
+    failed: usize,
+}
+
+/// Sends one text to many, each on disk before the answer. A wrong number
+/// fails alone. With an Idempotency-Key the whole request is safe to repeat.
+#[utoipa::path(post, path = "/api/whatsapp/send-bulk", tag = "original",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = SendBulk,
+    responses((status = 202, body = BulkResult)))]
+pub(super) async fn send_bulk(
+    caller: Caller<ToSend>,
+    State(state): AppState,
+    IdempotencyHeader(key): IdempotencyHeader,
+    Json(body): Json<SendBulk>,
+) -> Result<Response, Problem> {
+    let session = session()?;
+    let max = state.app.config.server.max_bulk;
+    if body.numbers.is_empty() || body.numbers.len() > max {
+        let what = format!("give 1 to {max} numbers, not {}", body.numbers.len());
+        return Err(Problem::field("numbers", what));
+    }
+    let text = accept::text_body(body.message, "message")?;
+    let parsed: Vec<Result<Order, Problem>> = body
+        .numbers
+        .iter()
+        .map(|number| {
+            let to = ChatId::parse(&number.text())?;
+            let body = text.clone();
+            Ok(Order { to, body })
+        })
+        .collect();
+    let accepted = match key {
+        None => {
+            let good = parsed.iter().filter_map(|order| order.as_ref().ok());
+            accept::accept_many(&state, &session, good.cloned().collect()).await?
+        }
+        Some(key) => {
+            // One key for each, so that a repeat after a crash in between
+            // finds what was stored and stores the rest. The commits are
+            // waited for together, so that the store can group them.
+            let numbers: Vec<String> = body.numbers.iter().map(Number::text).collect();
+            let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+            let whole = accept::digest(&[0; 32], &numbers);
+            let each = parsed.iter().enumerate().filter_map(|(i, order)| {
+                let order = order.as_ref().ok()?.clone();
+                let key = Some(Key::part(&key, i, whole));
+                Some(accept::accept(&state, &caller.name, &session, order, key))
+            });
+            let stored = futures_util::future::try_join_all(each).await?;
+            stored.into_iter().map(|on_disk| on_disk.answer).collect()
+        }
+    };
+    let queued = accepted.len();
+    let mut accepted = accepted.into_iter();
+    let results: Vec<Value> = body
+        .numbers
+        .iter()
+        .zip(&parsed)
+        .map(|(number, order)| {
+            let number = number.text();
+            match order.as_ref().map(|_| accepted.next()) {
+                Ok(Some(answer)) => json!({
+                    "number": number,
+                    "success": true,
+                    "queued": true,
+                    "id": answer.id,
+                    "messageId": answer.wa_message_id,
+                }),
+                Ok(None) => json!({"number": number, "success": false, "error": UNAVAILABLE}),
+                Err(problem) => json!({
+                    "number": number,
+                    "success": false,
+                    "error": problem.detail(),
+                    "code": problem.code().as_str(),
+                }),
+            }
+        })
+        .collect();
+    let body = JsonAnswer(BulkResult {
+        success: queued > 0,
+        total: results.len(),
+        failed: results.len() - queued,
+        queued,
+        results,
+    });
+    Ok((StatusCode::ACCEPTED, body).into_response())
+}
+
+/// Which number.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct CheckNumber {
+    number: Number,
+}
+
+/// Whether it has WhatsApp.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NumberChecked {
+    success: bool,
+    number: String,
+    exists: bool,
+    is_registered: bool,
+    /// Where it can be written to.
+    chat_id: Option<String>,
+}
+
+/// Asks WhatsApp whether a number has an account.
+#[utoipa::path(post, path = "/api/whatsapp/check-number", tag = "original",
+    request_body = CheckNumber, responses((status = 200, body = NumberChecked)))]
+pub(super) async fn check_number(
+    _: Caller<ToSend>,
+    State(state): AppState,
+    Json(body): Json<CheckNumber>,
+) -> Answer<NumberChecked> {
+    let number = body.number.text();
+    let id = ChatId::parse(&number)?;
+    let found = state.app.sessions.check_number(&session()?, &id).await?;
+    Ok(JsonAnswer(NumberChecked {
+        success: true,
+        number,
+        exists: found.is_some(),
+        is_registered: found.is_some(),
+        chat_id: found.map(Into::into),
+    }))
+}

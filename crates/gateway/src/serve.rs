@@ -1,0 +1,293 @@
+//! The gateway put together, started and ended: data folder, port, store,
+//! first token, sessions, HTTP; and the same backwards.
+
+use crate::app::App;
+use crate::clock::{Clock, Random, RandomError, SystemClock, SystemRandom};
+use crate::config::Config;
+use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
+use crate::events;
+use crate::http::{HttpState, Server};
+use crate::metrics::Metrics;
+use crate::sessions::Sessions;
+use crate::token;
+use futures_util::future::BoxFuture;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::port::{Scope, Store, StoreError, TokenRecord};
+use steadfast_store::SqliteStore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What sessions are made from.
+pub struct Parts {
+    /// What is in force.
+    pub config: Arc<Config>,
+    /// Where profiles live.
+    pub data_dir: DataDir,
+    /// What survives us.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Unguessable bytes.
+    pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Brings sessions to life; returns before they are up.
+pub type SessionsFactory =
+    Box<dyn FnOnce(Parts) -> BoxFuture<'static, Result<Arc<dyn Sessions>, ServeError>> + Send>;
+
+/// What a gateway is started with.
+pub struct ServeOptions {
+    /// The data folder, as named; it is made ours where it is empty or missing.
+    pub data_dir: PathBuf,
+    /// What is in force.
+    pub config: Config,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who brings sessions to life.
+    pub sessions: SessionsFactory,
+}
+
+/// Why a gateway did not start. Nothing is changed but, perhaps, an empty
+/// folder made ours.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The store cannot be opened or written.
+    #[error("cannot open the store: {0}")]
+    Store(#[from] StoreError),
+    /// The system gives no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The browser, or what drives it, cannot be set up.
+    #[error("cannot set up the browser: {detail}")]
+    Browser {
+        /// What is wrong.
+        detail: String,
+        /// What a person should do.
+        remedy: String,
+    },
+    /// A task of ours ended before it was done.
+    #[error("the start was interrupted: {0}")]
+    Interrupted(String),
+}
+
+impl ServeError {
+    /// What a person should do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::DataDir(error) => error.remedy(),
+            Self::Bind { address, error } => match error.kind() {
+                io::ErrorKind::AddrInUse => format!(
+                    "another program listens there: stop it (ss -ltnp 'sport = :{}' names it), or choose another address with --listen ADDR:PORT (port 0 picks a free one)",
+                    address.port()
+                ),
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need root: choose a higher one with --listen ADDR:PORT".to_owned()
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address: use one that `ip address` shows, or 127.0.0.1".to_owned()
+                }
+                _ => "choose another address with --listen ADDR:PORT".to_owned(),
+            },
+            Self::Store(StoreError::NewerSchema { .. }) => {
+                "install the newer Steadfast that wrote it, or name another folder with --data-dir DIR; nothing was changed".to_owned()
+            }
+            Self::Store(StoreError::NotOurs { .. }) => {
+                "put the file back from a backup, or name another folder with --data-dir DIR; it is left as it is".to_owned()
+            }
+            Self::Store(StoreError::Full) => "make room on that disk".to_owned(),
+            Self::Browser { remedy, .. } => remedy.clone(),
+            Self::Store(_) | Self::Random(_) | Self::Interrupted(_) => {
+                "mend that, then start again; what was accepted is kept".to_owned()
+            }
+        }
+    }
+}
+
+/// A gateway that runs.
+pub struct Running {
+    address: SocketAddr,
+    first_token: Option<String>,
+    app: Arc<App>,
+    data_dir: DataDir,
+    stopping: CancellationToken,
+    http: JoinHandle<()>,
+    // Dropped last: the folder is ours until everything has ended.
+    _lock: Lock,
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// As [`ServeError`] says.
+pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
+    let config = Arc::new(options.config);
+    let data_dir = DataDir::open_or_adopt(&options.data_dir)?;
+    let lock = data_dir.lock()?;
+    // Bound early, so that a port in use is known before anything is changed,
+    // and callers queue while the store opens.
+    let listen = config.server.listen;
+    let server = Server::bind(listen)
+        .await
+        .map_err(|error| ServeError::Bind {
+            address: listen,
+            error,
+        })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let started = clock.mono();
+    let store: Arc<dyn Store> = Arc::new(open_store(&data_dir).await?);
+    let first_token = first_token(store.as_ref(), clock.as_ref(), random.as_ref()).await?;
+    let sessions = (options.sessions)(Parts {
+        config: config.clone(),
+        data_dir: data_dir.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        metrics: options.metrics.clone(),
+    })
+    .await?;
+    let app = Arc::new(App {
+        config,
+        store,
+        sessions,
+        clock,
+        random: random.clone(),
+        metrics: options.metrics,
+        started,
+    });
+    let address = server.address();
+    let local = token::mint(Scope::Admin, random.as_ref())?;
+    let stopping = CancellationToken::new();
+    let state = HttpState::new(app.clone(), token::hash(&local), stopping.clone());
+    let http = server.serve(state);
+    data_dir.announce(&RunningGateway {
+        pid: std::process::id(),
+        url: url_of(address),
+        token: local,
+    })?;
+    tracing::info!(event = events::GATEWAY_STARTED, %address, data_dir = %data_dir.path().display(), "listening");
+    Ok(Running {
+        address,
+        first_token,
+        app,
+        data_dir,
+        stopping,
+        http,
+        _lock: lock,
+    })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How a program on this machine reaches it.
+    pub fn url(&self) -> String {
+        url_of(self.address)
+    }
+
+    /// The admin token that the first start made. It is nowhere else.
+    pub fn first_token(&self) -> Option<&str> {
+        self.first_token.as_deref()
+    }
+
+    /// What its surfaces share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Ends it in order: takes no more requests, answers those that run,
+    /// closes the browsers, closes the store. Bounded by
+    /// `server.shutdown_timeout_ms`.
+    pub async fn stop(mut self) {
+        tracing::info!(event = events::GATEWAY_STOPPING, "stopping");
+        let limit = Duration::from_millis(self.app.config.server.shutdown_timeout_ms);
+        self.stopping.cancel();
+        let browsers = self.app.sessions.shutdown(limit);
+        let requests = tokio::time::timeout(limit, &mut self.http);
+        let ((), requests) = tokio::join!(browsers, requests);
+        if requests.is_err() {
+            self.http.abort();
+        }
+        if tokio::time::timeout(limit, self.app.store.close())
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                event = events::STORE_FAILED,
+                "the store did not close in time"
+            );
+        }
+        self.data_dir.retract();
+        tracing::info!(event = events::GATEWAY_STOPPED, "stopped");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
+async fn open_store(data_dir: &DataDir) -> Result<SqliteStore, ServeError> {
+    let path = data_dir.database();
+    let opened = tokio::task::spawn_blocking(move || {
+        SqliteStore::open(path, steadfast_store::Options::default())
+    })
+    .await
+    .map_err(|e| ServeError::Interrupted(e.to_string()))?;
+    Ok(opened?)
+}
+
+/// Makes an admin token where there is no token at all.
+async fn first_token(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Option<String>, ServeError> {
+    if !store.tokens().await?.is_empty() {
+        return Ok(None);
+    }
+    let secret = token::mint(Scope::Admin, random)?;
+    let Some(hash) = token::hash(&secret) else {
+        return Ok(None);
+    };
+    store
+        .add_token(TokenRecord {
+            name: token::FIRST_NAME.to_owned(),
+            hash,
+            scope: Scope::Admin,
+            created_at: clock.unix(),
+        })
+        .await?;
+    Ok(Some(secret))
+}
+
+/// An address that means "every interface" is reached by loopback.
+fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
