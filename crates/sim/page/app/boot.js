@@ -6,7 +6,8 @@
     'enums', 'events', 'models', 'collections', 'wid', 'msg-key', 'prefs', 'storage', 'wire',
     'session', 'linking', 'contacts', 'messages', 'message-codec', 'chats', 'groups', 'send',
     'outbox', 'receive', 'receipts', 'history', 'queries', 'chat-actions', 'message-actions',
-    'media-data', 'media-prep', 'media-transfer', 'catalogue-of-rest', 'faults', 'qr', 'ui', 'main',
+    'reactions-and-polls',    'media-data', 'media-prep', 'media-transfer', 'text-tools', 'people-and-lists', 'gating', 'faults',
+    'qr', 'ui', 'main',
   ];
 
   function load(name) {

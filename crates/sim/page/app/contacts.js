@@ -298,6 +298,8 @@
     exports.markComposing = (chat) => use('WAWebChatStateBridge').sendChatStateComposing(chat.id);
     exports.markRecording = (chat) => use('WAWebChatStateBridge').sendChatStateRecording(chat.id);
     exports.markPaused = (chat) => use('WAWebChatStateBridge').sendChatStatePaused(chat.id);
+    exports.sendPresenceAvailable = () => use('WAWebStreamModel').Stream.markAvailable();
+    exports.sendPresenceUnavailable = () => use('WAWebStreamModel').Stream.markUnavailable();
   });
 
   define('WAWebBlocklistCollection', (exports, use) => {

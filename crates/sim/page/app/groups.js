@@ -190,6 +190,12 @@
     };
   });
 
+  define('WAWebSetPropertyGroupAction', (exports, use) => {
+    exports.setGroupProperty = (chat, property, value) => (
+      use('WAWebGroupModifyInfoJob').setGroupProperty(chat.id, property, value)
+    );
+  });
+
   define('WAWebExitGroupAction', (exports, use) => {
     exports.sendExitGroup = async (chat) => {
       await use('WAWebWire').query('group_leave', { id: String(chat.id) });
@@ -245,7 +251,7 @@
     };
   });
 
-  define('WAWebMexGroupInviteCode', (exports, use) => {
+  define('WAWebMexFetchGroupInviteCodeJob', (exports, use) => {
     exports.fetchMexGroupInviteCode = async (id) => (await use('WAWebGroupInviteJob').queryGroupInviteCode(id)).code;
   });
 

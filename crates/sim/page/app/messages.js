@@ -122,7 +122,10 @@
 
       // Takes attributes of several messages of one chat.
       async processMultipleMessages(chatId, list, options = {}) {
-        return list.map((attributes) => use('WAWebHandleSingleMsg').handleSingleMsg(chatId, attributes, options));
+        const { handleSingleMsg } = use('WAWebHandleSingleMsg');
+        const handled = [];
+        for (const attributes of list) handled.push(await handleSingleMsg(chatId, attributes, options));
+        return handled;
       }
     }
 
@@ -157,7 +160,7 @@
     exports.ChatMsgsCollection = ChatMsgsCollection;
   });
 
-  define('WAWebLoadMessages', (exports) => {
+  define('WAWebChatLoadMessages', (exports) => {
     exports.loadEarlierMsgs = async ({ chat, count }) => chat.msgs.loadEarlierMsgs(count);
   });
 
@@ -178,7 +181,12 @@
   define('WAWebMsgAck', (exports, use) => {
     exports.raise = (message, ack, t) => {
       if (message.ack > 0 ? ack <= message.ack : ack === message.ack) return false;
-      message.set({ ack, ...(t && { t }), ...(ack > 0 && { isUnsentMedia: false, isFailed: false }) });
+      message.set({
+        ack,
+        ...(t && { t }),
+        ...(message.isUnsentMedia && { isUnsentMedia: false }),
+        ...(message.isFailed && { isFailed: false }),
+      });
       return true;
     };
     exports.persist = (message) => use('WAWebMessageTable').save(message);
@@ -199,7 +207,7 @@
     exports.canReplyMsg = (message) => message.ack >= 0 && message.type !== 'revoked' && message.type !== 'protocol';
   });
 
-  define('WAWebQuotedMsgUtils', (exports, use) => {
+  define('WAWebQuotedMsgModelUtils', (exports, use) => {
     exports.getQuotedMsgObj = (message) => {
       if (!message.quotedStanzaID) return undefined;
       const { MsgCollection } = use('WAWebMsgCollection');

@@ -34,6 +34,8 @@
         const { silent = false } = typeof names === 'string' ? options : (value ?? {});
         const changed = [];
         for (const [name, next] of Object.entries(changes)) {
+          // Somebody has spread a model: the attribute itself comes under its plain name.
+          if (name.startsWith('__x_')) continue;
           const previous = this[`__x_${name}`];
           if (previous === next || previous?.equals?.(next)) continue;
           write(this, name, next);

@@ -3,14 +3,15 @@
 //
 // An entry goes out only once it is in the database, and strictly after those before it. Whatever
 // is unanswered when a connection ends goes out again on the next login, oldest first, under the
-// same ids; so it does after a reload.
+// same ids; so it does after a reload. Media goes up first: its entry waits in its place until it
+// has, and lets those behind it pass.
 'use strict';
 
 (() => {
   const { define } = WAPage;
 
   define('WAWebOutbox', (exports, use) => {
-    // id -> { id, sequence, frame, durable, sentIn, settle, result }
+    // id -> { id, sequence, frame, durable, needsUpload, uploading, sentIn, settled, settle, result }
     const entries = new Map();
     let lastSequence = 0;
     let connection = 0;
@@ -24,6 +25,7 @@
       for (const row of rows) {
         lastSequence = Math.max(lastSequence, row.sequence);
         entries.set(row.id, makeEntry(row.id, row.sequence, row.frame, true));
+        entries.get(row.id).needsUpload = Boolean(row.needsUpload);
       }
     };
 
@@ -45,21 +47,23 @@
     exports.submit = (message, chat) => {
       const frame = use('WAWebMessageCodec').toFrame(message);
       const row = use('WAWebMessageTable').toRow(message);
-      const { stored, result } = exports.submitFrame(frame, (table) => table('message').put(row));
+      const needsUpload = use('WAWebMessageCodec').isMediaType(message.type) && !message.directPath;
+      const { stored, result } = exports.submitFrame(frame, (table) => table('message').put(row), needsUpload);
       use('WAWebChatCollection').ChatCollection.save(chat).catch(() => {});
       return { stored, result };
     };
 
     // Puts a frame without a message of its own (a reaction, an edit) into the outbox.
-    exports.submitFrame = (frame, alsoWrite = () => {}) => {
+    exports.submitFrame = (frame, alsoWrite = () => {}, needsUpload = false) => {
       const known = entries.get(frame.id);
       lastSequence += 1;
       const entry = makeEntry(frame.id, known?.sequence ?? lastSequence, frame, false);
       known?.settle({ messageSendResult: 'ERROR_CANCELLED' });
+      entry.needsUpload = needsUpload;
       entries.set(frame.id, entry);
       const stored = use('WAWebStorage').write(['message', 'outbox'], (table) => {
         alsoWrite(table);
-        table('outbox').put({ id: frame.id, sequence: entry.sequence, frame });
+        table('outbox').put({ id: frame.id, sequence: entry.sequence, frame, needsUpload });
       }).then(() => {
         entry.durable = true;
         pump();
@@ -89,10 +93,53 @@
         const waiting = [...entries.values()].sort((one, other) => one.sequence - other.sequence);
         for (const entry of waiting) {
           if (!entry.durable || !use('WAWebWire').isLoggedIn()) break;
-          if (entry.sentIn !== connection && !entry.settled) await handOver(entry);
+          if (entry.needsUpload) upload(entry);
+          else if (entry.sentIn !== connection && !entry.settled) await handOver(entry);
         }
       } while (pumpAgain);
       pumping = false;
+    }
+
+    // Uploads the bytes of a message, which makes its entry ready to go out.
+    async function upload(entry) {
+      if (entry.uploading) return;
+      entry.uploading = true;
+      const message = await findOwn(entry.id);
+      try {
+        message.mediaData?.set({ mediaStage: 'UPLOADING' });
+        const { mediaEntry } = await use('WAWebMediaMmsV4Upload').uploadMedia({
+          mimetype: message.mimetype,
+          mediaObject: use('WAWebMediaStorage').getOrCreateMediaObject(message.filehash),
+          mediaType: use('WAWebMmsMediaTypes').msgToMediaType({ type: message.type, isGif: message.isGif }),
+        });
+        const { directPath, mediaKey, mediaKeyTimestamp, encFilehash } = mediaEntry;
+        const found = { directPath, mediaKey, mediaKeyTimestamp, encFilehash, clientUrl: mediaEntry.mmsUrl };
+        message.mediaData?.set({ ...found, mediaStage: 'RESOLVED' });
+        message.set(found);
+        entry.frame = use('WAWebMessageCodec').toFrame(message);
+        await use('WAWebStorage').write(['message', 'outbox'], (table) => {
+          table('message').put(use('WAWebMessageTable').toRow(message));
+          table('outbox').put({ id: entry.id, sequence: entry.sequence, frame: entry.frame, needsUpload: false });
+        });
+        entry.needsUpload = false;
+        pump();
+      } catch (error) {
+        // A question that the end of a connection cut off is asked again on the next one.
+        if (error.code === -1) return;
+        message?.mediaData?.set({ mediaStage: 'ERROR_UPLOAD' });
+        await refuseUpload(entry, error);
+      } finally {
+        entry.uploading = false;
+      }
+    }
+
+    async function refuseUpload(entry, error) {
+      const { ACK } = use('WAWebAck');
+      const levels = { 413: ACK.CONTENT_TOO_BIG, 410: ACK.CONTENT_GONE };
+      await exports.onNack({
+        id: entry.id, code: error.status ?? 0, level: levels[error.status] ?? ACK.CONTENT_UNUPLOADABLE,
+        result: use('WAWebSendMsgResultAction').SendMsgResult.ERROR_UPLOAD, text: error.message,
+      });
     }
 
     // Resolves when the frame is with the socket; the answer comes later.

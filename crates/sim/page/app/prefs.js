@@ -126,6 +126,13 @@
     exports.getPushname = () => use('WAWebUserPrefsStore').getLogin()?.me.push_name;
     exports.setBrowserId = () => {};
     exports.getUserPrivacySettings = () => ({ lastSeen: 'all', profilePicture: 'all', about: 'all', groupAdd: 'all' });
+    for (const kind of ['Photos', 'Audio', 'Videos', 'Documents']) {
+      const key = `auto-download-${kind.toLowerCase()}`;
+      exports[`getAutoDownload${kind}`] = () => localStorage.getItem(key) !== 'false';
+      exports[`setAutoDownload${kind}`] = (on) => localStorage.setItem(key, String(Boolean(on)));
+    }
+    exports.getTheme = () => localStorage.getItem('theme') ?? 'light';
+    exports.setTheme = (theme) => localStorage.setItem('theme', theme);
   });
 
   define('WAWebUserPrefsInfoStore', (exports, use) => {
@@ -166,15 +173,5 @@
 
   define('WAWebIsLoggedIn', (exports, use) => {
     exports.isLoggedIn = () => use('WAWebLoginState').isRegistered();
-  });
-
-  define('WAWebUserPrefsUI', (exports) => {
-    for (const kind of ['Photos', 'Audio', 'Videos', 'Documents']) {
-      const key = `auto-download-${kind.toLowerCase()}`;
-      exports[`getAutoDownload${kind}`] = () => localStorage.getItem(key) !== 'false';
-      exports[`setAutoDownload${kind}`] = (on) => localStorage.setItem(key, String(Boolean(on)));
-    }
-    exports.getTheme = () => localStorage.getItem('theme') ?? 'light';
-    exports.setTheme = (theme) => localStorage.setItem('theme', theme);
   });
 })();

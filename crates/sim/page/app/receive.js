@@ -109,8 +109,10 @@
       const { chat } = await use('WAWebFindChatAction').findOrCreateLatestChat(attributes.id.remote);
       learnSender(frame);
       attributes.isNewMsg = true;
-      const message = use('WAWebHandleSingleMsg').handleSingleMsg(attributes.id.remote, attributes, { chat });
-      batch.messages.add(await message);
+      const [message] = await use('WAWebMsgCollection').MsgCollection.processMultipleMessages(
+        attributes.id.remote, [attributes], { chat },
+      );
+      batch.messages.add(message);
       batch.chats.add(chat);
     }
 
@@ -127,6 +129,7 @@
     exports.handleSingleMsg = async (chatId, attributes, options = {}) => {
       const { ChatCollection } = use('WAWebChatCollection');
       const { MsgCollection } = use('WAWebMsgCollection');
+      if (attributes.type === 'protocol') return handleProtocol(attributes);
       const chat = options.chat ?? ChatCollection.get(chatId);
       const message = new (use('WAWebMsgModel').default)(attributes);
       use('WAWebMediaDataModel').attach(message);
@@ -138,6 +141,12 @@
       ChatCollection.sort();
       return message;
     };
+
+    function handleProtocol(attributes) {
+      const target = use('WAWebMsgCollection').MsgCollection.get(attributes.protocolMessageKey);
+      if (target && attributes.subtype?.endsWith('revoke')) use('WAWebRevokeMsgAction').applyRevoke(target);
+      return target;
+    }
   });
 
   define('WAWebChatUpdates', (exports, use) => {

@@ -7,7 +7,7 @@
 
   define('WAWebStorage', (exports) => {
     const MODEL_VERSION = 1;
-    const TABLES = ['message', 'chat', 'contact', 'group-metadata', 'outbox', 'lid-pn', 'meta', 'sticker', 'reactions', 'poll-votes'];
+    const TABLES = ['message', 'chat', 'contact', 'group-metadata', 'outbox', 'lid-pn', 'meta', 'reactions', 'poll-votes', 'media-blob'];
     let opening = null;
 
     function request(idbRequest) {
