@@ -66,16 +66,19 @@ struct Inner {
     _tasks: Tasks,
 }
 
-/// The loops of one browser. Dropping them ends the browser too.
+/// The loops of one browser. Dropping them ends the browser too, and fails
+/// what page handles still wait for: nobody else would.
 #[derive(Debug)]
 struct Tasks {
     process: Arc<Process>,
+    connection: Arc<Connection>,
     _set: JoinSet<()>,
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.process.kill();
+        self.connection.die();
     }
 }
 
@@ -95,14 +98,10 @@ impl Browser {
             to,
             from,
         } = process::start(options, &args, &user_data_dir)?;
-        let (connection, commands) = Connection::new();
+        let connection = Arc::new(Connection::new());
         let mut set = JoinSet::new();
         set.spawn(connection::read_loop(Arc::clone(&connection), from));
-        set.spawn(connection::write_loop(
-            Arc::clone(&connection),
-            commands,
-            to,
-        ));
+        set.spawn(connection::write_loop(Arc::clone(&connection), to));
         set.spawn(process::watch_loop(
             Arc::clone(&process),
             Arc::clone(&connection),
@@ -110,6 +109,7 @@ impl Browser {
         ));
         let tasks = Tasks {
             process: Arc::clone(&process),
+            connection: Arc::clone(&connection),
             _set: set,
         };
         match greet(&connection, until).await {

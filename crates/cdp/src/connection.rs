@@ -13,13 +13,13 @@ use crate::session::{Reaction, Session};
 use crate::wire::{self, Incoming};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// Commands that may wait to be written. Chromium reads its pipe on a thread
 /// of its own, so they wait only where the browser itself stands still.
@@ -49,8 +49,8 @@ pub(crate) enum Phase {
 pub(crate) struct Connection {
     table: Mutex<Table>,
     next_id: AtomicU64,
-    queue: mpsc::Sender<Command>,
-    queued_bytes: AtomicUsize,
+    /// A command was queued.
+    queued: Notify,
     phase: watch::Sender<Phase>,
 }
 
@@ -58,6 +58,11 @@ pub(crate) struct Connection {
 struct Table {
     pending: HashMap<u64, Pending>,
     sessions: HashMap<Arc<str>, Arc<Session>>,
+    /// Commands that wait to be written. One whose caller stops waiting is
+    /// taken out again: a browser that stands still holds up to the bound of
+    /// calls that somebody waits for, not of those given up.
+    queue: VecDeque<Command>,
+    queued_bytes: usize,
 }
 
 /// A call that waits for its answer.
@@ -67,19 +72,19 @@ struct Pending {
     method: &'static str,
     /// Whether it was given to the pipe.
     in_flight: bool,
+    /// Whether the page's scripts were terminated while it ran.
+    terminated: bool,
     answer: oneshot::Sender<Answer>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Command {
+struct Command {
     id: u64,
-    /// Written even though nobody waits for the answer.
-    unasked: bool,
     bytes: Vec<u8>,
 }
 
-/// What the writing loop reads from.
-pub(crate) type Commands = mpsc::Receiver<Command>;
+/// Ends the script that runs in a page.
+pub(crate) const TERMINATE: &str = "Runtime.terminateExecution";
 
 /// Whether a call is let through to a crashed page, as only its reload may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,16 +94,13 @@ pub(crate) enum OnCrashed {
 }
 
 impl Connection {
-    pub(crate) fn new() -> (Arc<Self>, Commands) {
-        let (queue, commands) = mpsc::channel(MAX_QUEUED);
-        let connection = Self {
+    pub(crate) fn new() -> Self {
+        Self {
             table: Mutex::default(),
             next_id: AtomicU64::new(1),
-            queue,
-            queued_bytes: AtomicUsize::new(0),
+            queued: Notify::new(),
             phase: watch::Sender::new(Phase::Open),
-        };
-        (Arc::new(connection), commands)
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -197,68 +199,44 @@ impl Connection {
         if table.pending.len() >= MAX_PENDING {
             return Err(Error::Overloaded { method });
         }
-        let command = Command {
-            id,
-            unasked: false,
-            bytes,
-        };
-        self.enqueue(command, method)?;
-        // The writer asks the table before it writes, and we hold its lock.
+        table.enqueue(Command { id, bytes }, method)?;
+        if method == TERMINATE {
+            table.terminate_calls_of(session);
+        }
         table.pending.insert(
             id,
             Pending {
                 session: session.map(|s| Arc::clone(&s.id)),
                 method,
                 in_flight: false,
+                terminated: false,
                 answer,
             },
         );
+        drop(table);
+        self.queued.notify_one();
         Ok(())
-    }
-
-    fn enqueue(&self, command: Command, method: &'static str) -> Result<(), Error> {
-        let overloaded = Error::Overloaded { method };
-        let size = command.bytes.len();
-        let before = self.queued_bytes.fetch_add(size, Ordering::Relaxed);
-        if before + size > MAX_QUEUED_BYTES {
-            self.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-            return Err(overloaded);
-        }
-        self.queue.try_send(command).map_err(|_| {
-            self.queued_bytes.fetch_sub(size, Ordering::Relaxed);
-            overloaded
-        })
     }
 
     /// Sends a command whose answer nobody waits for.
     fn post(&self, session: &Session, method: &'static str, params: impl Serialize) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let sent = wire::encode(id, method, Some(&session.id), params).and_then(|bytes| {
-            let command = Command {
-                id,
-                unasked: true,
-                bytes,
-            };
-            self.enqueue(command, method)
-        });
-        if let Err(error) = sent {
-            tracing::warn!(%error, "a command was not sent");
+        let sent = wire::encode(id, method, Some(&session.id), params)
+            .and_then(|bytes| self.table().enqueue(Command { id, bytes }, method));
+        match sent {
+            Ok(()) => self.queued.notify_one(),
+            Err(error) => tracing::warn!(%error, "a command was not sent"),
         }
     }
 
-    /// Whether a queued command is still wanted; marks it as given to the pipe.
-    fn begin_write(&self, command: &Command) -> bool {
-        self.queued_bytes
-            .fetch_sub(command.bytes.len(), Ordering::Relaxed);
-        if command.unasked {
-            return true;
-        }
-        match self.table().pending.get_mut(&command.id) {
-            Some(pending) => {
-                pending.in_flight = true;
-                true
+    /// Waits for commands and gives as many as are worth one write; from
+    /// then on they count as in flight.
+    async fn next_commands(&self, bytes: &mut Vec<u8>) {
+        loop {
+            if self.table().dequeue(bytes) {
+                return;
             }
-            None => false,
+            self.queued.notified().await;
         }
     }
 
@@ -288,6 +266,7 @@ impl Connection {
             for session in sessions.values() {
                 session.enter(PageState::BrowserGone);
             }
+            table.queue.clear();
             (std::mem::take(&mut table.pending), sessions)
         };
         drop(sessions);
@@ -323,6 +302,10 @@ impl Connection {
             return; // Withdrawn, or nobody asked.
         };
         let answer = match (incoming.error, incoming.result) {
+            // V8 calls it an internal error.
+            (Some(_), _) if call.terminated => Err(Error::Terminated {
+                method: call.method,
+            }),
             (Some(error), _) => Err(error.into_error(call.method)),
             (None, Some(result)) => Ok(result.to_owned()),
             (None, None) => Err(Error::Malformed {
@@ -411,9 +394,62 @@ impl Connection {
 }
 
 impl Table {
+    fn enqueue(&mut self, command: Command, method: &'static str) -> Result<(), Error> {
+        let bytes = self.queued_bytes + command.bytes.len();
+        if self.queue.len() >= MAX_QUEUED || bytes > MAX_QUEUED_BYTES {
+            return Err(Error::Overloaded { method });
+        }
+        self.queued_bytes = bytes;
+        self.queue.push_back(command);
+        Ok(())
+    }
+
+    /// Takes from the queue what is worth one write. Gives whether there was anything.
+    fn dequeue(&mut self, bytes: &mut Vec<u8>) -> bool {
+        while bytes.len() < WRITE_TOGETHER
+            && let Some(command) = self.queue.pop_front()
+        {
+            self.queued_bytes -= command.bytes.len();
+            if let Some(call) = self.pending.get_mut(&command.id) {
+                call.in_flight = true;
+            }
+            if bytes.is_empty() {
+                *bytes = command.bytes;
+            } else {
+                bytes.extend_from_slice(&command.bytes);
+            }
+        }
+        !bytes.is_empty()
+    }
+
+    /// Takes a call out; its command too, where it was not yet written.
+    fn withdraw(&mut self, id: u64) -> Option<Pending> {
+        let call = self.pending.remove(&id)?;
+        if !call.in_flight
+            && let Some(at) = self.queue.iter().position(|command| command.id == id)
+            && let Some(command) = self.queue.remove(at)
+        {
+            self.queued_bytes -= command.bytes.len();
+        }
+        Some(call)
+    }
+
+    fn terminate_calls_of(&mut self, session: Option<&Session>) {
+        for call in self.pending.values_mut() {
+            if call.session.as_ref() == session.map(|session| &session.id) {
+                call.terminated = true;
+            }
+        }
+    }
+
     fn fail_calls_of(&mut self, session: &Arc<str>, error: impl Fn(&'static str, bool) -> Error) {
-        let theirs = |call: &Pending| call.session.as_ref() == Some(session);
-        for (_, call) in self.pending.extract_if(|_, call| theirs(call)) {
+        let theirs: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(_, call)| call.session.as_ref() == Some(session))
+            .map(|(id, _)| *id)
+            .collect();
+        for call in theirs.into_iter().filter_map(|id| self.withdraw(id)) {
             let _ = call.answer.send(Err(error(call.method, call.in_flight)));
         }
     }
@@ -428,13 +464,13 @@ struct Withdraw<'a> {
 
 impl Withdraw<'_> {
     fn now(self) -> Option<Pending> {
-        self.connection.table().pending.remove(&self.id)
+        self.connection.table().withdraw(self.id)
     }
 }
 
 impl Drop for Withdraw<'_> {
     fn drop(&mut self) {
-        self.connection.table().pending.remove(&self.id);
+        self.connection.table().withdraw(self.id);
     }
 }
 
@@ -465,41 +501,17 @@ pub(crate) async fn read_loop(connection: Arc<Connection>, mut from: pipe::Recei
 }
 
 /// Writes what is queued until the connection closes; then its end of the pipe is closed.
-pub(crate) async fn write_loop(
-    connection: Arc<Connection>,
-    mut commands: Commands,
-    mut to: pipe::Sender,
-) {
+pub(crate) async fn write_loop(connection: Arc<Connection>, mut to: pipe::Sender) {
     let mut closing = std::pin::pin!(connection.reached(Phase::Closing));
-    let mut bytes = Vec::new();
     loop {
-        let first = tokio::select! {
-            biased;
-            () = &mut closing => break,
-            command = commands.recv() => command,
-        };
-        let Some(mut command) = first else { break };
-        bytes.clear();
-        loop {
-            if connection.begin_write(&command) {
-                if bytes.is_empty() {
-                    bytes = command.bytes;
-                } else {
-                    bytes.extend_from_slice(&command.bytes);
-                }
-            }
-            if bytes.len() >= WRITE_TOGETHER {
-                break;
-            }
-            match commands.try_recv() {
-                Ok(next) => command = next,
-                Err(_) => break,
-            }
-        }
+        let mut bytes = Vec::new();
         let written = tokio::select! {
             biased;
-            written = to.write_all(&bytes) => written,
             () = &mut closing => break,
+            written = async {
+                connection.next_commands(&mut bytes).await;
+                to.write_all(&bytes).await
+            } => written,
         };
         if let Err(error) = written {
             tracing::debug!(%error, "the browser's pipe cannot be written");

@@ -1,7 +1,7 @@
 //! One page: a session on a target.
 
 use crate::Error;
-use crate::connection::{Connection, OnCrashed};
+use crate::connection::{Connection, OnCrashed, TERMINATE};
 use crate::deadline::Deadline;
 use crate::event::{Context, PageEvents};
 use crate::session::Session;
@@ -316,9 +316,7 @@ impl Page {
     /// Ends the script that runs, or hangs, now: the evaluation that waits
     /// for it fails with [`Error::Terminated`]. Nothing happens where none runs.
     pub async fn terminate_script(&self, deadline: Duration) -> Result<(), Error> {
-        let _: IgnoredAny = self
-            .call("Runtime.terminateExecution", json!({}), deadline)
-            .await?;
+        let _: IgnoredAny = self.call(TERMINATE, json!({}), deadline).await?;
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! Ending a browser that an earlier process of ours left behind on a profile.
 //!
 //! A browser ends by itself when its owner dies, since its pipe ends. Only
-//! one that is stopped (SIGSTOP), or frozen with its container, lives on. So
+//! one that is stopped (SIGSTOP), or frozen with its container, may live on
+//! (where it is a group of its own, Linux wakes it with SIGHUP and SIGCONT,
+//! but only if all its threads had come to a stop before the owner died). So
 //! each start records the browser's process in the profile folder, and the
 //! next owner of the profile ends what the record names, if it still is what
 //! was recorded: same boot, same start time, same profile on its command line.

@@ -102,7 +102,7 @@ impl WireError {
                 }
             }
             // The command named a document that was gone already.
-            -32000
+            -32000 | -32602
                 if says("Cannot find context with specified id")
                     || says("uniqueContextId not found")
                     || says("Cannot find default execution context") =>
@@ -337,6 +337,13 @@ mod tests {
         );
         assert_eq!(
             error(-32000, "Cannot find context with specified id"),
+            Error::ContextLost {
+                method,
+                in_flight: false
+            }
+        );
+        assert_eq!(
+            error(-32602, "uniqueContextId not found"),
             Error::ContextLost {
                 method,
                 in_flight: false

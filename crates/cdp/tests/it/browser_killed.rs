@@ -64,7 +64,18 @@ async fn dropping_the_last_handle_kills_it() {
     let page = scene.page.clone();
     drop(scene.browser.clone());
     assert_eq!(page.state(), PageState::Alive);
+    let calls = pending_calls(&page, FOREVER, 3).await;
+    // The scene's own page handle keeps nothing alive.
     drop(scene.browser);
+    assert_eq!(page.state(), PageState::BrowserGone);
+    for outcome in calls.join_all().await {
+        assert_eq!(
+            outcome,
+            Err(Error::BrowserGone {
+                method: "Runtime.evaluate",
+                in_flight: true
+            })
+        );
+    }
     all_gone(family).await;
-    assert!(page.evaluate("1", LONG).await.is_err());
 }

@@ -21,7 +21,7 @@ async fn a_slow_receiver_is_told_and_holds_up_nobody() {
                 PageEvent::BindingCalled { payload, .. } => {
                     seen = payload.parse::<u64>().unwrap() + 1;
                 }
-                PageEvent::Lagged { .. } => {}
+                PageEvent::Lagged { missed } => seen += missed,
                 other => panic!("{other:?}"),
             }
         }

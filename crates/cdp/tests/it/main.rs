@@ -1,5 +1,13 @@
 //! The client against a real Chromium, and against programs that only claim to be one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failed scenario ends here; helpers are not inside #[test]"
+)]
+
 mod support;
 
 mod browser_killed;

@@ -14,8 +14,8 @@ async fn calls_fail_when_the_page_goes_elsewhere() {
     let page = &scene.page;
     page.navigate(&first.url, LONG).await.unwrap();
     assert_eq!(
-        page.evaluate("document.title", LONG).await,
-        Ok(json!("one"))
+        page.evaluate("location.href", LONG).await,
+        Ok(json!(first.url))
     );
 
     // By command, into another site and so perhaps another process.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// Long enough for a machine that is busy with other things. No test waits
 /// for it unless it fails.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// A promise that is never kept: a call that waits for ever.
 pub(crate) const FOREVER: &str = "new Promise(() => {})";
