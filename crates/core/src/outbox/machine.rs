@@ -219,8 +219,9 @@ fn wait_after(failure: &Failure, attempt: u32, policy: &DeliveryPolicy) -> u64 {
     }
 }
 
-/// Whether the session's own recovery mends this, so that the message need not wait besides.
-fn heals_with_session(kind: Kind) -> bool {
+/// Whether the session's own recovery mends this. The message need not wait
+/// besides, and nothing else should be tried on the same connection.
+pub fn heals_with_session(kind: Kind) -> bool {
     match kind {
         Kind::TransientContext
         | Kind::PageGone

@@ -13,7 +13,7 @@ mod status;
 pub use ack::Ack;
 pub use machine::{
     AckError, AfterLookup, DeliveryPolicy, Plan, Settled, ack_error, after_lookup, after_send,
-    outcome, plan, reject_reason,
+    heals_with_session, outcome, plan, reject_reason,
 };
 pub use message::{Attempt, Body, Claimed, Message, NewMessage};
 pub use status::{ParkReason, RejectReason, Status};

@@ -69,7 +69,7 @@ impl Machine {
             Event::Stop => Ok(self.stop()),
             Event::Restart => Ok(self.restart()),
             Event::Logout => Ok(self.log_out()),
-            Event::OpenFailed { epoch, failure } => self.open_failed(now, epoch, failure),
+            Event::OpenFailed { epoch, failure } => self.open_failed(now, epoch, &failure),
             Event::Phase { epoch, phase } if self.is_live(epoch) => {
                 Ok(self.phase(now, epoch, phase))
             }
@@ -182,7 +182,7 @@ impl Machine {
         &mut self,
         now: MonoMs,
         epoch: Epoch,
-        failure: Failure,
+        failure: &Failure,
     ) -> Result<Effects, Illegal> {
         if !self.is_live(epoch) {
             return Ok(vec![]);
@@ -192,7 +192,7 @@ impl Machine {
             | State::Recovering {
                 stage: Stage::Opening { .. },
                 ..
-            } => Ok(self.failed(now, &failure, None)),
+            } => Ok(self.failed(now, failure, None)),
             State::Stopped
             | State::Linking { .. }
             | State::Syncing { .. }

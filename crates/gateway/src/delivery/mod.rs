@@ -1,0 +1,230 @@
+//! Brings accepted messages to WhatsApp.
+//!
+//! One loop per session: while its link is ready, it claims the heads of as
+//! many chats as may be in flight, hands each to an [`attempt`], and records
+//! what came of it. A chat's next message is claimed only when the one before
+//! is settled; chats do not wait for each other.
+
+mod attempt;
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::updates::Updates;
+use attempt::Attempt;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::ids::{Epoch, Fence, LoginGeneration, MessageId, SessionId};
+use steadfast_core::outbox::{Claimed, DeliveryPolicy, Settled, outcome};
+use steadfast_core::port::{Engine, Recorded, Store, StoreError};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A link that can take messages: an engine that is ready, and the login it has.
+#[derive(Clone)]
+pub struct Link {
+    /// What sends.
+    pub engine: Arc<dyn Engine>,
+    /// The login that it sends under.
+    pub login: LoginGeneration,
+}
+
+/// How delivery works, besides the policy of a single message.
+#[derive(Debug, Clone)]
+pub struct DeliveryOptions {
+    /// How many chats may have a message in flight at once.
+    pub max_in_flight: u32,
+    /// The policy of a single message.
+    pub policy: DeliveryPolicy,
+}
+
+/// One session's delivery.
+pub struct Delivery {
+    /// Whose.
+    pub session: SessionId,
+    /// The right to write.
+    pub fence: Fence,
+    /// Where messages are.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The link, while it is ready.
+    pub link: watch::Receiver<Option<Link>>,
+    /// Rung when a message was accepted or released.
+    pub wake: Arc<Notify>,
+    /// Told of every change.
+    pub updates: Updates,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How.
+    pub options: DeliveryOptions,
+}
+
+/// How long to wait after the store failed a claim.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+/// How long a connection that failed under a message is left alone, unless it
+/// is replaced before.
+const DOUBT: Duration = Duration::from_secs(1);
+
+impl Delivery {
+    /// Delivers until told to stop; then waits for what is in flight, which
+    /// ends soon because its page goes away.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut flights: JoinSet<Option<Epoch>> = JoinSet::new();
+        let mut claimed_by: HashMap<tokio::task::Id, (MessageId, u32)> = HashMap::new();
+        let mut doubted: Option<Doubted> = None;
+        loop {
+            let room = self
+                .options
+                .max_in_flight
+                .saturating_sub(u32::try_from(flights.len()).unwrap_or(u32::MAX));
+            let link = self.link.borrow_and_update().clone();
+            let mut idle_until = None;
+            let doubt = doubted.as_ref().and_then(|d| d.left(link.as_ref()));
+            if doubt.is_some() {
+                idle_until = doubt;
+            } else if let Some(link) = link.filter(|_| room > 0) {
+                match self.claim(&link, room).await {
+                    Ok(claimed) => {
+                        let full = claimed.len() == room as usize;
+                        for claimed in claimed {
+                            let id = claimed.message.id.clone();
+                            let number = claimed.attempt;
+                            let task = flights.spawn(self.attempt(&link, claimed).run());
+                            claimed_by.insert(task.id(), (id, number));
+                        }
+                        if !full {
+                            idle_until = self.next_due().await;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(event = "outbox_claim_failed", session = %self.session, %error);
+                        idle_until = Some(STORE_RETRY);
+                    }
+                }
+            }
+            tokio::select! {
+                // In this order, so that a run can be repeated from its seed.
+                biased;
+                () = stop.cancelled() => break,
+                // The sender lives as long as the supervisor; its end is ours.
+                changed = self.link.changed() => if changed.is_err() { break },
+                () = self.wake.notified() => {}
+                Some(ended) = flights.join_next_with_id(), if !flights.is_empty() => {
+                    let failed = self.landed(ended, &mut claimed_by).await;
+                    doubted = failed.map(Doubted::now).or(doubted);
+                    // Everything that has ended by now, in one round.
+                    while let Some(ended) = flights.try_join_next_with_id() {
+                        let failed = self.landed(ended, &mut claimed_by).await;
+                        doubted = failed.map(Doubted::now).or(doubted);
+                    }
+                }
+                () = sleep_or_never(idle_until) => {}
+            }
+        }
+        while let Some(ended) = flights.join_next_with_id().await {
+            self.landed(ended, &mut claimed_by).await;
+        }
+    }
+
+    async fn claim(&self, link: &Link, room: u32) -> Result<Vec<Claimed>, StoreError> {
+        self.store
+            .claim(
+                &self.session,
+                self.fence,
+                link.login,
+                self.clock.unix(),
+                room,
+            )
+            .await
+    }
+
+    fn attempt(&self, link: &Link, claimed: Claimed) -> Attempt {
+        Attempt {
+            claimed,
+            link: link.clone(),
+            fence: self.fence,
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            updates: self.updates.clone(),
+            metrics: Arc::clone(&self.metrics),
+            policy: self.options.policy.clone(),
+        }
+    }
+
+    /// How long until the next head of a chat falls due.
+    async fn next_due(&self) -> Option<Duration> {
+        match self.store.next_due(&self.session).await {
+            Ok(due) => due.map(|due| Duration::from_millis(due.since(self.clock.unix()))),
+            Err(_) => Some(STORE_RETRY),
+        }
+    }
+
+    /// Forgets a flight that has ended. One that panicked has settled
+    /// nothing: its message is looked up again.
+    async fn landed(
+        &self,
+        ended: Result<(tokio::task::Id, Option<Epoch>), tokio::task::JoinError>,
+        claimed_by: &mut HashMap<tokio::task::Id, (MessageId, u32)>,
+    ) -> Option<Epoch> {
+        let error = match ended {
+            Ok((task, failed)) => {
+                claimed_by.remove(&task);
+                return failed;
+            }
+            Err(error) => error,
+        };
+        let (id, attempt) = claimed_by.remove(&error.id())?;
+        tracing::error!(event = "attempt_panicked", session = %self.session, message = %id, %error);
+        let now = self.clock.unix();
+        let wait = self.options.policy.backoff.ceiling(attempt);
+        let recorded = Recorded {
+            id,
+            outcome: outcome(Settled::CheckIn(wait), now),
+            detail: Some("the attempt ended in a defect of the gateway; see its log".to_owned()),
+            at: now,
+        };
+        if let Err(error) = self
+            .store
+            .record(&self.session, self.fence, vec![recorded])
+            .await
+        {
+            tracing::error!(event = "outcome_not_recorded", session = %self.session, %error);
+        }
+        None
+    }
+}
+
+/// A connection that failed under a message. The supervisor replaces it in a
+/// moment; until then nothing is tried on it, or every attempt would end at
+/// once and the next begin.
+struct Doubted {
+    epoch: Epoch,
+    until: Instant,
+}
+
+impl Doubted {
+    fn now(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            until: Instant::now() + DOUBT,
+        }
+    }
+
+    /// How long to hold back on this connection.
+    fn left(&self, link: Option<&Link>) -> Option<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let same = link.is_some_and(|link| link.engine.epoch() == self.epoch);
+        (same && !left.is_zero()).then_some(left)
+    }
+}
+
+async fn sleep_or_never(wait: Option<Duration>) {
+    match wait {
+        // A due time that has just passed must not spin.
+        Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(5))).await,
+        None => std::future::pending().await,
+    }
+}

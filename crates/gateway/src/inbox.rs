@@ -1,0 +1,141 @@
+//! What comes back from WhatsApp: acks of ours, messages of others. Both are
+//! on disk before anybody hears of them.
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::updates::Updates;
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::ids::{SessionId, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::outbox::Ack;
+use steadfast_core::port::{InboundRefused, Store, StoreError};
+use tokio::sync::mpsc;
+
+/// Acks that may wait for the disk. Three per message at most, so this is the
+/// receipts of some 20,000 messages at once; what is beyond is dropped and
+/// counted, and the page tells those again when it loads.
+const ACK_QUEUE: usize = 65_536;
+/// How long to wait before an ack that the store did not take is offered again.
+const ACK_RETRY: Duration = Duration::from_millis(500);
+/// How often.
+const ACK_TRIES: u32 = 120;
+
+/// One ack on its way to the disk.
+struct AckJob {
+    session: SessionId,
+    wa_message_id: WaMessageId,
+    ack: Ack,
+}
+
+/// Takes what comes back.
+pub struct Inbox {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    acks: mpsc::Sender<AckJob>,
+}
+
+impl Inbox {
+    /// The inbox, and the task that writes its acks; run it until it ends,
+    /// which it does when the inbox is dropped.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        updates: Updates,
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
+        let (acks, queue) = mpsc::channel(ACK_QUEUE);
+        let inbox = Arc::new(Self {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            acks,
+        });
+        (inbox, write_acks(queue, store, clock, metrics, updates))
+    }
+
+    /// Takes an ack. Never blocks.
+    pub fn ack(&self, session: &SessionId, wa_message_id: WaMessageId, ack: Ack) {
+        let job = AckJob {
+            session: session.clone(),
+            wa_message_id,
+            ack,
+        };
+        if self.acks.try_send(job).is_err() {
+            tracing::error!(event = "ack_dropped", session = %session);
+        }
+    }
+
+    /// Keeps one inbound message. `Ok` means that it is on disk.
+    pub async fn keep(
+        &self,
+        session: &SessionId,
+        message: InboundMessage,
+    ) -> Result<(), InboundRefused> {
+        let recovered = message.recovered;
+        let new = self
+            .store
+            .keep_inbound(session, message, self.clock.unix())
+            .await
+            .map_err(|error| {
+                tracing::error!(event = "inbound_not_stored", session = %session, %error);
+                InboundRefused::NotStored(error.to_string())
+            })?;
+        if new {
+            self.metrics.inbound.inc([session.as_str()]);
+            tracing::info!(event = "message_received", session = %session, recovered);
+        }
+        Ok(())
+    }
+}
+
+/// Writes acks in bursts: those that wait together share the store's commit.
+async fn write_acks(
+    mut queue: mpsc::Receiver<AckJob>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    updates: Updates,
+) {
+    const BURST: usize = 256;
+    let mut burst = Vec::with_capacity(BURST);
+    while queue.recv_many(&mut burst, BURST).await > 0 {
+        let writes = burst.drain(..).map(|job| {
+            let (store, clock, metrics, updates) = (&store, &clock, &metrics, &updates);
+            async move { write_ack(job, store.as_ref(), clock.as_ref(), metrics, updates).await }
+        });
+        futures_util::future::join_all(writes).await;
+    }
+}
+
+async fn write_ack(
+    job: AckJob,
+    store: &dyn Store,
+    clock: &dyn Clock,
+    metrics: &Metrics,
+    updates: &Updates,
+) {
+    for _ in 0..ACK_TRIES {
+        match store
+            .ack(&job.session, &job.wa_message_id, job.ack, clock.unix())
+            .await
+        {
+            Ok(Some(message)) => {
+                metrics
+                    .outcomes
+                    .inc([job.session.as_str(), message.status.as_str()]);
+                updates.publish(message.id);
+                return;
+            }
+            // Sent by another device of the account, or known already.
+            Ok(None) => return,
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                tracing::warn!(event = "ack_not_stored_yet", session = %job.session, %error);
+                tokio::time::sleep(ACK_RETRY).await;
+            }
+        }
+    }
+    tracing::error!(event = "ack_given_up", session = %job.session);
+}

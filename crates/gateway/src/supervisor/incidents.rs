@@ -1,0 +1,162 @@
+//! Writes down what failed and what healed it.
+//!
+//! The record goes to the store through a queue of its own: healing never
+//! waits for the disk.
+
+use crate::sessions::IncidentSummary;
+use std::sync::Arc;
+use steadfast_core::failure::{Failure, Rung};
+use steadfast_core::ids::{SessionId, ulid};
+use steadfast_core::port::{Incident, IncidentStep, Store};
+use steadfast_core::session::IncidentEnd;
+use steadfast_core::time::{MonoMs, UnixMs};
+use tokio::sync::mpsc;
+
+/// Steps kept per incident: an outage of days must not grow without bound.
+const MAX_STEPS: usize = 100;
+/// Records that may wait for the disk.
+const QUEUE: usize = 1024;
+
+/// The way to the disk.
+#[derive(Clone)]
+pub(super) struct IncidentLog(mpsc::Sender<Incident>);
+
+impl IncidentLog {
+    /// The log, and the task that writes it; it ends when the log is dropped.
+    pub(super) fn new(store: Arc<dyn Store>) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (sender, mut queue) = mpsc::channel::<Incident>(QUEUE);
+        let task = async move {
+            while let Some(incident) = queue.recv().await {
+                if let Err(error) = store.put_incident(incident).await {
+                    tracing::warn!(event = "incident_not_stored", %error);
+                }
+            }
+        };
+        (Self(sender), task)
+    }
+
+    fn write(&self, incident: &Incident) {
+        if self.0.try_send(incident.clone()).is_err() {
+            tracing::warn!(event = "incident_not_stored", error = "the queue is full");
+        }
+    }
+}
+
+/// An incident that is open.
+pub(super) struct OpenIncident {
+    record: Incident,
+    opened: MonoMs,
+    rung: Option<Rung>,
+    attempt: u32,
+}
+
+impl OpenIncident {
+    pub(super) fn open(
+        log: &IncidentLog,
+        session: &SessionId,
+        failure: &Failure,
+        now: UnixMs,
+        mono: MonoMs,
+        random: [u8; 10],
+    ) -> Self {
+        let record = Incident {
+            id: format!("inc_{}", ulid(now, random)),
+            session: session.clone(),
+            kind: failure.kind.as_str().to_owned(),
+            evidence: failure.evidence.clone(),
+            opened_at: now,
+            closed_at: None,
+            outcome: None,
+            healed_by: None,
+            recovery_ms: None,
+            messages_waited: 0,
+            steps: vec![IncidentStep {
+                at: now,
+                step: "detected".to_owned(),
+                detail: format!("{} during {}", failure.evidence, failure.operation),
+            }],
+        };
+        log.write(&record);
+        Self {
+            record,
+            opened: mono,
+            rung: None,
+            attempt: 0,
+        }
+    }
+
+    /// Adds a step. Beyond the bound only the count in the last one changes.
+    pub(super) fn step(
+        &mut self,
+        log: &IncidentLog,
+        rung: Option<Rung>,
+        detail: String,
+        now: UnixMs,
+    ) {
+        if let Some(rung) = rung {
+            self.attempt = if self.rung == Some(rung) {
+                self.attempt.saturating_add(1)
+            } else {
+                1
+            };
+            self.rung = Some(rung);
+        }
+        let step = IncidentStep {
+            at: now,
+            step: rung.map_or("waiting", Rung::as_str).to_owned(),
+            detail,
+        };
+        if self.record.steps.len() < MAX_STEPS {
+            self.record.steps.push(step);
+        } else if let Some(last) = self.record.steps.last_mut() {
+            *last = step;
+        }
+        log.write(&self.record);
+    }
+
+    /// Ends it, and returns how long it took, in milliseconds.
+    pub(super) fn close(
+        mut self,
+        log: &IncidentLog,
+        end: IncidentEnd,
+        messages_waited: u64,
+        now: UnixMs,
+        mono: MonoMs,
+    ) -> u64 {
+        let took = mono.since(self.opened);
+        let (outcome, step) = match end {
+            IncidentEnd::Recovered { by } => {
+                self.record.healed_by = Some(by.as_str().to_owned());
+                self.record.recovery_ms = Some(took);
+                ("recovered", "ready")
+            }
+            IncidentEnd::Stopped => ("stopped", "gave_up"),
+            IncidentEnd::Parked => ("parked", "gave_up"),
+            IncidentEnd::Yielded => ("yielded", "gave_up"),
+        };
+        self.record.closed_at = Some(now);
+        self.record.outcome = Some(outcome.to_owned());
+        self.record.messages_waited = messages_waited;
+        self.record.steps.push(IncidentStep {
+            at: now,
+            step: step.to_owned(),
+            detail: format!("{outcome} after {took} ms"),
+        });
+        log.write(&self.record);
+        took
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        &self.record.kind
+    }
+
+    pub(super) fn summary(&self) -> IncidentSummary {
+        IncidentSummary {
+            id: self.record.id.clone(),
+            kind: self.record.kind.clone(),
+            opened_at: self.record.opened_at,
+            rung: self.rung.map(|r| r.as_str().to_owned()),
+            attempt: self.attempt,
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! Every session, and what the gateway's surfaces may ask of them.
+
+use super::actor::{Actor, Command, Parts, Want};
+use super::health;
+use super::heartbeat::Rhythm;
+use super::incidents::IncidentLog;
+use super::operations;
+use super::sink::{CurrentEpoch, SessionSink};
+use super::snapshot::Snapshot;
+use super::view;
+use crate::clock::{Clock, Random, random_bytes};
+use crate::delivery::{Delivery, DeliveryOptions};
+use crate::inbox::Inbox;
+use crate::metrics::Metrics;
+use crate::sessions::{AckWait, HealthView, QrCode, SessionError, SessionView, Sessions};
+use crate::updates::Updates;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use steadfast_core::failure::Kind;
+use steadfast_core::ids::{ChatId, Epoch, LoginGeneration, MessageId, SessionId};
+use steadfast_core::outbox::{Ack, Message, Status};
+use steadfast_core::port::{ChatSummary, Connector, Engine, SessionRecord, Store, StoreError};
+use steadfast_core::session::{Machine, Policy, State};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Makes what owns a session's browser and profile.
+pub trait Connectors: Send + Sync {
+    /// The connector of this session; called once per session and process.
+    fn connector(&self, session: &SessionId) -> Arc<dyn Connector>;
+}
+
+/// How sessions are supervised.
+#[derive(Debug, Clone)]
+pub struct SupervisorOptions {
+    /// The machine's policy.
+    pub policy: Policy,
+    /// How messages are delivered.
+    pub delivery: DeliveryOptions,
+    /// Between heartbeats.
+    pub heartbeat_interval: Duration,
+    /// Heartbeats without an answer that make a page count as hung.
+    pub heartbeat_misses: u32,
+    /// How many sessions there may be.
+    pub max_sessions: u32,
+    /// Between the starts of two sessions when the gateway starts.
+    pub start_stagger: Duration,
+}
+
+/// What everything here needs.
+#[derive(Clone)]
+struct Shared {
+    options: Arc<SupervisorOptions>,
+    connectors: Arc<dyn Connectors>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    metrics: Arc<Metrics>,
+    inbox: Arc<Inbox>,
+    updates: Updates,
+    incidents: IncidentLog,
+}
+
+/// One session's handle.
+struct Handle {
+    commands: mpsc::Sender<Command>,
+    snapshot: watch::Receiver<Snapshot>,
+    engine: watch::Receiver<Option<Arc<dyn Engine>>>,
+    wake: Arc<Notify>,
+    /// Ends the session's delivery.
+    stop: CancellationToken,
+}
+
+/// Every session.
+pub struct Supervisor {
+    shared: Shared,
+    sessions: Mutex<BTreeMap<SessionId, Arc<Handle>>>,
+    /// One change of the set of sessions at a time: no session is made twice,
+    /// or made while it is being removed.
+    changing: tokio::sync::Mutex<()>,
+    tasks: Mutex<JoinSet<()>>,
+    closing: CancellationToken,
+}
+
+/// How long a person's wish may wait for the actor to take it.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// How long the page may take to answer a question.
+const QUESTION_LIMIT: Duration = Duration::from_secs(20);
+/// Wishes that may wait for one session.
+const COMMAND_QUEUE: usize = 16;
+/// Engine events that may wait for one session's actor.
+const INPUT_QUEUE: usize = 1024;
+/// Steps that may wait for one session's browser.
+const OPERATION_QUEUE: usize = 64;
+
+impl Supervisor {
+    /// Loads every session and starts those that are wanted, one after the
+    /// other with a pause between; returns before they are up. `first` is
+    /// made where it does not exist.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, where the gateway is put together"
+    )]
+    pub async fn start(
+        options: SupervisorOptions,
+        connectors: Arc<dyn Connectors>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        metrics: Arc<Metrics>,
+        first: &SessionId,
+    ) -> Result<Arc<Self>, StoreError> {
+        let mut tasks = JoinSet::new();
+        let updates = Updates::default();
+        let (inbox, inbox_task) = Inbox::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            updates.clone(),
+        );
+        let (incidents, incident_task) = IncidentLog::new(Arc::clone(&store));
+        tasks.spawn(inbox_task);
+        tasks.spawn(incident_task);
+        let supervisor = Arc::new(Self {
+            shared: Shared {
+                options: Arc::new(options),
+                connectors,
+                store,
+                clock,
+                random,
+                metrics,
+                inbox,
+                updates,
+                incidents,
+            },
+            sessions: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            tasks: Mutex::new(tasks),
+            closing: CancellationToken::new(),
+        });
+        supervisor.load(first).await?;
+        Ok(supervisor)
+    }
+
+    async fn load(self: &Arc<Self>, first: &SessionId) -> Result<(), StoreError> {
+        let mut records = self.shared.store.sessions().await?;
+        if !records.iter().any(|r| r.id == *first) {
+            let record = self.new_record(first);
+            self.shared.store.add_session(record.clone()).await?;
+            records.insert(0, record);
+        }
+        let mut wanted = Vec::new();
+        for record in records {
+            let id = record.id.clone();
+            let starts = record.enabled && record.parked.is_none();
+            let handle = self.launch(record).await?;
+            if starts {
+                wanted.push((id, handle));
+            }
+        }
+        let (stagger, closing) = (self.shared.options.start_stagger, self.closing.clone());
+        self.spawn(async move {
+            for (i, (id, handle)) in wanted.into_iter().enumerate() {
+                if i > 0 {
+                    tokio::select! {
+                        biased;
+                        () = tokio::time::sleep(stagger) => {}
+                        () = closing.cancelled() => return,
+                    }
+                }
+                if let Err(error) = command(&handle, Want::Start).await {
+                    tracing::error!(event = "session_not_started", session = %id, %error);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn new_record(&self, id: &SessionId) -> SessionRecord {
+        SessionRecord {
+            id: id.clone(),
+            created_at: self.shared.clock.unix(),
+            enabled: true,
+            login: LoginGeneration::default(),
+            parked: None,
+        }
+    }
+
+    /// Brings a stored session to life, without starting it.
+    async fn launch(&self, record: SessionRecord) -> Result<Arc<Handle>, StoreError> {
+        let s = &self.shared;
+        let id = record.id.clone();
+        let fence = s.store.take_fence(&id).await?;
+        let connector = s.connectors.connector(&id);
+        let seed = u64::from_le_bytes(random_bytes(s.random.as_ref()).unwrap_or_default());
+        let parked = record.parked.as_deref().and_then(Kind::parse);
+        let machine = match parked {
+            Some(kind) => Machine::parked(s.options.policy.clone(), seed, kind),
+            None => Machine::new(s.options.policy.clone(), seed, Epoch::default()),
+        };
+        let (input, inputs) = mpsc::channel(INPUT_QUEUE);
+        let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
+        let (operations, operation_queue) = mpsc::channel(OPERATION_QUEUE);
+        let (engine_sender, engine) = watch::channel(None);
+        let (link_sender, link) = watch::channel(None);
+        let (snapshot_sender, snapshot) = watch::channel(Snapshot {
+            state: machine.state().clone(),
+            since: s.clock.unix(),
+            since_mono: s.clock.mono(),
+            created_at: record.created_at,
+            connection_attempts: 0,
+            last_seen: None,
+            me: None,
+            qr: None,
+            login: record.login,
+            incident: None,
+            last_failure: None,
+            health: None,
+        });
+        let epoch = CurrentEpoch::default();
+        let sink = Arc::new(SessionSink {
+            session: id.clone(),
+            epoch: epoch.clone(),
+            inputs: input.clone(),
+            inbox: Arc::clone(&s.inbox),
+        });
+        self.spawn(operations::run(
+            id.clone(),
+            Arc::clone(&connector),
+            sink,
+            epoch.clone(),
+            operation_queue,
+            input.clone(),
+        ));
+        let actor = Actor::new(Parts {
+            record,
+            machine,
+            rhythm: Rhythm {
+                interval: s.options.heartbeat_interval,
+                misses: s.options.heartbeat_misses,
+            },
+            store: Arc::clone(&s.store),
+            clock: Arc::clone(&s.clock),
+            random: Arc::clone(&s.random),
+            metrics: Arc::clone(&s.metrics),
+            connector,
+            epoch,
+            operations,
+            inputs,
+            input,
+            commands: command_queue,
+            snapshot: snapshot_sender,
+            engine: engine_sender,
+            link: link_sender,
+            incidents: s.incidents.clone(),
+        });
+        self.spawn(actor.run());
+        let (wake, stop) = (Arc::new(Notify::new()), self.closing.child_token());
+        let delivery = Delivery {
+            session: id.clone(),
+            fence,
+            store: Arc::clone(&s.store),
+            clock: Arc::clone(&s.clock),
+            link,
+            wake: Arc::clone(&wake),
+            updates: s.updates.clone(),
+            metrics: Arc::clone(&s.metrics),
+            options: s.options.delivery.clone(),
+        };
+        self.spawn(delivery.run(stop.clone()));
+        let handle = Arc::new(Handle {
+            commands,
+            snapshot,
+            engine,
+            wake,
+            stop,
+        });
+        self.lock().insert(id, Arc::clone(&handle));
+        Ok(handle)
+    }
+
+    /// Runs a task for as long as the supervisor lives, and no longer.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Arc<Handle>>> {
+        // The map is never left half changed: a panic elsewhere does not spoil it.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self, session: &SessionId) -> Result<Arc<Handle>, SessionError> {
+        self.lock()
+            .get(session)
+            .cloned()
+            .ok_or_else(|| SessionError::NotFound(session.clone()))
+    }
+
+    async fn view(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        let handle = self.handle(session)?;
+        let snapshot = handle.snapshot.borrow().clone();
+        let depth = self.shared.store.depth(session).await?;
+        Ok(view::view(
+            session,
+            &snapshot,
+            depth,
+            self.shared.clock.mono(),
+        ))
+    }
+
+    async fn want(&self, session: &SessionId, want: Want) -> Result<SessionView, SessionError> {
+        command(&*self.handle(session)?, want).await?;
+        self.view(session).await
+    }
+
+    /// The page, where it can be asked.
+    fn engine(
+        &self,
+        session: &SessionId,
+        wanted: &'static str,
+        suits: fn(&State) -> bool,
+    ) -> Result<Arc<dyn Engine>, SessionError> {
+        let handle = self.handle(session)?;
+        let state = handle.snapshot.borrow().state.clone();
+        let engine = handle.engine.borrow().clone();
+        match engine {
+            Some(engine) if suits(&state) => Ok(engine),
+            Some(_) | None => Err(SessionError::WrongState {
+                state: view::state(&state),
+                wanted,
+            }),
+        }
+    }
+}
+
+/// Gives a wish to a session's actor and waits for its answer.
+async fn command(handle: &Handle, want: Want) -> Result<(), SessionError> {
+    let (reply, answer) = oneshot::channel();
+    let told = async {
+        handle.commands.send(Command { want, reply }).await.ok()?;
+        answer.await.ok()
+    };
+    match tokio::time::timeout(COMMAND_LIMIT, told).await {
+        Ok(Some(())) => Ok(()),
+        Ok(None) => Err(SessionError::ShuttingDown),
+        Err(_) => Err(SessionError::Timeout(
+            u64::try_from(COMMAND_LIMIT.as_millis()).unwrap_or(u64::MAX),
+        )),
+    }
+}
+
+/// Bounds a question to the page.
+async fn asked<T>(
+    question: impl Future<Output = Result<T, steadfast_core::failure::Failure>>,
+) -> Result<T, SessionError> {
+    match tokio::time::timeout(QUESTION_LIMIT, question).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(failure)) => Err(SessionError::Failed(Box::new(failure))),
+        Err(_) => Err(SessionError::Timeout(
+            u64::try_from(QUESTION_LIMIT.as_millis()).unwrap_or(u64::MAX),
+        )),
+    }
+}
+
+fn is_ready(state: &State) -> bool {
+    matches!(state, State::Ready { .. })
+}
+
+fn is_linking(state: &State) -> bool {
+    matches!(state, State::Linking { .. })
+}
+
+#[async_trait]
+impl Sessions for Supervisor {
+    async fn list(&self) -> Result<Vec<SessionView>, SessionError> {
+        let names: Vec<SessionId> = self.lock().keys().cloned().collect();
+        let mut views = Vec::with_capacity(names.len());
+        for name in names {
+            match self.view(&name).await {
+                Ok(view) => views.push(view),
+                // Removed meanwhile.
+                Err(SessionError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(views)
+    }
+
+    async fn get(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.view(session).await
+    }
+
+    async fn create(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        if self.closing.is_cancelled() {
+            return Err(SessionError::ShuttingDown);
+        }
+        let changing = self.changing.lock().await;
+        let count = {
+            let sessions = self.lock();
+            if sessions.contains_key(session) {
+                return Err(SessionError::Exists(session.clone()));
+            }
+            u32::try_from(sessions.len()).unwrap_or(u32::MAX)
+        };
+        let most = self.shared.options.max_sessions;
+        if count >= most {
+            return Err(SessionError::TooMany(most));
+        }
+        let record = self.new_record(session);
+        match self.shared.store.add_session(record.clone()).await {
+            Ok(()) => {}
+            Err(StoreError::Exists) => return Err(SessionError::Exists(session.clone())),
+            Err(error) => return Err(error.into()),
+        }
+        let handle = self.launch(record).await?;
+        drop(changing);
+        command(&handle, Want::Start).await?;
+        self.view(session).await
+    }
+
+    async fn start(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.want(session, Want::Start).await
+    }
+
+    async fn stop(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.want(session, Want::Stop).await
+    }
+
+    async fn restart(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.want(session, Want::Restart).await
+    }
+
+    async fn logout(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.want(session, Want::LogOut).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), SessionError> {
+        let _changing = self.changing.lock().await;
+        let handle = self.handle(session)?;
+        command(&handle, Want::Delete).await?;
+        handle.stop.cancel();
+        self.lock().remove(session);
+        self.shared.store.remove_session(session).await?;
+        Ok(())
+    }
+
+    async fn qr(&self, session: &SessionId) -> Result<Option<QrCode>, SessionError> {
+        let handle = self.handle(session)?;
+        let qr = handle.snapshot.borrow().qr.clone();
+        Ok(qr.filter(|qr| qr.expires_at > self.shared.clock.unix()))
+    }
+
+    async fn request_pair_code(
+        &self,
+        session: &SessionId,
+        phone: &str,
+    ) -> Result<String, SessionError> {
+        let engine = self.engine(session, "linking", is_linking)?;
+        if !engine.capabilities().pairing_code {
+            return Err(SessionError::Unsupported("linking by pairing code"));
+        }
+        asked(engine.request_pair_code(phone)).await
+    }
+
+    async fn health(&self, session: &SessionId) -> Result<HealthView, SessionError> {
+        let handle = self.handle(session)?;
+        let snapshot = handle.snapshot.borrow().clone();
+        let engine = handle.engine.borrow().clone();
+        let depth = self.shared.store.depth(session).await;
+        Ok(health::examine(&snapshot, engine, depth, self.shared.clock.unix()).await)
+    }
+
+    async fn check_number(
+        &self,
+        session: &SessionId,
+        number: &ChatId,
+    ) -> Result<Option<ChatId>, SessionError> {
+        let engine = self.engine(session, "ready", is_ready)?;
+        asked(engine.check_number(number)).await
+    }
+
+    async fn chats(&self, session: &SessionId) -> Result<Vec<ChatSummary>, SessionError> {
+        let engine = self.engine(session, "ready", is_ready)?;
+        asked(engine.chats()).await
+    }
+
+    fn notify_outbox(&self, session: &SessionId) {
+        if let Some(handle) = self.lock().get(session) {
+            handle.wake.notify_one();
+        }
+    }
+
+    async fn wait_for_ack(
+        &self,
+        message: &MessageId,
+        level: Ack,
+        deadline: Duration,
+    ) -> Result<AckWait, SessionError> {
+        let mut listener = self.shared.updates.listen();
+        let wait = async {
+            loop {
+                if let Some(stored) = self.shared.store.message(message).await?
+                    && let Some(end) = reached(stored, level)
+                {
+                    return Ok(end);
+                }
+                listener.changed(message).await;
+            }
+        };
+        match tokio::time::timeout(deadline, wait).await {
+            Ok(end) => end,
+            Err(_) => Ok(AckWait::TimedOut),
+        }
+    }
+
+    async fn shutdown(&self, deadline: Duration) {
+        self.closing.cancel();
+        let handles: Vec<Arc<Handle>> = self.lock().values().cloned().collect();
+        let ends = handles.iter().map(|h| command(h, Want::Shutdown));
+        let all = async {
+            futures_util::future::join_all(ends).await;
+            self.lock().clear();
+        };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            tracing::warn!(
+                event = "shutdown_incomplete",
+                "a browser did not close in time"
+            );
+        }
+    }
+}
+
+/// Whether a message has come this far, or never will by itself.
+fn reached(message: Message, level: Ack) -> Option<AckWait> {
+    let so_far = match message.status {
+        Status::Accepted | Status::Sending => return None,
+        Status::Rejected | Status::Expired | Status::Cancelled | Status::Parked => {
+            return Some(AckWait::Ended(Box::new(message)));
+        }
+        Status::Sent => Ack::Server,
+        Status::Delivered => Ack::Device,
+        Status::Read => Ack::Read,
+        Status::Played => Ack::Played,
+    };
+    (so_far >= level).then(|| AckWait::Reached(Box::new(message)))
+}

@@ -1,0 +1,37 @@
+//! What an actor tells about itself, whenever it changes.
+
+use crate::sessions::{IncidentSummary, Me, QrCode};
+use steadfast_core::failure::Failure;
+use steadfast_core::ids::LoginGeneration;
+use steadfast_core::port::EngineHealth;
+use steadfast_core::session::State;
+use steadfast_core::time::{MonoMs, UnixMs};
+
+/// One session as its actor knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    /// The machine's state.
+    pub(super) state: State,
+    /// Since when, for people.
+    pub(super) since: UnixMs,
+    /// Since when, for measuring.
+    pub(super) since_mono: MonoMs,
+    /// When it was made.
+    pub(super) created_at: UnixMs,
+    /// Connections opened since it was last ready.
+    pub(super) connection_attempts: u32,
+    /// When the page last proved to be alive.
+    pub(super) last_seen: Option<UnixMs>,
+    /// Who it is.
+    pub(super) me: Option<Me>,
+    /// The code to be scanned.
+    pub(super) qr: Option<QrCode>,
+    /// The login that its profile holds; 0 where it never had one.
+    pub(super) login: LoginGeneration,
+    /// The open incident.
+    pub(super) incident: Option<IncidentSummary>,
+    /// What failed last.
+    pub(super) last_failure: Option<Failure>,
+    /// What the last heartbeat found.
+    pub(super) health: Option<EngineHealth>,
+}

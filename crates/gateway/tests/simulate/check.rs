@@ -1,0 +1,124 @@
+//! What must hold, whatever happened.
+
+use crate::world::Truth;
+use std::collections::BTreeMap;
+use steadfast_core::ids::{ChatId, WaMessageId};
+use steadfast_core::outbox::{Message, Status};
+
+/// What came of one run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Result<(), String>,
+    pub(crate) accepted: u64,
+    pub(crate) parked: u64,
+    pub(crate) faults: u64,
+    pub(crate) crashes: u64,
+    pub(crate) looked_up: u64,
+    pub(crate) repeats_dropped: u64,
+    pub(crate) trace: Vec<String>,
+}
+
+/// The sum over many runs.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) accepted: u64,
+    pub(crate) parked: u64,
+    pub(crate) faults: u64,
+    pub(crate) crashes: u64,
+    pub(crate) looked_up: u64,
+    pub(crate) repeats_dropped: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
+        self.accepted += outcome.accepted;
+        self.parked += outcome.parked;
+        self.faults += outcome.faults;
+        self.crashes += outcome.crashes;
+        self.looked_up += outcome.looked_up;
+        self.repeats_dropped += outcome.repeats_dropped;
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            parked: self.parked + other.parked,
+            faults: self.faults + other.faults,
+            crashes: self.crashes + other.crashes,
+            looked_up: self.looked_up + other.looked_up,
+            repeats_dropped: self.repeats_dropped + other.repeats_dropped,
+        }
+    }
+}
+
+/// Holds the store's word against the truth.
+pub(crate) fn judge(
+    accepted: &[(ChatId, WaMessageId)],
+    stored: &[Message],
+    truth: &Truth,
+) -> Result<(), String> {
+    if stored.len() != accepted.len() {
+        return Err(format!(
+            "{} accepted, {} stored",
+            accepted.len(),
+            stored.len()
+        ));
+    }
+    let mut copies: BTreeMap<&WaMessageId, u32> = BTreeMap::new();
+    for (_, id) in &truth.delivered {
+        *copies.entry(id).or_default() += 1;
+    }
+    if let Some((id, n)) = copies.iter().find(|(_, n)| **n > 1) {
+        return Err(format!("{id} was delivered {n} times"));
+    }
+    for message in stored {
+        let delivered = copies.contains_key(&message.wa_message_id);
+        match message.status {
+            Status::Sent | Status::Delivered | Status::Read | Status::Played if !delivered => {
+                return Err(format!("{} counts as sent, and is lost", message.id));
+            }
+            Status::Sent | Status::Delivered | Status::Read | Status::Played => {}
+            // Only what was in flight when a login was lost may wait for a person.
+            Status::Parked if truth.logins_lost == 0 => {
+                return Err(format!(
+                    "{} was parked ({:?}) although no login was lost",
+                    message.id, message.reason
+                ));
+            }
+            Status::Parked => {}
+            Status::Accepted | Status::Sending => {
+                return Err(format!(
+                    "{} did not settle: {:?}, {} attempts, {:?}",
+                    message.id, message.status, message.attempts, message.detail
+                ));
+            }
+            Status::Rejected | Status::Expired | Status::Cancelled => {
+                return Err(format!("{} ended as {:?}", message.id, message.status));
+            }
+        }
+    }
+    in_order(accepted, &truth.delivered)
+}
+
+/// Each chat's messages arrived in the order of acceptance.
+fn in_order(
+    accepted: &[(ChatId, WaMessageId)],
+    delivered: &[(ChatId, WaMessageId)],
+) -> Result<(), String> {
+    let place: BTreeMap<&WaMessageId, usize> = accepted
+        .iter()
+        .enumerate()
+        .map(|(i, (_, id))| (id, i))
+        .collect();
+    let mut last: BTreeMap<&ChatId, usize> = BTreeMap::new();
+    for (chat, id) in delivered {
+        let Some(&i) = place.get(id) else {
+            return Err(format!("{id} was delivered, and nobody accepted it"));
+        };
+        if last.get(chat).is_some_and(|&before| before > i) {
+            return Err(format!("{id} came out of order in {chat}"));
+        }
+        last.insert(chat, i);
+    }
+    Ok(())
+}

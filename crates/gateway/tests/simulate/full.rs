@@ -1,0 +1,195 @@
+//! A store whose disk can be full.
+
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, Ordering};
+use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
+use steadfast_core::port::{
+    Accepted, IdempotencyKey, Incident, MessageQuery, OutboxDepth, Recorded, SessionRecord, Store,
+    StoreError, StoredInbound, TokenRecord,
+};
+use steadfast_core::time::UnixMs;
+
+/// Refuses writes while it is full.
+pub(crate) struct Full<S> {
+    pub(crate) inner: S,
+    pub(crate) full: AtomicBool,
+}
+
+impl<S> Full<S> {
+    fn room(&self) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Relaxed) {
+            Err(StoreError::Full)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Full<S> {
+    async fn accept(
+        &self,
+        message: NewMessage,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Accepted, StoreError> {
+        self.room()?;
+        self.inner.accept(message, key).await
+    }
+
+    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.accept_many(messages).await
+    }
+
+    async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError> {
+        self.inner.take_fence(session).await
+    }
+
+    async fn claim(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        login: LoginGeneration,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.room()?;
+        self.inner.claim(session, fence, login, now, limit).await
+    }
+
+    async fn record(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        outcomes: Vec<Recorded>,
+    ) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.record(session, fence, outcomes).await
+    }
+
+    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
+        self.inner.next_due(session).await
+    }
+
+    async fn ack(
+        &self,
+        session: &SessionId,
+        wa_message_id: &WaMessageId,
+        ack: Ack,
+        at: UnixMs,
+    ) -> Result<Option<Message>, StoreError> {
+        self.room()?;
+        self.inner.ack(session, wa_message_id, ack, at).await
+    }
+
+    async fn message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        self.inner.message(id).await
+    }
+
+    async fn messages(
+        &self,
+        session: &SessionId,
+        query: MessageQuery,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.inner.messages(session, query).await
+    }
+
+    async fn attempts(&self, id: &MessageId) -> Result<Vec<Attempt>, StoreError> {
+        self.inner.attempts(id).await
+    }
+
+    async fn cancel(&self, id: &MessageId, at: UnixMs) -> Result<Option<Message>, StoreError> {
+        self.room()?;
+        self.inner.cancel(id, at).await
+    }
+
+    async fn unpark(
+        &self,
+        id: &MessageId,
+        release: bool,
+        at: UnixMs,
+    ) -> Result<Option<Message>, StoreError> {
+        self.room()?;
+        self.inner.unpark(id, release, at).await
+    }
+
+    async fn depth(&self, session: &SessionId) -> Result<OutboxDepth, StoreError> {
+        self.inner.depth(session).await
+    }
+
+    async fn keep_inbound(
+        &self,
+        session: &SessionId,
+        message: InboundMessage,
+        at: UnixMs,
+    ) -> Result<bool, StoreError> {
+        self.room()?;
+        self.inner.keep_inbound(session, message, at).await
+    }
+
+    async fn inbound(
+        &self,
+        session: &SessionId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredInbound>, StoreError> {
+        self.inner.inbound(session, after, limit).await
+    }
+
+    async fn add_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.inner.add_session(session).await
+    }
+
+    async fn update_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.update_session(session).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        self.inner.sessions().await
+    }
+
+    async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        self.inner.remove_session(session).await
+    }
+
+    async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
+        self.inner.add_token(token).await
+    }
+
+    async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        self.inner.token_by_hash(hash).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        self.inner.tokens().await
+    }
+
+    async fn remove_token(&self, name: &str) -> Result<bool, StoreError> {
+        self.inner.remove_token(name).await
+    }
+
+    async fn put_incident(&self, incident: Incident) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.put_incident(incident).await
+    }
+
+    async fn incidents(
+        &self,
+        session: &SessionId,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Incident>, StoreError> {
+        self.inner.incidents(session, before, limit).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await
+    }
+}

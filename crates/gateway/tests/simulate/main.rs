@@ -1,0 +1,113 @@
+//! Deterministic simulation: the real supervisor, delivery and inbox, on the
+//! real machines of core, against a modelled WhatsApp, under virtual time.
+//!
+//! A seed decides everything: what is accepted when, which faults come, how
+//! long each step takes, what fails, and when the gateway itself is killed.
+//! After the faults end, everything must settle within a stated bound.
+//!
+//! ```sh
+//! cargo test --release -p steadfast-gateway --test simulate
+//! STEADFAST_SIMULATE_SEED=77 cargo test ... -- --nocapture   # replay one, with its trace
+//! STEADFAST_SIMULATE_SCHEDULES=5000000 cargo test ...        # as many as you like
+//! ```
+
+mod check;
+mod engine;
+mod full;
+mod run;
+mod schedule;
+mod world;
+
+use schedule::Schedule;
+
+/// As many as fit into the budget of an ordinary test run.
+const SCHEDULES: u64 = 100_000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn every_schedule_is_safe_and_settles() {
+    if let Some(seed) = number("STEADFAST_SIMULATE_SEED") {
+        let schedule = Schedule::from_seed(seed);
+        println!("{schedule:#?}");
+        let outcome = run::run(&schedule, true);
+        println!("{outcome:#?}");
+        outcome.verdict.expect("the schedule fails");
+        return;
+    }
+    let schedules = number("STEADFAST_SIMULATE_SCHEDULES").unwrap_or(SCHEDULES);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let first = number("STEADFAST_SIMULATE_FIRST").unwrap_or(1);
+    let totals = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut totals = check::Totals::default();
+                    let mut seed = first + thread;
+                    while seed < first + schedules {
+                        let schedule = Schedule::from_seed(seed);
+                        let outcome = run::run(&schedule, false);
+                        if let Err(why) = &outcome.verdict {
+                            fail(seed, &schedule, why);
+                        }
+                        totals.add(&outcome);
+                        seed += threads;
+                    }
+                    totals
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|w| w.join().expect("a schedule failed"))
+            .fold(check::Totals::default(), check::Totals::and)
+    });
+    println!("{schedules} schedules: {totals:?}");
+    // A simulation in which nothing happens would prove nothing.
+    assert!(totals.accepted > schedules);
+    if schedules >= 1_000 {
+        assert!(totals.faults > schedules / 2, "{totals:?}");
+        assert!(totals.crashes > schedules / 10, "{totals:?}");
+        assert!(totals.looked_up > 0, "{totals:?}");
+        assert!(totals.parked > 0, "{totals:?}");
+        assert!(totals.repeats_dropped > 0, "{totals:?}");
+    }
+}
+
+/// Shrinks, then says how to see it again.
+fn fail(seed: u64, schedule: &Schedule, why: &str) -> ! {
+    let small = schedule::shrink(schedule, |s| run::run(s, false).verdict.is_err());
+    let outcome = run::run(&small, true);
+    panic!(
+        "seed {seed} fails: {why}\n\
+         replay: STEADFAST_SIMULATE_SEED={seed} cargo test -p steadfast-gateway --test simulate -- --nocapture\n\
+         shrunk to: {small:#?}\nwhich fails with: {:?}\ntrace:\n{}",
+        outcome.verdict,
+        outcome.trace.join("\n"),
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in [3, 1_234, 98_765] {
+        let schedule = Schedule::from_seed(seed);
+        let (a, b) = (run::run(&schedule, true), run::run(&schedule, true));
+        assert_eq!(a.trace, b.trace, "seed {seed}");
+    }
+}
+
+/// The check is worth nothing unless it can fail: each planted defect of the
+/// modelled WhatsApp must be noticed.
+#[test]
+fn planted_defects_are_noticed() {
+    for defect in world::Defect::ALL {
+        let noticed = (1..400).any(|seed| {
+            let mut schedule = Schedule::from_seed(seed);
+            schedule.defect = Some(defect);
+            run::run(&schedule, false).verdict.is_err()
+        });
+        assert!(noticed, "{defect:?} was not noticed");
+    }
+}

@@ -1,0 +1,189 @@
+//! A modelled WhatsApp: the server, the profile on disk, the page's outbox.
+//! It is the truth that the check believes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use steadfast_core::backoff::Random;
+use steadfast_core::ids::{ChatId, WaMessageId};
+use tokio_util::sync::CancellationToken;
+
+/// A way in which the modelled WhatsApp can be made to lie, so that the
+/// check is seen to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// Acks what it does not keep.
+    LoseAcked,
+    /// Puts a message before the one that it got first.
+    Reorder,
+    /// Delivers a second message of an id that it has seen.
+    DeliverRepeats,
+}
+
+impl Defect {
+    pub(crate) const ALL: [Self; 3] = [Self::LoseAcked, Self::Reorder, Self::DeliverRepeats];
+}
+
+/// What the profile on disk holds; it outlives pages and browsers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Profile {
+    /// The device that it is linked as; 0 where it is not.
+    pub(crate) device: u64,
+    /// Messages of ours that it knows, with the ack level.
+    pub(crate) known: BTreeMap<WaMessageId, i64>,
+    /// The page's own outbox, in order.
+    pub(crate) outbox: VecDeque<(ChatId, WaMessageId)>,
+    /// Inbound messages that wait to be taken.
+    pub(crate) unconfirmed: VecDeque<u64>,
+}
+
+/// A page that is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    /// Cancelled when it is gone.
+    pub(crate) gone: CancellationToken,
+    /// Answers nothing.
+    pub(crate) hung: bool,
+    /// Has synced and is connected.
+    pub(crate) ready: bool,
+}
+
+/// The truth.
+pub(crate) struct Truth {
+    pub(crate) random: Random,
+    pub(crate) defect: Option<Defect>,
+    /// What the recipient has, in order.
+    pub(crate) delivered: Vec<(ChatId, WaMessageId)>,
+    seen: BTreeSet<WaMessageId>,
+    pub(crate) repeats_dropped: u64,
+    /// The device that the phone has linked; 0 for none.
+    pub(crate) linked: u64,
+    pub(crate) next_device: u64,
+    /// How often a login was lost.
+    pub(crate) logins_lost: u64,
+    pub(crate) network: bool,
+    pub(crate) drop_acks: u8,
+    pub(crate) refuse_sends: u8,
+    pub(crate) break_launch: u8,
+    pub(crate) profile: Profile,
+    pub(crate) page: Option<Page>,
+    pub(crate) browser: bool,
+    pub(crate) inbound_sent: u64,
+    pub(crate) looked_up: u64,
+    pub(crate) trace: Option<Vec<String>>,
+    pub(crate) calm: bool,
+}
+
+/// Shared by the engine, the happenings and the check.
+#[derive(Clone)]
+pub(crate) struct World(Arc<Mutex<Truth>>);
+
+impl World {
+    pub(crate) fn new(seed: u64, defect: Option<Defect>, trace: bool) -> Self {
+        Self(Arc::new(Mutex::new(Truth {
+            random: Random::new(seed),
+            defect,
+            delivered: Vec::new(),
+            seen: BTreeSet::new(),
+            repeats_dropped: 0,
+            linked: 0,
+            next_device: 1,
+            logins_lost: 0,
+            network: true,
+            drop_acks: 0,
+            refuse_sends: 0,
+            break_launch: 0,
+            profile: Profile::default(),
+            page: None,
+            browser: false,
+            inbound_sent: 0,
+            looked_up: 0,
+            trace: trace.then(Vec::new),
+            calm: false,
+        })))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Truth> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+        self.lock().say(what);
+    }
+
+    /// A delay, mostly short, sometimes long.
+    pub(crate) async fn pause(&self, usual_ms: u64) {
+        let ms = {
+            let mut truth = self.lock();
+            let most = if truth.random.up_to(9) == 0 {
+                usual_ms * 8
+            } else {
+                usual_ms
+            };
+            truth.random.up_to(most)
+        };
+        tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+    }
+}
+
+impl Truth {
+    pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(what());
+        }
+    }
+
+    pub(crate) fn chance(&mut self, one_in: u64) -> bool {
+        !self.calm && self.random.up_to(one_in - 1) == 0
+    }
+
+    /// The server receives a message; true where it acks.
+    pub(crate) fn receive(&mut self, chat: &ChatId, id: &WaMessageId) -> bool {
+        let new = self.seen.insert(id.clone());
+        self.say(|| format!("server: {id} for {chat}, new: {new}"));
+        if new || self.defect == Some(Defect::DeliverRepeats) {
+            let lost = self.defect == Some(Defect::LoseAcked) && self.random.up_to(3) == 0;
+            if lost {
+                // Acked below, kept nowhere.
+            } else if self.defect == Some(Defect::Reorder) && self.random.up_to(3) == 0 {
+                let at = self.delivered.len().saturating_sub(1);
+                self.delivered.insert(at, (chat.clone(), id.clone()));
+            } else {
+                self.delivered.push((chat.clone(), id.clone()));
+            }
+        }
+        if !new {
+            self.repeats_dropped += 1;
+        }
+        if self.drop_acks > 0 {
+            self.drop_acks -= 1;
+            return false;
+        }
+        true
+    }
+
+    /// The page is connected: it sends what waits in its own outbox, in order.
+    pub(crate) fn flush(&mut self) {
+        if !self.network || self.linked != self.profile.device {
+            return;
+        }
+        let mut unacked = VecDeque::new();
+        while let Some((chat, id)) = self.profile.outbox.pop_front() {
+            if self.receive(&chat, &id) {
+                self.profile.known.insert(id, 1);
+            } else {
+                unacked.push_back((chat, id));
+            }
+        }
+        self.profile.outbox = unacked;
+    }
+
+    pub(crate) fn close_page(&mut self) {
+        if let Some(page) = self.page.take() {
+            page.gone.cancel();
+        }
+    }
+
+    pub(crate) fn is_serving(&self, device: u64) -> bool {
+        self.network && device != 0 && self.linked == device
+    }
+}
