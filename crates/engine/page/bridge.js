@@ -1,0 +1,94 @@
+// The gateway's way in: one function that takes a name and arguments and
+// always answers with text, whatever the page does to prototypes or promises.
+
+const CALLS = {
+  health: () => {
+    pulse();
+    return { doc: DOC, seq: sequence, levels: snapshot().body, waiting: waiting.size };
+  },
+  adopt: (args) => {
+    epoch = args.epoch;
+    lastSnapshot = '';
+    pulse();
+    if (waiting.size > 0) emit('inbox', { waiting: waiting.size });
+    return { doc: DOC };
+  },
+  send: sendText,
+  lookup: lookupOwn,
+  resend: resendOwn,
+  inbox_fetch: (args) => fetchInbox(args.limit),
+  inbox_confirm: (args) => confirmInbox(args.keys),
+  inbox_sweep: startSweeping,
+  resume: resumeOwn,
+  check_number: checkNumber,
+  chats: listChats,
+  pair_code: pairCode,
+  logout,
+};
+
+async function checkNumber({ number, ms }) {
+  const wid = makeWid(number);
+  const exists = await numberExists(wid, ms);
+  if (exists !== undefined) return { known: true, id: exists === null ? null : widText(exists) };
+  // wa-js answers null for "no" and for "could not ask" alike: only its yes counts.
+  if (wppLevel() >= 2) {
+    const found = await within(window.WPP.contact.queryExists(number), ms, null);
+    const id = widText(found?.wid);
+    if (id) return { known: true, id };
+  }
+  return { known: false, id: null };
+}
+
+function listChats({ limit }) {
+  const chats = [];
+  for (const chat of models(chatStore())) {
+    const id = widText(chat?.id);
+    if (!id || !/@(c\.us|lid|g\.us)$/.test(id)) continue;
+    const title = chat.formattedTitle ?? chat.name ?? chat.contact?.name ?? id.split('@')[0];
+    chats.push({
+      id, name: String(title).slice(0, 200), is_group: id.endsWith('@g.us'),
+      unread: Math.max(0, Number(chat.unreadCount) || 0), t: messageTime(chat),
+    });
+  }
+  chats.sort((a, b) => b.t - a.t);
+  return { chats: chats.slice(0, limit), total: chats.length };
+}
+
+async function pairCode({ phone }) {
+  pairCodeAt = performance.now();
+  const api = mod('WAWebAltDeviceLinkingApi');
+  if (typeof api?.startAltLinkingFlow === 'function') {
+    api.setPairingType?.('ALT_DEVICE_LINKING');
+    await api.initializeAltDeviceLinking?.();
+    return { code: String(await api.startAltLinkingFlow(phone, true)) };
+  }
+  if (wppLevel() >= 2) {
+    return { code: String(await window.WPP.conn.genLinkDeviceCodeForPhoneNumber(phone, true)) };
+  }
+  throw new Error('WAWebAltDeviceLinkingApi.startAltLinkingFlow is missing');
+}
+
+async function logout() {
+  const socket = socketOf();
+  if (typeof socket?.logout === 'function') await socket.logout();
+  else if (wppLevel() >= 2) await window.WPP.conn.logout();
+  else throw new Error('WAWebSocketModel.Socket.logout is missing');
+  return {};
+}
+
+Object.defineProperty(window, CONFIG.bridge, {
+  enumerable: false,
+  value: async (name, forEpoch, args) => {
+    try {
+      if (name !== 'adopt' && forEpoch !== epoch) {
+        return JSON.stringify({ error: { name: 'OtherEpoch', message: '', stack: '' } });
+      }
+      if (!Object.hasOwn(CALLS, name)) throw new Error(`no such call: ${name}`);
+      return JSON.stringify({ ok: await CALLS[name](args) });
+    } catch (thrown) {
+      return JSON.stringify({ error: plainError(thrown) });
+    }
+  },
+});
+
+pulse();

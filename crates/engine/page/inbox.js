@@ -1,0 +1,228 @@
+// What comes to us: messages of others, and how far our own have come.
+//
+// Messages wait here until the gateway has them on disk and says so. It fetches
+// them itself, so that a slow disk holds them back here and not in a queue of its own.
+
+/** Kinds that carry nothing a person wrote. */
+const NOT_MESSAGES = new Set(['e2e_notification', 'notification', 'notification_template', 'gp2',
+  'broadcast_notification', 'call_log', 'protocol', 'debug', 'pinned_message', 'newsletter_notification']);
+/** Cannot be read yet; the same message changes its type once it can. */
+const UNREADABLE = new Set(['ciphertext', 'unknown']);
+const WAITING_LIMIT = 5000;
+const DONE_LIMIT = 20000;
+const OWN_LIMIT = 2000;
+/** Acks that wait to be told, and how many models one sweep looks at without a break. */
+const ACK_BATCH = 500;
+
+/** Offered, not confirmed: key -> message, in order of arrival. */
+const waiting = new Map();
+/** Confirmed keys. */
+const done = new Set();
+/** Our own messages that this gateway handed over: id -> {chat, level}. */
+const own = new Map();
+/** Levels to tell the gateway: id -> level. */
+const ackNews = new Map();
+/** Messages sent at or after this time (s) are offered even where no event told of them. */
+let sweepFrom = null;
+let sweptCount = -1;
+let inboxOverflowed = false;
+
+function messageTime(msg) {
+  const t = Number(msg?.t);
+  return Number.isFinite(t) ? t : 0;
+}
+
+/** A message as the gateway stores it, or null where it is none of its business. */
+function describeMessage(msg, recovered) {
+  const key = keyParts(msg?.id);
+  if (!key || !key.remote || !key.id) return null;
+  if (!/@(c\.us|lid|g\.us|s\.whatsapp\.net)$/.test(key.remote)) return null;
+  const kind = typeof msg.type === 'string' ? msg.type : 'unknown';
+  if (NOT_MESSAGES.has(kind) || UNREADABLE.has(kind)) return null;
+  const group = key.remote.endsWith('@g.us');
+  let sender = key.remote;
+  if (key.fromMe) {
+    const me = readMe();
+    sender = me.pn ?? me.lid ?? key.remote;
+  } else if (group) sender = widText(msg.author) ?? key.participant ?? widText(msg.sender) ?? key.remote;
+  // The body of a picture is its thumbnail; what was written stands in the caption.
+  const written = kind === 'chat' ? msg.body : msg.caption;
+  return {
+    key: `${key.fromMe}_${key.remote}_${key.id}`,
+    id: key.id, chat: key.remote, sender, from_me: key.fromMe, type: kind,
+    text: typeof written === 'string' ? written.slice(0, CONFIG.text_chars) : '',
+    t: messageTime(msg), recovered,
+  };
+}
+
+function offer(msg, recovered) {
+  const described = describeMessage(msg, recovered);
+  if (!described || done.has(described.key) || waiting.has(described.key)) return;
+  if (described.from_me && own.has(described.id)) return;
+  if (waiting.size >= WAITING_LIMIT) {
+    // It stays in WhatsApp's own store; a sweep finds it when there is room.
+    inboxOverflowed = true;
+    return;
+  }
+  waiting.set(described.key, described);
+  if (waiting.size === 1) emit('inbox', { waiting: 1 });
+}
+
+function onMessageAdded(msg) {
+  const key = keyParts(msg?.id);
+  if (key?.fromMe && own.has(key.id)) followOwn(key.id, msg);
+  else if (msg?.isNewMsg) offer(msg, false);
+}
+
+/** A message that could not be read when it came may be readable now. */
+function onMessageChanged(msg) {
+  if (msg?.isNewMsg && !keyParts(msg.id)?.fromMe) offer(msg, false);
+}
+
+/** Finds what no event told of. Only our own ids tell our messages from those
+ * that another device of this account sent, so those of the shape that web
+ * clients make are left out here. */
+function sweepInbox(force = false) {
+  if (sweepFrom === null) return;
+  const store = msgStore();
+  const size = count(store);
+  const room = waiting.size < WAITING_LIMIT;
+  if (!force && size === sweptCount && !(inboxOverflowed && room)) return;
+  sweptCount = size;
+  if (room) inboxOverflowed = false;
+  const found = models(store).filter((msg) => messageTime(msg) >= sweepFrom);
+  found.sort((a, b) => messageTime(a) - messageTime(b));
+  for (const msg of found) {
+    const key = keyParts(msg.id);
+    if (key?.fromMe && /^3EB0[0-9A-F]{18}$/.test(key.id)) continue;
+    offer(msg, true);
+  }
+}
+
+/** The gateway has these on disk. */
+function confirmInbox(keys) {
+  for (const key of keys) {
+    waiting.delete(key);
+    done.add(key);
+  }
+  trim(done, DONE_LIMIT);
+  return { waiting: waiting.size };
+}
+
+/** The oldest that wait, at most `limit`. */
+function fetchInbox(limit) {
+  const messages = [];
+  for (const message of waiting.values()) {
+    if (messages.length >= limit) break;
+    messages.push(message);
+  }
+  return { messages, waiting: waiting.size };
+}
+
+/** Starts offering what was missed: everything since `from` (s) except `known` keys. */
+function startSweeping({ from, known }) {
+  for (const key of known) done.add(key);
+  sweepFrom = from;
+  sweepInbox(true);
+  return { waiting: waiting.size };
+}
+
+// ------------------------------------------------------------------- acks
+
+let ackTimer = false;
+function tellAck(id, level) {
+  if (ackNews.get(id) === level) return;
+  ackNews.set(id, level);
+  if (ackTimer) return;
+  ackTimer = true;
+  queueMicrotask(() => {
+    ackTimer = false;
+    const list = [...ackNews].slice(0, ACK_BATCH);
+    if (emit('acks', { acks: list })) for (const [told] of list) ackNews.delete(told);
+    else trim(ackNews, OWN_LIMIT);
+  });
+}
+
+/** Those who wait for one message's ack: id -> callbacks. */
+const ackWaiters = new Map();
+
+function noteAck(id, level) {
+  const known = own.get(id);
+  if (known) {
+    if (known.level === level) return;
+    known.level = level;
+    // Played is the end; read may still become played, and costs nothing to watch.
+    if (level >= 4) own.delete(id);
+  }
+  if (level !== 0) tellAck(id, level);
+  for (const tell of [...(ackWaiters.get(id) ?? [])]) tell(level);
+}
+
+function onAckChanged(msg, ack) {
+  const key = keyParts(msg?.id);
+  if (!key?.fromMe) return;
+  const level = typeof ack === 'number' ? ack : Number(msg.ack);
+  if (Number.isInteger(level)) noteAck(key.id, level);
+}
+
+/** Reads the level of every message of ours that is still under way. */
+function readAcks() {
+  for (const [id, entry] of own) {
+    if (!entry.msg) continue;
+    const level = Number(entry.msg.ack);
+    if (Number.isInteger(level) && level !== entry.level) noteAck(id, level);
+  }
+}
+
+/** Remembers a message of ours, so that its level is read without an event too. */
+function followOwn(id, msg) {
+  const known = own.get(id) ?? { level: 0, msg: null };
+  if (msg) known.msg = msg;
+  own.set(id, known);
+  trim(own, OWN_LIMIT);
+}
+
+/** After a load: follow these messages of ours again, and tell how far the newest came. */
+function resumeOwn({ ids, limit }) {
+  const wanted = new Set(ids);
+  const mine = models(msgStore()).filter((msg) => keyParts(msg?.id)?.fromMe);
+  mine.sort((a, b) => messageTime(b) - messageTime(a));
+  const acks = [];
+  mine.forEach((msg, index) => {
+    const { id } = keyParts(msg.id);
+    const level = Number(msg.ack);
+    if (!Number.isInteger(level)) return;
+    if (wanted.has(id)) followOwn(id, msg);
+    if (level !== 0 && (wanted.has(id) || index < limit)) acks.push([id, level]);
+  });
+  return { acks: acks.slice(0, limit + ids.length) };
+}
+
+/** Waits until one of our messages has left the level `from`, at most `ms`; answers its level then. */
+function ackWithin(id, msg, ms, from = 0) {
+  const level = () => {
+    const value = Number((msg ?? own.get(id)?.msg)?.ack ?? own.get(id)?.level ?? 0);
+    return Number.isInteger(value) ? value : 0;
+  };
+  if (level() !== from || ms <= 0) return Promise.resolve(level());
+  return new Promise((resolve) => {
+    let timer;
+    let ticker;
+    const tell = (value) => {
+      if (value !== from) end(value);
+    };
+    const end = (value) => {
+      clearTimeout(timer);
+      clearInterval(ticker);
+      const waiters = ackWaiters.get(id);
+      waiters?.delete(tell);
+      if (waiters?.size === 0) ackWaiters.delete(id);
+      resolve(value);
+    };
+    if (!ackWaiters.has(id)) ackWaiters.set(id, new Set());
+    ackWaiters.get(id).add(tell);
+    timer = setTimeout(() => end(level()), ms);
+    // Where the page fires no event the level still moves.
+    ticker = setInterval(() => tell(level()), 250);
+  });
+}

@@ -1,0 +1,296 @@
+// The probe: reads how WhatsApp Web is, by level, and tells the gateway what changed.
+//
+// Events only say when to look again. Where one is missed, or the page fires
+// none, a slow timer finds the same level a moment later.
+
+/** Text needs these; each by exact name first, by wa-js's own search second. */
+const NEEDED = [
+  ['WAWebSocketModel.Socket', () => Boolean(member('WAWebSocketModel', 'Socket') ?? wppFound('whatsapp', 'Socket'))],
+  ['WAWebCollections.Msg', () => Boolean(msgStore())],
+  ['WAWebCollections.Chat', () => Boolean(chatStore())],
+  ['WAWebMsgKey', () => Boolean(msgKeyClass())],
+  ...[
+    ['WAWebWidFactory', 'createWid'],
+    ['WAWebFindChatAction', 'findOrCreateLatestChat'],
+    ['WAWebSendMsgChatAction', 'addAndSendMsgToChat'],
+  ].map(([name, key]) => [`${name}.${key}`, () => Boolean(callable(name, key) ?? wppFound('functions', key))]),
+];
+
+/** Each of these missing switches its own feature off, and nothing else. */
+const OPTIONAL = [
+  ['WAWebStreamModel', 'Stream'],
+  ['WAWebConnModel', 'Conn'],
+  ['WAWebCmd', 'Cmd'],
+  ['WAWebUserPrefsMeUser', 'getMaybeMePnUser'],
+  ['WAWebUserPrefsMeUser', 'getMaybeMeLidUser'],
+  ['WAWebQueryExistsJob', 'queryWidExists'],
+  ['WAWebGetEphemeralFieldsMsgActionsUtils', 'getEphemeralFields'],
+  ['WAWebAltDeviceLinkingApi', 'startAltLinkingFlow'],
+];
+
+/** How long until the next look, by what the last one found. Events come sooner. */
+const POLL_MS = { first: 25, starting: 100, unpaired: 500, ready: 1000 };
+/** No module more for so long: what is missing now stays missing. */
+const SETTLED_MS = 3000;
+/** Where modules cannot be counted, so long after the document has loaded. */
+const SETTLED_BLIND_MS = 15000;
+/** WhatsApp Web shows a few QRs and then waits to be asked for more. */
+const REFRESH_QR_GAP_MS = 2000;
+/** A pairing code lives so long; a new QR meanwhile would take it away. */
+const PAIR_CODE_MS = 180000;
+
+const socketOf = () => member('WAWebSocketModel', 'Socket') ?? wppFound('whatsapp', 'Socket');
+const streamOf = () => member('WAWebStreamModel', 'Stream') ?? (wppLevel() >= 3 ? wppFound('whatsapp', 'Stream') : null);
+const connOf = () => member('WAWebConnModel', 'Conn') ?? (wppLevel() >= 3 ? wppFound('whatsapp', 'Conn') : null);
+
+const started = performance.now();
+let loadedAt = null;
+let lastSnapshot = '';
+let sequence = 0;
+let qr = { ref: null, code: null };
+let lastRefresh = -Infinity;
+let pairCodeAt = -Infinity;
+let moduleCount = { value: -1, since: performance.now(), readAt: -Infinity };
+const bound = new Map();
+
+/** Whether the page's own start has come far enough for its modules to be asked for.
+ *
+ * Asking runs a module's factory; done before the page is there to do it itself,
+ * that would change the order in which WhatsApp Web starts. */
+function startedUp() {
+  if (window.Debug?.VERSION !== undefined) return true;
+  if (document.readyState === 'complete' && loadedAt === null) loadedAt = performance.now();
+  return loadedAt !== null && performance.now() - loadedAt > 150;
+}
+
+/** Whether modules have stopped coming. */
+function settled() {
+  const now = performance.now();
+  if (document.readyState !== 'complete') return false;
+  if (loadedAt === null) loadedAt = now;
+  if (now - moduleCount.readAt > 250) {
+    let value = -1;
+    try {
+      value = Object.keys(window.require('__debug').modulesMap).length;
+    } catch {
+      value = -1;
+    }
+    moduleCount.readAt = now;
+    if (value !== moduleCount.value) {
+      moduleCount.value = value;
+      moduleCount.since = now;
+    }
+  }
+  const quiet = now - Math.max(moduleCount.since, loadedAt);
+  return moduleCount.value > 0 ? quiet >= SETTLED_MS : quiet >= SETTLED_BLIND_MS;
+}
+
+function readMe() {
+  const ask = (key) => {
+    try {
+      return widText(callable('WAWebUserPrefsMeUser', key)?.());
+    } catch {
+      return null;
+    }
+  };
+  const me = { pn: ask('getMaybeMePnUser'), lid: ask('getMaybeMeLidUser'), name: null };
+  if (me.pn === null && me.lid === null && wppLevel() >= 3) {
+    try {
+      me.pn = widText(window.WPP.conn.getMyUserId());
+    } catch {
+      // Not logged in, or wa-js does not find it either.
+    }
+  }
+  const name = connOf()?.pushname;
+  if (typeof name === 'string' && name !== '') me.name = name.slice(0, 200);
+  return me;
+}
+
+/** A reason code in the address means that WhatsApp has logged this link out. */
+function readLogout() {
+  try {
+    const query = new URLSearchParams(location.search);
+    if (query.get('post_logout') !== '1') return null;
+    const reason = Number.parseInt(query.get('logout_reason') ?? '', 10);
+    return { reason: Number.isFinite(reason) ? reason : null };
+  } catch {
+    return null;
+  }
+}
+
+const textOrNull = (value) => (typeof value === 'string' ? value : null);
+
+/** Every level at once. Never throws. */
+function readLevels() {
+  const levels = {
+    socket: null, synced: null, mode: null, ref: null, needs_update: false,
+    me: { pn: null, lid: null, name: null },
+    version: textOrNull(window.Debug?.VERSION), logout: readLogout(),
+    wpp: wppLevel(), missing: [], missing_optional: [], settled: false,
+  };
+  if (!startedUp()) return levels;
+  try {
+    const socket = socketOf();
+    levels.socket = textOrNull(socket?.state);
+    levels.synced = typeof socket?.hasSynced === 'boolean' ? socket.hasSynced : null;
+    const stream = streamOf();
+    levels.mode = textOrNull(stream?.mode);
+    levels.needs_update = stream?.needsUpdate === true;
+    levels.ref = textOrNull(connOf()?.ref);
+    levels.me = readMe();
+    levels.missing = NEEDED.filter(([, there]) => !there()).map(([name]) => name);
+    levels.missing_optional = OPTIONAL.filter(([name, key]) => member(name, key) === null)
+      .map(([name, key]) => `${name}.${key}`);
+    levels.settled = levels.missing.length === 0 && levels.socket !== null ? true : settled();
+  } catch {
+    // A half-built page: the next look sees more.
+  }
+  return levels;
+}
+
+function readiness(levels) {
+  return levels.socket === 'CONNECTED' && levels.synced === true
+    && (levels.mode === null || levels.mode === 'MAIN') && levels.missing.length === 0;
+}
+
+const isUnpaired = (levels) => levels.socket === 'UNPAIRED' || levels.socket === 'UNPAIRED_IDLE';
+
+/** The string that a phone scans, for the ref on show: whatsapp-web.js's way, else wa-js's. */
+async function qrCode(ref) {
+  try {
+    const [noise, registration, secret] = await Promise.all([
+      member('WAWebUserPrefsInfoStore', 'waNoiseInfo').get(),
+      member('WAWebSignalStoreApi', 'waSignalStore').getRegistrationInfo(),
+      callable('WAWebUserPrefsMultiDevice', 'getADVSecretKey')(),
+    ]);
+    const base64 = callable('WABase64', 'encodeB64');
+    const platform = member('WAWebCompanionRegClientUtils', 'DEVICE_PLATFORM');
+    return [
+      ref,
+      base64(noise.staticKeyPair.pubKey),
+      base64(registration.identityKeyPair.pubKey),
+      secret,
+      platform,
+    ].join(',');
+  } catch {
+    // A binding is missing or not filled yet; wa-js finds them by another way.
+  }
+  try {
+    if (wppLevel() < 2) return null;
+    const auth = await window.WPP.conn.getAuthCode();
+    if (!auth?.fullCode || auth.ref !== ref) return null;
+    const platform = member('WAWebCompanionRegClientUtils', 'DEVICE_PLATFORM');
+    const parts = auth.fullCode.split(',').length;
+    return parts === 4 && platform !== null ? `${auth.fullCode},${platform}` : auth.fullCode;
+  } catch {
+    return null;
+  }
+}
+
+let qrBusy = false;
+function followQr(levels) {
+  if (!isUnpaired(levels)) return;
+  if (levels.socket === 'UNPAIRED_IDLE') {
+    const now = performance.now();
+    if (now - lastRefresh < REFRESH_QR_GAP_MS || now - pairCodeAt < PAIR_CODE_MS) return;
+    lastRefresh = now;
+    try {
+      member('WAWebCmd', 'Cmd')?.refreshQR();
+    } catch {
+      // Asked again at the next look.
+    }
+    return;
+  }
+  if (levels.ref === null || levels.ref === qr.ref || qrBusy) return;
+  qrBusy = true;
+  const ref = levels.ref;
+  qrCode(ref)
+    .then((code) => {
+      // A ref that changed meanwhile is read again by the look that follows.
+      if (code !== null) qr = { ref, code };
+    })
+    .finally(() => {
+      qrBusy = false;
+      look();
+    });
+}
+
+/** The levels as the gateway gets them. */
+function snapshot() {
+  const levels = readLevels();
+  const ready = readiness(levels);
+  const { ref, ...rest } = levels;
+  const code = isUnpaired(levels) && ref !== null && qr.ref === ref ? qr.code : null;
+  return { levels, ready, body: { ...rest, qr: code } };
+}
+
+/** Looks, and tells the gateway where anything is different from the last time. */
+function look() {
+  bindEvents();
+  const { levels, ready, body } = snapshot();
+  followQr(levels);
+  const text = JSON.stringify(body);
+  if (text !== lastSnapshot) {
+    sequence += 1;
+    if (emit('levels', { seq: sequence, levels: body })) lastSnapshot = text;
+  }
+  return { levels, ready };
+}
+
+let looking = false;
+/** Looks once the code that fired an event has finished. */
+function lookSoon() {
+  if (looking) return;
+  looking = true;
+  queueMicrotask(() => {
+    looking = false;
+    try {
+      look();
+    } catch {
+      // The timer looks again.
+    }
+  });
+}
+
+/** Subscribes to whatever has appeared, or was replaced, since the last look. */
+function bindEvents() {
+  if (!startedUp()) return;
+  const bind = (name, target, events, handler) => {
+    if (!target || bound.get(name) === target) return;
+    bound.set(name, target);
+    listen(target, events, handler);
+  };
+  bind('socket', socketOf(), ['change:state', 'change:hasSynced', 'change:stream'], lookSoon);
+  bind('stream', streamOf(), ['change:mode', 'change:info', 'change:needsUpdate'], lookSoon);
+  bind('conn', connOf(), ['change:ref', 'change:pushname'], lookSoon);
+  bind('cmd', member('WAWebCmd', 'Cmd'), ['logout', 'logout_from_bridge', 'main_loaded',
+    'offline_progress_update_from_bridge'], lookSoon);
+  bind('msg', msgStore(), ['add'], onMessageAdded);
+  bind('ack', msgStore(), ['change:ack'], onAckChanged);
+  bind('type', msgStore(), ['change:type', 'change:body'], onMessageChanged);
+}
+
+let pulseTimer = null;
+/** Looks again and again. The next look is set before this one begins, so that a
+ * script that is ended from outside in the middle of it does not end the pulse. */
+function pulse() {
+  clearTimeout(pulseTimer);
+  pulseTimer = setTimeout(pulse, POLL_MS.ready);
+  let next = POLL_MS.starting;
+  try {
+    const { levels, ready } = look();
+    readAcks();
+    if (ready) {
+      sweepInbox();
+      next = POLL_MS.ready;
+    } else if (isUnpaired(levels)) {
+      next = POLL_MS.unpaired;
+    } else if (levels.socket === null && performance.now() - started < 3000) {
+      next = POLL_MS.first;
+    }
+  } catch {
+    // Half-built page; see the next pulse.
+  }
+  clearTimeout(pulseTimer);
+  pulseTimer = setTimeout(pulse, next);
+}

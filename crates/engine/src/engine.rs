@@ -1,0 +1,510 @@
+//! One epoch as the supervisor uses it: the port's `Engine` over a page.
+
+use crate::Error;
+use crate::conclude::{conclude, of};
+use crate::link::Link;
+use crate::procmem;
+use crate::wire::{Chats, Checked, Found, Health, Levels, Nothing, PageError, PairCode, Sent};
+use async_trait::async_trait;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung};
+use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::outbox::{Ack, Body};
+use steadfast_core::port::{
+    Capabilities, ChatSummary, Engine, EngineHealth, LookupOutcome, Phase, SendOutcome,
+};
+use steadfast_core::time::UnixMs;
+use tracing::debug;
+
+/// Beyond the page's own deadline: for the way there and back.
+const MARGIN: Duration = Duration::from_secs(5);
+/// A list of chats is for people to read.
+const MOST_CHATS: u32 = 1_000;
+/// What cannot be looked up by then cannot be looked up in this page at all.
+const LOOKUP_GRACE: Duration = Duration::from_secs(30);
+
+/// The engine of one epoch.
+pub(crate) struct PageEngine {
+    link: Arc<Link>,
+    memory: Arc<BrowserMemory>,
+}
+
+impl PageEngine {
+    pub(crate) fn new(link: Arc<Link>, memory: Arc<BrowserMemory>) -> Self {
+        Self { link, memory }
+    }
+
+    fn ms(duration: Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn outcome(id: &WaMessageId, answer: Result<Sent, Error>) -> SendOutcome {
+        let operation = Operation::Send;
+        let sent = match answer {
+            Ok(sent) => sent,
+            Err(error) => {
+                let failure = conclude(operation, &error);
+                return if error.surely_not_run() {
+                    SendOutcome::NotSent(failure)
+                } else {
+                    SendOutcome::Unknown(failure)
+                };
+            }
+        };
+        debug!(%id, ?sent, "the page's word on a message");
+        match sent {
+            Sent::Handed { level } => match Ack::from_level(level) {
+                Some(ack) => SendOutcome::HandedOff(ack),
+                None => SendOutcome::HandedOff(Ack::Pending),
+            },
+            Sent::NotReady {
+                socket,
+                mode,
+                missing,
+            } => SendOutcome::NotSent(not_ready(socket, mode, missing)),
+            Sent::Before { stage, error } => not_sent(&stage, error),
+            Sent::Rejected { reason } => SendOutcome::Rejected(Failure {
+                kind: Kind::RecipientInvalid,
+                rung: Rung::RejectMessage,
+                ..of(
+                    operation,
+                    Evidence::text(format!("the recipient cannot be written to: {reason}")),
+                )
+            }),
+            Sent::Failed { level } => {
+                SendOutcome::Unknown(of(operation, Evidence::AckError { level }))
+            }
+            Sent::Result { result } => {
+                SendOutcome::Unknown(of(operation, Evidence::SendResult { result }))
+            }
+            Sent::Unknown { error } => SendOutcome::Unknown(thrown(error)),
+            Sent::Absent { conclusive } => {
+                let failure = of(
+                    operation,
+                    Evidence::text("msg_not_found: the message is not in the page"),
+                );
+                if conclusive {
+                    SendOutcome::NotSent(failure)
+                } else {
+                    SendOutcome::Unknown(failure)
+                }
+            }
+        }
+    }
+}
+
+fn thrown(error: PageError) -> Failure {
+    conclude(Operation::Send, &page_error(error))
+}
+
+fn page_error(error: PageError) -> Error {
+    Error::Page {
+        name: error.name,
+        message: error.message,
+        stack: error.stack,
+    }
+}
+
+/// Failed before it was handed over. Where the recipient or the message itself
+/// is at fault, trying again would fail again.
+fn not_sent(stage: &str, error: PageError) -> SendOutcome {
+    debug!(stage, name = error.name, "a message was not handed over");
+    let failure = thrown(error);
+    match failure.kind {
+        Kind::RecipientInvalid | Kind::MediaInvalid | Kind::PermanentRequestError => {
+            SendOutcome::Rejected(failure)
+        }
+        Kind::TransientContext
+        | Kind::PageGone
+        | Kind::BrowserGone
+        | Kind::PageHung
+        | Kind::NavigationTimeout
+        | Kind::NetworkDown
+        | Kind::ProfileLocked
+        | Kind::ProfileCorrupt
+        | Kind::LaunchFailedMissingBrowser
+        | Kind::LaunchFailedMissingLibs
+        | Kind::LaunchFailedSandbox
+        | Kind::ResourcesExhausted
+        | Kind::WaIncompatible
+        | Kind::AuthRequired
+        | Kind::AuthFailed
+        | Kind::Conflict
+        | Kind::BannedOrRestricted
+        | Kind::RateLimited
+        | Kind::Unknown => SendOutcome::NotSent(failure),
+    }
+}
+
+fn not_ready(socket: Option<String>, mode: Option<String>, missing: Vec<String>) -> Failure {
+    let evidence = if !missing.is_empty() {
+        Evidence::BindingsMissing { names: missing }
+    } else if socket.as_deref() == Some("CONNECTED") {
+        Evidence::SocketState {
+            state: mode.unwrap_or_else(|| "SYNCING".to_owned()),
+        }
+    } else if let Some(state) = socket {
+        Evidence::SocketState { state }
+    } else {
+        Evidence::Cdp(CdpFault::ContextLost { in_flight: false })
+    };
+    of(Operation::Send, evidence)
+}
+
+#[async_trait]
+impl Engine for PageEngine {
+    fn epoch(&self) -> Epoch {
+        self.link.epoch
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let (_, levels) = self.link.last();
+        let there = |name: &str| {
+            !levels
+                .missing_optional
+                .iter()
+                .any(|missing| missing == name)
+        };
+        Capabilities {
+            lookup: true,
+            pairing_code: there("WAWebAltDeviceLinkingApi.startAltLinkingFlow") || levels.wpp >= 2,
+        }
+    }
+
+    async fn request_pair_code(&self, phone: &str) -> Result<String, Failure> {
+        let operation = Operation::RequestPairingCode;
+        let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
+        if !(7..=15).contains(&digits.len()) {
+            return Err(Failure {
+                kind: Kind::PermanentRequestError,
+                rung: Rung::RejectMessage,
+                ..of(
+                    operation,
+                    Evidence::text("this is no phone number of 7 to 15 digits"),
+                )
+            });
+        }
+        let args = json!({ "phone": digits });
+        let answer: Result<PairCode, Error> = self
+            .link
+            .call("pair_code", args, self.link.session.deadlines.server)
+            .await;
+        let code = answer.map_err(|error| conclude(operation, &error))?.code;
+        let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+        if plain.is_empty() || plain.len() > 16 || code == "undefined" {
+            return Err(of(
+                operation,
+                Evidence::text("WhatsApp gave no pairing code"),
+            ));
+        }
+        Ok(plain)
+    }
+
+    async fn send(&self, id: &WaMessageId, to: &ChatId, body: &Body) -> SendOutcome {
+        let Body::Text { text } = body;
+        let deadlines = &self.link.session.deadlines;
+        let args = json!({
+            "id": id.as_str(),
+            "to": to.as_str(),
+            "text": text,
+            "ack_ms": Self::ms(deadlines.ack),
+            "check_ms": Self::ms(deadlines.number.min(deadlines.ack)),
+        });
+        self.link.session.memory.follow(id);
+        let answer = self.link.call("send", args, deadlines.ack + MARGIN).await;
+        Self::outcome(id, answer)
+    }
+
+    async fn lookup(&self, id: &WaMessageId, to: &ChatId) -> LookupOutcome {
+        let deadlines = &self.link.session.deadlines;
+        let args = json!({
+            "id": id.as_str(),
+            "to": to.as_str(),
+            "search_ms": Self::ms(deadlines.search),
+        });
+        self.link.session.memory.follow(id);
+        // A search by two ways in up to two chats, one after the other.
+        let deadline = deadlines.search * 4 + MARGIN;
+        let found: Found = match self.link.call("lookup", args, deadline).await {
+            Ok(found) => found,
+            Err(error) => return LookupOutcome::Failed(conclude(Operation::Lookup, &error)),
+        };
+        if found.there {
+            return match Ack::from_level(found.level) {
+                Some(ack) => LookupOutcome::Found(ack),
+                None if found.level < 0 => LookupOutcome::FoundFailed(found.level),
+                None => LookupOutcome::Found(Ack::Pending),
+            };
+        }
+        if found.conclusive {
+            return LookupOutcome::NotFound;
+        }
+        debug!(%id, wpp = found.wpp, why = found.why, "a look-up could not decide");
+        if self.link.ready_for() >= LOOKUP_GRACE {
+            return LookupOutcome::Unsupported;
+        }
+        LookupOutcome::Failed(of(Operation::Lookup, Evidence::text(found.why)))
+    }
+
+    async fn resend(&self, id: &WaMessageId, to: &ChatId) -> SendOutcome {
+        let deadlines = &self.link.session.deadlines;
+        let args = json!({
+            "id": id.as_str(),
+            "to": to.as_str(),
+            "ack_ms": Self::ms(deadlines.ack),
+            "search_ms": Self::ms(deadlines.search),
+        });
+        self.link.session.memory.follow(id);
+        let deadline = deadlines.search * 4 + deadlines.ack + MARGIN;
+        let answer = self.link.call("resend", args, deadline).await;
+        Self::outcome(id, answer)
+    }
+
+    async fn health(&self) -> Result<EngineHealth, Failure> {
+        self.memory.refresh(self.link.browser.pid());
+        let answer: Result<Health, Error> = self
+            .link
+            .call("health", json!({}), self.link.session.deadlines.call)
+            .await;
+        let (phase, levels) = match answer {
+            Ok(health) => {
+                if health.waiting > 0 {
+                    self.link.inbox.notify_one();
+                }
+                let levels = health.levels.clone();
+                let phase = self.link.observe(&health.doc, health.seq, health.levels);
+                (phase.unwrap_or(Phase::Loading), levels)
+            }
+            // The page answers; it has only not come to our document yet.
+            Err(Error::NotLoaded) => (Phase::Loading, Levels::default()),
+            Err(error) => return Err(conclude(Operation::Probe, &error)),
+        };
+        Ok(EngineHealth {
+            phase,
+            socket_state: levels.socket,
+            web_version: levels.version,
+            missing: levels.missing_optional,
+            browser_memory_bytes: self.memory.bytes(),
+        })
+    }
+
+    async fn check_number(&self, number: &ChatId) -> Result<Option<ChatId>, Failure> {
+        let operation = Operation::Evaluate;
+        let deadline = self.link.session.deadlines.number;
+        let args = json!({ "number": number.as_str(), "ms": Self::ms(deadline) });
+        let checked: Checked = self
+            .link
+            .call("check_number", args, deadline * 2 + MARGIN)
+            .await
+            .map_err(|error| conclude(operation, &error))?;
+        if !checked.known {
+            return Err(of(
+                operation,
+                Evidence::text("Timeout: WhatsApp did not say whether the number exists"),
+            ));
+        }
+        Ok(checked.id.and_then(|id| ChatId::parse(&id).ok()))
+    }
+
+    async fn chats(&self) -> Result<Vec<ChatSummary>, Failure> {
+        let chats: Chats = self
+            .link
+            .call(
+                "chats",
+                json!({ "limit": MOST_CHATS }),
+                self.link.session.deadlines.call,
+            )
+            .await
+            .map_err(|error| conclude(Operation::Evaluate, &error))?;
+        if chats.total > u64::from(MOST_CHATS) {
+            debug!(total = chats.total, "only the newest chats are listed");
+        }
+        Ok(chats
+            .chats
+            .into_iter()
+            .filter_map(|chat| {
+                Some(ChatSummary {
+                    id: ChatId::parse(&chat.id).ok()?,
+                    name: chat.name,
+                    is_group: chat.is_group,
+                    unread: chat.unread,
+                    last_message_at: (chat.t > 0).then(|| UnixMs(chat.t.saturating_mul(1000))),
+                })
+            })
+            .collect())
+    }
+
+    async fn logout(&self) -> Result<(), Failure> {
+        let answer: Result<Nothing, Error> = self
+            .link
+            .call("logout", json!({}), self.link.session.deadlines.server)
+            .await;
+        match answer {
+            // WhatsApp Web may go to its log-out address under the call.
+            Ok(Nothing {})
+            | Err(Error::Cdp(steadfast_cdp::Error::ContextLost {
+                in_flight: true, ..
+            })) => Ok(()),
+            Err(error) => Err(conclude(Operation::Auth, &error)),
+        }
+    }
+}
+
+/// The browser's memory, read now and then beside the heartbeats.
+#[derive(Debug, Default)]
+pub(crate) struct BrowserMemory {
+    bytes: Arc<AtomicU64>,
+    busy: Arc<AtomicBool>,
+    read_at: Mutex<Option<Instant>>,
+}
+
+impl BrowserMemory {
+    /// Reading walks the kernel's tables of each process: not every second.
+    const EVERY: Duration = Duration::from_secs(15);
+
+    fn bytes(&self) -> Option<u64> {
+        match self.bytes.load(Ordering::Relaxed) {
+            0 => None,
+            bytes => Some(bytes),
+        }
+    }
+
+    /// Begins a reading where the last one is old. Never waits for it.
+    fn refresh(&self, pid: u32) {
+        let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_at.is_some_and(|at| at.elapsed() < Self::EVERY)
+            || self.busy.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        *read_at = Some(Instant::now());
+        let (bytes, busy) = (Arc::clone(&self.bytes), Arc::clone(&self.busy));
+        tokio::task::spawn_blocking(move || {
+            bytes.store(procmem::tree_bytes(pid).unwrap_or(0), Ordering::Relaxed);
+            busy.store(false, Ordering::Release);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(sent: Sent) -> SendOutcome {
+        PageEngine::outcome(&WaMessageId::mint([1; 9]), Ok(sent))
+    }
+
+    fn error(message: &str) -> PageError {
+        PageError {
+            name: "Error".to_owned(),
+            message: message.to_owned(),
+            stack: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_never_passed_the_gate_counts_as_not_sent() {
+        let unknown = [
+            Sent::Failed { level: -1 },
+            Sent::Result {
+                result: "ERROR_NETWORK".to_owned(),
+            },
+            Sent::Result {
+                result: "ERROR_UPLOAD".to_owned(),
+            },
+            Sent::Unknown {
+                error: error("x is not a function"),
+            },
+            Sent::Absent { conclusive: false },
+        ];
+        for sent in unknown {
+            let said = format!("{sent:?}");
+            assert!(matches!(outcome(sent), SendOutcome::Unknown(_)), "{said}");
+        }
+        let not_sent = [
+            Sent::NotReady {
+                socket: Some("OPENING".to_owned()),
+                mode: None,
+                missing: vec![],
+            },
+            Sent::Before {
+                stage: "prepare".to_owned(),
+                error: error("x is not a function"),
+            },
+            Sent::Absent { conclusive: true },
+        ];
+        for sent in not_sent {
+            let said = format!("{sent:?}");
+            assert!(matches!(outcome(sent), SendOutcome::NotSent(_)), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_servers_ack_is_what_it_says() {
+        assert_eq!(
+            outcome(Sent::Handed { level: 1 }),
+            SendOutcome::HandedOff(Ack::Server)
+        );
+        assert_eq!(
+            outcome(Sent::Handed { level: 3 }),
+            SendOutcome::HandedOff(Ack::Read)
+        );
+        assert_eq!(
+            outcome(Sent::Handed { level: 0 }),
+            SendOutcome::HandedOff(Ack::Pending)
+        );
+    }
+
+    #[test]
+    fn a_wrong_recipient_is_the_messages_own_fault() {
+        let SendOutcome::Rejected(failure) = outcome(Sent::Rejected {
+            reason: "not_on_whatsapp".to_owned(),
+        }) else {
+            panic!("not rejected");
+        };
+        assert_eq!(
+            (failure.kind, failure.rung),
+            (Kind::RecipientInvalid, Rung::RejectMessage)
+        );
+        assert!(matches!(
+            outcome(Sent::Before {
+                stage: "prepare".to_owned(),
+                error: error("wid error: invalid wid")
+            }),
+            SendOutcome::Rejected(_)
+        ));
+    }
+
+    #[test]
+    fn a_call_that_died_on_the_way_is_unknown_and_one_that_never_left_is_not() {
+        for (in_flight, unknown) in [(true, true), (false, false)] {
+            for error in [
+                Error::Over { in_flight },
+                Error::Cdp(steadfast_cdp::Error::BrowserGone {
+                    method: "x",
+                    in_flight,
+                }),
+                Error::Cdp(steadfast_cdp::Error::ContextLost {
+                    method: "x",
+                    in_flight,
+                }),
+            ] {
+                let said = format!("{error:?}");
+                let outcome = PageEngine::outcome(&WaMessageId::mint([1; 9]), Err(error));
+                assert_eq!(
+                    matches!(outcome, SendOutcome::Unknown(_)),
+                    unknown,
+                    "{said}"
+                );
+                assert_eq!(
+                    matches!(outcome, SendOutcome::NotSent(_)),
+                    !unknown,
+                    "{said}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! One connection epoch, as all its parts share it: the page, the way to ask
+//! it, and what has been told to the supervisor so far.
+
+use crate::Error;
+use crate::conclude::of;
+use crate::memory::Memory;
+use crate::options::{Deadlines, Site};
+use crate::phase::Seen;
+use crate::profile::LoginFile;
+use crate::script::{CALL, NOT_MEANT};
+use crate::wire::{Answer, Levels, Me};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use steadfast_cdp::{Browser, Page};
+use steadfast_core::failure::{Evidence, Failure, Operation};
+use steadfast_core::ids::{Epoch, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::outbox::Ack;
+use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, Phase};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// How long WhatsApp Web shows one QR (each ref lives 20 s).
+const QR_LIFE_MS: u64 = 20_000;
+
+/// What does not change between the epochs of one session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) site: Site,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) memory: Memory,
+}
+
+/// One epoch.
+pub(crate) struct Link {
+    pub(crate) epoch: Epoch,
+    pub(crate) session: Arc<Session>,
+    pub(crate) browser: Browser,
+    pub(crate) page: Page,
+    pub(crate) login: Arc<LoginFile>,
+    /// Messages may be waiting in the page.
+    pub(crate) inbox: Notify,
+    /// A document has become ready and knows nothing of what went before.
+    pub(crate) resume: Notify,
+    sink: Arc<dyn EventSink>,
+    over: CancellationToken,
+    view: Mutex<View>,
+}
+
+/// What this epoch has seen and told. Everything is told under its lock, so
+/// that nothing is told out of order, twice, or after the end.
+#[derive(Default)]
+struct View {
+    over: bool,
+    doc: Option<String>,
+    lost_doc: Option<String>,
+    seq: u64,
+    seen: Seen,
+    phase: Option<Phase>,
+    trouble: Option<Evidence>,
+    qr: Option<String>,
+    me: Me,
+    levels: Levels,
+    ready_since: Option<Instant>,
+    resumed: bool,
+}
+
+impl Link {
+    pub(crate) fn new(
+        epoch: Epoch,
+        session: Arc<Session>,
+        browser: Browser,
+        page: Page,
+        login: Arc<LoginFile>,
+        sink: Arc<dyn EventSink>,
+    ) -> Self {
+        Self {
+            epoch,
+            session,
+            browser,
+            page,
+            login,
+            inbox: Notify::new(),
+            resume: Notify::new(),
+            sink,
+            over: CancellationToken::new(),
+            view: Mutex::new(View::default()),
+        }
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        // A sink that panics leaves a view whose parts are each whole: telling
+        // something twice is all that can come of it.
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ------------------------------------------------------------ asking
+
+    /// Calls a function of our bridge in this epoch's document.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        args: impl Serialize,
+        deadline: Duration,
+    ) -> Result<T, Error> {
+        if self.over.is_cancelled() {
+            return Err(Error::Over { in_flight: false });
+        }
+        let args = serde_json::to_value(args).map_err(|e| Error::Answer {
+            detail: e.to_string(),
+        })?;
+        let args: [Value; 3] = [json!(name), json!(self.epoch.0), args];
+        let text: String = tokio::select! {
+            biased;
+            answer = self.page.call_function(CALL, &args, deadline) => answer?,
+            () = self.over.cancelled() => return Err(Error::Over { in_flight: true }),
+        };
+        match serde_json::from_str(&text) {
+            Ok(Answer::Ok(value)) => Ok(value),
+            Ok(Answer::Error(error)) if NOT_MEANT.contains(&error.name.as_str()) => {
+                Err(Error::NotLoaded)
+            }
+            Ok(Answer::Error(error)) => Err(Error::Page {
+                name: error.name,
+                message: error.message,
+                stack: error.stack,
+            }),
+            Err(error) => Err(Error::Answer {
+                detail: format!("{name}: {error}"),
+            }),
+        }
+    }
+
+    // ------------------------------------------------------------ telling
+
+    /// The page is being loaded for this epoch.
+    pub(crate) fn begin(&self) {
+        self.tell_phase(&mut self.view(), Phase::Loading);
+    }
+
+    /// The document is gone; another one is on its way, or not.
+    pub(crate) fn document_lost(&self) {
+        let mut view = self.view();
+        if let Some(doc) = view.doc.take() {
+            view.lost_doc = Some(doc);
+        }
+        view.seq = 0;
+        view.seen = Seen::default();
+        view.trouble = None;
+        view.qr = None;
+        view.resumed = false;
+        view.ready_since = None;
+        self.tell_phase(&mut view, Phase::Loading);
+    }
+
+    /// Takes the levels that a document reports, and tells what they change.
+    /// Answers the phase that they mean.
+    pub(crate) fn observe(&self, doc: &str, seq: u64, levels: Levels) -> Option<Phase> {
+        let mut view = self.view();
+        if view.over || view.lost_doc.as_deref() == Some(doc) {
+            return None;
+        }
+        if view.doc.as_deref() != Some(doc) {
+            view.doc = Some(doc.to_owned());
+            view.seq = 0;
+            view.resumed = false;
+        }
+        if seq < view.seq {
+            return view.phase;
+        }
+        view.seq = seq;
+        let reading = view.seen.read(&levels);
+        if reading.logged_out && self.login.is_linked() {
+            self.keep(self.login.set_unlinked());
+        }
+        if reading.logged_in && !self.login.is_linked() {
+            self.tell(&view, EngineEvent::Linked);
+            let now_s = unix_seconds();
+            self.session.memory.begin_login(now_s);
+            self.keep(self.login.set_linked(now_s));
+        }
+        self.tell_me(&mut view, &levels);
+        // Trouble first: what it means for the session beats what the phase would.
+        if reading.trouble != view.trouble {
+            view.trouble.clone_from(&reading.trouble);
+            if let Some(trouble) = reading.trouble.clone() {
+                let failure = of(Operation::Listen, trouble);
+                self.tell(&view, EngineEvent::Failed(failure));
+            }
+        }
+        if view.trouble.is_none() {
+            self.tell_phase(&mut view, reading.phase);
+            self.tell_qr(&mut view, levels.qr.as_ref());
+        }
+        if reading.phase == Phase::Ready {
+            view.ready_since.get_or_insert_with(Instant::now);
+            if !view.resumed {
+                view.resumed = true;
+                self.resume.notify_one();
+            }
+        } else {
+            view.ready_since = None;
+        }
+        view.levels = levels;
+        Some(reading.phase)
+    }
+
+    /// This epoch is dead. The last thing that it tells.
+    pub(crate) fn fail(&self, failure: Failure) {
+        let mut view = self.view();
+        self.tell(&view, EngineEvent::Failed(failure));
+        view.over = true;
+    }
+
+    /// The supervisor goes on without this epoch: nothing is told any more, and
+    /// every call under way ends.
+    pub(crate) fn end(&self) {
+        self.view().over = true;
+        self.over.cancel();
+    }
+
+    /// Waits until the epoch is over.
+    pub(crate) async fn ended(&self) {
+        self.over.cancelled().await;
+    }
+
+    /// WhatsApp's word on messages of ours.
+    pub(crate) fn tell_acks(&self, acks: &[(String, i64)]) {
+        let view = self.view();
+        for (id, level) in acks {
+            let Ok(wa_message_id) = WaMessageId::parse(id) else {
+                continue;
+            };
+            if !self.session.memory.is_news(&wa_message_id, *level) {
+                continue;
+            }
+            let event = match (Ack::from_level(*level), *level) {
+                (Some(Ack::Pending), _) => continue,
+                (Some(ack), _) => EngineEvent::Ack { wa_message_id, ack },
+                (None, level @ ..0) => EngineEvent::AckError {
+                    wa_message_id,
+                    level,
+                },
+                (None, level) => {
+                    debug!(level, "unknown ack level");
+                    continue;
+                }
+            };
+            self.tell(&view, event);
+        }
+    }
+
+    /// Gives one inbound message to the store.
+    pub(crate) async fn deliver(&self, message: InboundMessage) -> Result<(), InboundRefused> {
+        if self.over.is_cancelled() {
+            return Err(InboundRefused::StaleEpoch);
+        }
+        self.sink.inbound(self.epoch, message).await
+    }
+
+    /// The phase told last, and the levels that it came from.
+    pub(crate) fn last(&self) -> (Phase, Levels) {
+        let view = self.view();
+        (view.phase.unwrap_or(Phase::Loading), view.levels.clone())
+    }
+
+    /// How long this document has been ready.
+    pub(crate) fn ready_for(&self) -> Duration {
+        self.view()
+            .ready_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn tell(&self, view: &View, event: EngineEvent) {
+        if !view.over {
+            self.sink.event(self.epoch, event);
+        }
+    }
+
+    fn tell_phase(&self, view: &mut View, phase: Phase) {
+        if view.phase != Some(phase) {
+            view.phase = Some(phase);
+            self.tell(view, EngineEvent::Phase(phase));
+        }
+    }
+
+    fn tell_qr(&self, view: &mut View, code: Option<&String>) {
+        if view.qr.as_ref() == code {
+            return;
+        }
+        view.qr = code.cloned();
+        if let Some(code) = code {
+            let event = EngineEvent::Qr {
+                code: code.clone(),
+                expires_in_ms: QR_LIFE_MS,
+            };
+            self.tell(view, event);
+        }
+    }
+
+    fn tell_me(&self, view: &mut View, levels: &Levels) {
+        let Some(id) = levels.me.id() else { return };
+        if view.me != levels.me {
+            view.me = levels.me.clone();
+            let event = EngineEvent::Me {
+                id,
+                push_name: levels.me.name.clone(),
+            };
+            self.tell(view, event);
+        }
+    }
+
+    /// A marker that cannot be written costs a login taken for new, not a message.
+    fn keep(&self, written: Result<(), Error>) {
+        if let Err(error) = written {
+            warn!(epoch = self.epoch.0, %error, "cannot keep the login marker");
+        }
+    }
+}
+
+/// Seconds since 1970 by the wall clock, as WhatsApp counts a message's time.
+pub(crate) fn unix_seconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .unwrap_or(0)
+}

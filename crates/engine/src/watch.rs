@@ -1,0 +1,227 @@
+//! The tasks that serve one epoch: hearing the page, loading it, and bringing
+//! a fresh document up to what we know.
+
+use crate::Error;
+use crate::conclude::{conclude, of};
+use crate::link::{Link, unix_seconds};
+use crate::wire::{News, Nothing, Resumed, Told, Waiting};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use steadfast_cdp::{PageEvent, PageEvents};
+use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung};
+use tracing::{debug, info, warn};
+
+/// Acks of messages that this process never sent are told for so many of the newest.
+const RECENT_ACKS: u32 = 200;
+
+/// Whether a load that we asked for is still under way.
+#[derive(Debug, Default)]
+pub(crate) struct Loading(AtomicBool);
+
+impl Loading {
+    pub(crate) fn new(under_way: bool) -> Self {
+        Self(AtomicBool::new(under_way))
+    }
+}
+
+/// Hears the page until the epoch ends or is dead.
+pub(crate) async fn hear(link: Arc<Link>, mut events: PageEvents, loading: Arc<Loading>) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = link.ended() => return,
+            event = events.recv() => event,
+        };
+        match event {
+            Some(PageEvent::BindingCalled { name, payload, .. })
+                if *name == *crate::script::BINDING =>
+            {
+                told(&link, &payload);
+            }
+            Some(PageEvent::ContextsCleared) => link.document_lost(),
+            Some(PageEvent::Navigated { url }) => {
+                if let Some(failure) = strayed(&link, &url, &loading) {
+                    return link.fail(failure);
+                }
+            }
+            Some(PageEvent::Crashed) => {
+                return dead(&link, CdpFault::PageCrashed { in_flight: true });
+            }
+            Some(PageEvent::Detached) => {
+                return dead(&link, CdpFault::PageGone { in_flight: true });
+            }
+            Some(PageEvent::BrowserGone) | None => {
+                dead(&link, CdpFault::BrowserGone);
+                return say_exit(&link).await;
+            }
+            Some(PageEvent::Lagged { missed }) => {
+                warn!(
+                    epoch = link.epoch.0,
+                    missed, "events of the page were missed; reading its state anew"
+                );
+                catch_up(&link).await;
+            }
+            Some(PageEvent::Exception { text }) => {
+                debug!(epoch = link.epoch.0, %text, "the page threw");
+            }
+            Some(PageEvent::Dialog { kind, .. }) => {
+                debug!(epoch = link.epoch.0, %kind, "the page opened a dialog");
+            }
+            Some(
+                PageEvent::BindingCalled { .. }
+                | PageEvent::Revived
+                | PageEvent::ContextCreated(_)
+                | PageEvent::ContextDestroyed { .. }
+                | PageEvent::Loaded,
+            ) => {}
+        }
+    }
+}
+
+fn told(link: &Link, payload: &str) {
+    let told: Told = match serde_json::from_str(payload) {
+        Ok(told) => told,
+        Err(error) => {
+            debug!(epoch = link.epoch.0, %error, "the page told something unreadable");
+            return;
+        }
+    };
+    // A document of an earlier epoch that is still on its way out.
+    if told.epoch != link.epoch {
+        return;
+    }
+    match told.news {
+        News::Levels { seq, levels } => {
+            link.observe(&told.doc, seq, *levels);
+        }
+        News::Inbox { waiting } => {
+            if waiting > 0 {
+                link.inbox.notify_one();
+            }
+        }
+        News::Acks { acks } => link.tell_acks(&acks),
+    }
+}
+
+fn dead(link: &Link, fault: CdpFault) {
+    link.fail(of(Operation::Listen, Evidence::Cdp(fault)));
+}
+
+/// How the browser ended, for the log: known a little later than that it did.
+async fn say_exit(link: &Link) {
+    let exit = tokio::time::timeout(Duration::from_secs(2), link.browser.exited()).await;
+    if let Ok(exit) = exit {
+        let last = exit.stderr_tail.lines().last().unwrap_or_default();
+        info!(
+            epoch = link.epoch.0,
+            code = exit.code,
+            signal = exit.signal,
+            last,
+            "the browser ended"
+        );
+    }
+}
+
+/// The main frame shows another document: what is wrong with that, if something is.
+fn strayed(link: &Link, url: &str, loading: &Loading) -> Option<Failure> {
+    if link.session.site.owns(url) {
+        loading.0.store(false, Ordering::Relaxed);
+        return None;
+    }
+    // Our own load has not got there yet; it reports its failure itself.
+    if loading.0.load(Ordering::Relaxed) {
+        return None;
+    }
+    if url.starts_with("chrome-error:") {
+        return Some(of(
+            Operation::Navigate,
+            Evidence::text("net::ERR_FAILED: WhatsApp Web could not be loaded again"),
+        ));
+    }
+    // The page itself lives; loading WhatsApp Web in it is all that it needs.
+    let origin: String = url
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(100)
+        .collect();
+    let gone = of(
+        Operation::Listen,
+        Evidence::Cdp(CdpFault::PageGone { in_flight: true }),
+    );
+    Some(Failure {
+        kind: Kind::PageGone,
+        rung: Rung::Reload,
+        evidence: format!("the page went away from WhatsApp Web, to {origin}"),
+        ..gone
+    })
+}
+
+/// Loads WhatsApp Web and reports where that fails.
+pub(crate) async fn load(link: Arc<Link>, loading: Arc<Loading>) {
+    let site = &link.session.site;
+    let loaded = link
+        .page
+        .navigate(&site.url, link.session.deadlines.navigate)
+        .await;
+    let Err(error) = loaded else { return };
+    // A later load, or the death of the page, which is told by its own event.
+    let silent = matches!(
+        error,
+        steadfast_cdp::Error::BrowserGone { .. }
+            | steadfast_cdp::Error::PageGone { .. }
+            | steadfast_cdp::Error::PageCrashed { .. }
+    );
+    if !silent && loading.0.load(Ordering::Relaxed) {
+        link.fail(conclude(Operation::Navigate, &Error::Cdp(error)));
+    }
+}
+
+/// Tells a document that has become ready what we know, and hears from it what
+/// we may have missed. Once for each document.
+pub(crate) async fn bring_up(link: Arc<Link>) {
+    loop {
+        tokio::select! {
+            () = link.ended() => return,
+            () = link.resume.notified() => {}
+        }
+        if let Err(error) = resume(&link).await {
+            // The document went away, or its next one starts this again.
+            debug!(epoch = link.epoch.0, %error, "the document could not be brought up to date");
+        }
+    }
+}
+
+async fn resume(link: &Link) -> Result<(), Error> {
+    let memory = &link.session.memory;
+    let deadline = link.session.deadlines.call;
+    let ids = memory.under_way();
+    let acks: Resumed = link
+        .call(
+            "resume",
+            json!({ "ids": ids, "limit": RECENT_ACKS }),
+            deadline,
+        )
+        .await?;
+    link.tell_acks(&acks.acks);
+    let order = memory.sweep_order(unix_seconds());
+    let sweep = json!({ "from": order.from, "known": order.known });
+    let waiting: Waiting = link.call("inbox_sweep", sweep, deadline).await?;
+    if waiting.waiting > 0 {
+        link.inbox.notify_one();
+    }
+    Ok(())
+}
+
+/// Reads by level what events did not tell.
+async fn catch_up(link: &Link) {
+    let args = json!({ "epoch": link.epoch.0 });
+    let asked: Result<Nothing, Error> = link.call("adopt", args, link.session.deadlines.call).await;
+    if asked.is_ok() {
+        link.inbox.notify_one();
+        link.resume.notify_one();
+    }
+}

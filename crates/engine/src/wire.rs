@@ -1,0 +1,296 @@
+//! What the page's scripts tell and answer, as types. The other end is `page/`.
+
+use serde::Deserialize;
+use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::time::UnixMs;
+
+/// One message that the page sent by itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Told {
+    /// Names the document among all that the page has shown.
+    pub(crate) doc: String,
+    /// The epoch that the document was loaded (or adopted) for.
+    pub(crate) epoch: Epoch,
+    #[serde(flatten)]
+    pub(crate) news: News,
+}
+
+/// What it tells.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum News {
+    /// Something about the page's own state is different.
+    Levels { seq: u64, levels: Box<Levels> },
+    /// Messages wait to be fetched.
+    Inbox { waiting: u64 },
+    /// Messages of ours came further: bare id and WhatsApp's level.
+    Acks { acks: Vec<(String, i64)> },
+}
+
+/// Every level that the probe reads. `None` where the page does not tell it (yet).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Levels {
+    /// `Socket.state`.
+    pub(crate) socket: Option<String>,
+    /// `Socket.hasSynced`.
+    pub(crate) synced: Option<bool>,
+    /// `Stream.mode`.
+    pub(crate) mode: Option<String>,
+    /// `Stream.needsUpdate`.
+    #[serde(default)]
+    pub(crate) needs_update: bool,
+    /// Who is logged in.
+    #[serde(default)]
+    pub(crate) me: Me,
+    /// WhatsApp Web's version.
+    pub(crate) version: Option<String>,
+    /// Set where the address says that WhatsApp ended the login.
+    pub(crate) logout: Option<Logout>,
+    /// How far wa-js is: 0 absent, 1 there, 2 ready, 3 fully ready.
+    #[serde(default)]
+    pub(crate) wpp: u8,
+    /// Bindings without which no text can be sent.
+    #[serde(default)]
+    pub(crate) missing: Vec<String>,
+    /// Bindings without which some other feature is off.
+    #[serde(default)]
+    pub(crate) missing_optional: Vec<String>,
+    /// No more modules are coming: what is missing stays missing.
+    #[serde(default)]
+    pub(crate) settled: bool,
+    /// The string that a phone scans.
+    pub(crate) qr: Option<String>,
+}
+
+/// The account, as far as the page knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Me {
+    pub(crate) pn: Option<String>,
+    pub(crate) lid: Option<String>,
+    pub(crate) name: Option<String>,
+}
+
+impl Me {
+    /// Our own chat id: the number where it is known, else the hidden id.
+    pub(crate) fn id(&self) -> Option<ChatId> {
+        [&self.pn, &self.lid]
+            .into_iter()
+            .flatten()
+            .find_map(|text| ChatId::parse(text).ok())
+    }
+}
+
+/// WhatsApp's word that the login is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Logout {
+    pub(crate) reason: Option<i64>,
+}
+
+/// The envelope of every answer.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer<T> {
+    Ok(T),
+    Error(PageError),
+}
+
+/// An error thrown in the page.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct PageError {
+    pub(crate) name: String,
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) stack: String,
+}
+
+/// Answer to `health`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) doc: String,
+    pub(crate) seq: u64,
+    pub(crate) levels: Levels,
+    pub(crate) waiting: u64,
+}
+
+/// How `send` or `resend` ended in the page.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(crate) enum Sent {
+    /// The page is not ready; nothing was tried.
+    NotReady {
+        socket: Option<String>,
+        mode: Option<String>,
+        missing: Vec<String>,
+    },
+    /// It failed before it was handed over.
+    #[serde(rename = "not_sent")]
+    Before { stage: String, error: PageError },
+    /// WhatsApp would not take it for anybody.
+    Rejected { reason: String },
+    /// The page has it; 1 and more: the server too.
+    Handed { level: i64 },
+    /// The page had it, and WhatsApp failed it.
+    Failed { level: i64 },
+    /// WhatsApp's send function ended with a result that is not OK.
+    Result { result: String },
+    /// Thrown after it may have been handed over.
+    Unknown { error: PageError },
+    /// (resend) It is not in the page. `conclusive` where the chat had been searched.
+    Absent { conclusive: bool },
+}
+
+/// Answer to `lookup`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Found {
+    #[serde(rename = "found")]
+    pub(crate) there: bool,
+    #[serde(default)]
+    pub(crate) level: i64,
+    /// Where not found: whether the chat was loaded and searched.
+    #[serde(default)]
+    pub(crate) conclusive: bool,
+    #[serde(default)]
+    pub(crate) wpp: u8,
+    #[serde(default)]
+    pub(crate) why: String,
+}
+
+/// Answer to `inbox_fetch`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Fetched {
+    pub(crate) messages: Vec<Received>,
+}
+
+/// Answer to `inbox_confirm` and `inbox_sweep`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) waiting: u64,
+}
+
+/// One inbound message as the page describes it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Received {
+    pub(crate) key: String,
+    id: String,
+    chat: String,
+    sender: String,
+    from_me: bool,
+    #[serde(rename = "type")]
+    kind: String,
+    text: String,
+    /// Unix seconds.
+    pub(crate) t: i64,
+    recovered: bool,
+}
+
+impl Received {
+    /// As the store keeps it; `None` where an id is none that we know.
+    pub(crate) fn message(&self) -> Option<InboundMessage> {
+        let chat = ChatId::parse(&self.chat).ok()?;
+        Some(InboundMessage {
+            wa_message_id: WaMessageId::parse(&self.id).ok()?,
+            sender: ChatId::parse(&self.sender).unwrap_or_else(|_| chat.clone()),
+            chat,
+            from_me: self.from_me,
+            kind: self.kind.chars().take(64).collect(),
+            text: self.text.clone(),
+            sent_at: UnixMs(self.t.saturating_mul(1000)),
+            recovered: self.recovered,
+        })
+    }
+}
+
+/// Answer to `resume`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Resumed {
+    pub(crate) acks: Vec<(String, i64)>,
+}
+
+/// Answer to `check_number`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Checked {
+    pub(crate) known: bool,
+    pub(crate) id: Option<String>,
+}
+
+/// Answer to `chats`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Chats {
+    pub(crate) chats: Vec<Chat>,
+    pub(crate) total: u64,
+}
+
+/// One chat.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Chat {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) is_group: bool,
+    pub(crate) unread: u32,
+    /// Unix seconds, 0 where there is no message.
+    pub(crate) t: i64,
+}
+
+/// Answer to `pair_code`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PairCode {
+    pub(crate) code: String,
+}
+
+/// An answer without content.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Nothing {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_messages_are_read() {
+        let told: Told = serde_json::from_str(
+            r#"{"kind":"levels","doc":"ab","epoch":3,"seq":1,"levels":{"socket":"CONNECTED","synced":true,"mode":"MAIN",
+                "me":{"pn":"4915112345678@c.us","lid":null,"name":"Ada"},"version":"2.3","logout":null,"wpp":3,
+                "missing":[],"missing_optional":["WAWebCmd.Cmd"],"settled":true,"qr":null}}"#,
+        )
+        .unwrap();
+        assert_eq!(told.epoch, Epoch(3));
+        let News::Levels { levels, seq: 1 } = told.news else {
+            panic!("no levels");
+        };
+        assert_eq!(levels.me.id().unwrap().as_str(), "4915112345678@c.us");
+        let told: Told = serde_json::from_str(
+            r#"{"kind":"acks","doc":"ab","epoch":3,"acks":[["3EB0AA",2],["3EB0BB",-1]]}"#,
+        )
+        .unwrap();
+        let News::Acks { acks } = told.news else {
+            panic!("no acks");
+        };
+        assert_eq!(acks, [("3EB0AA".to_owned(), 2), ("3EB0BB".to_owned(), -1)]);
+    }
+
+    #[test]
+    fn answers_are_either_ok_or_an_error() {
+        let ok: Answer<Sent> =
+            serde_json::from_str(r#"{"ok":{"state":"handed","level":1}}"#).unwrap();
+        assert!(matches!(ok, Answer::Ok(Sent::Handed { level: 1 })));
+        let error: Answer<Sent> =
+            serde_json::from_str(r#"{"error":{"name":"TypeError","message":"x","stack":""}}"#)
+                .unwrap();
+        assert!(matches!(error, Answer::Error(PageError { name, .. }) if name == "TypeError"));
+    }
+
+    #[test]
+    fn a_stranger_in_the_inbox_is_recognised() {
+        let mut received: Received = serde_json::from_str(
+            r#"{"key":"false_1@g.us_X","id":"X","chat":"120363-1@g.us","sender":"4915112345678@c.us","from_me":false,
+                "type":"chat","text":"hi","t":5,"recovered":true}"#,
+        )
+        .unwrap();
+        let message = received.message().unwrap();
+        assert_eq!(message.sent_at, UnixMs(5000));
+        assert_eq!(message.sender.as_str(), "4915112345678@c.us");
+        received.chat = "status@broadcast".to_owned();
+        assert!(received.message().is_none());
+    }
+}
