@@ -19,7 +19,7 @@
       for (const row of await storage.getAll('chat')) {
         const chat = ChatCollection.take(row, { silent: true });
         const messages = await use('WAWebMessageTable').loadBefore(chat.id, undefined, LOADED_AT_START);
-        const last = messages.findLast((message) => !message.id.fromMe) ?? messages.at(-1);
+        const last = messages.at(-1);
         if (last) chat.set({ lastReceivedKey: last.id });
       }
       ChatCollection.sort();
@@ -54,7 +54,7 @@
       const message = MsgCollection.add({ ...attributes, isMdHistoryMsg: true }, { silent: true });
       use('WAWebMediaDataModel').attach(message);
       chat.msgs.add(message, { silent: true });
-      if (!message.id.fromMe) chat.set({ lastReceivedKey: message.id });
+      chat.set({ lastReceivedKey: message.id });
       batch.messages.add(message);
     }
   });

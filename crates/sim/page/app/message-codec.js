@@ -95,6 +95,7 @@
       'width', 'height', 'duration', 'pageCount', 'inviteCode', 'inviteCodeExp', 'inviteGrp',
       'inviteGrpName', 'eventName', 'eventDescription', 'eventStartTime', 'eventEndTime',
       'eventLocation', 'isEventCanceled', 'list', 'footer', 'nonJidMentions',
+    'interactiveMessage', 'hydratedButtons',
     ];
 
     exports.isMediaType = (type) => MEDIA.has(type);

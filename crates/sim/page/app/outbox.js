@@ -151,7 +151,10 @@
         startTimer(entry);
         Promise.resolve(use('WAWebEncryptAndSendMsg').encryptAndSendMsg(
           { type: 'message', data }, { onHandedOver: resolve },
-        )).catch(() => {}).finally(resolve);
+        )).catch((error) => {
+          // Where it is not the connection's end, a wrapper has failed on this message: it stays.
+          if (use('WAWebWire').isLoggedIn()) console.error('cannot send', entry.id, error);
+        }).finally(resolve);
       });
     }
 

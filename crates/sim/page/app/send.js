@@ -21,7 +21,7 @@
       use('WAWebMediaDataModel').attach(message);
       MsgCollection.add(message);
       chat.msgs.add(message);
-      chat.set({ t: message.t });
+      chat.set({ t: message.t, lastReceivedKey: message.id });
       use('WAWebChatCollection').ChatCollection.sort();
 
       const { stored, result } = use('WAWebOutbox').submit(message, chat);
@@ -122,17 +122,17 @@
   });
 
   define('WAWebSendMsgCreateFanoutStanza', (exports, use) => {
-    exports.createFanoutMsgStanza = async (record, protobuf) => ({
-      frame: record.frame,
+    exports.createFanoutMsgStanza = async ({ msgRecord, msgProtobuf }) => ({
+      frame: msgRecord.frame,
       stanza: {
         tag: 'message',
         attrs: {
-          type: use('WAWebE2EProtoUtils').typeAttributeFromProtobuf(protobuf),
+          type: use('WAWebE2EProtoUtils').typeAttributeFromProtobuf(msgProtobuf),
           mediatype: use('WAWebBackendJobsCommon').encodeMaybeMediaType(
-            use('WAWebBackendJobsCommon').mediaTypeFromProtobuf(protobuf),
+            use('WAWebBackendJobsCommon').mediaTypeFromProtobuf(msgProtobuf),
           ),
         },
-        content: [],
+        content: [{ tag: 'participants', attrs: {}, content: [] }],
       },
     });
   });
@@ -141,8 +141,10 @@
     // `reporter.onHandedOver` is told when the frame has gone to the socket. Resolves with the
     // server's answer.
     exports.encryptAndSendMsg = async (message, reporter) => {
-      const protobuf = use('WAWebE2EProtoGenerator').createMsgProtobuf(message.data);
-      const { frame } = await use('WAWebSendMsgCreateFanoutStanza').createFanoutMsgStanza(message.data, protobuf);
+      const msgProtobuf = use('WAWebE2EProtoGenerator').createMsgProtobuf(message.data);
+      const { frame } = await use('WAWebSendMsgCreateFanoutStanza').createFanoutMsgStanza({
+        msgRecord: message.data, msgProtobuf, deviceList: [], option: {}, metricReporter: reporter, groupData: null,
+      });
       return use('WAWebOutbox').transmit(frame, reporter);
     };
   });
