@@ -460,3 +460,6 @@ impl Undone {
         vec![Err(error); count]
     }
 }
+
+#[cfg(test)]
+mod tests;

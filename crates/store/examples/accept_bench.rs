@@ -1,0 +1,338 @@
+//! How many messages a second the store accepts, against SQLite by itself.
+//!
+//! `cargo run --release -p steadfast-store --example accept_bench -- [--runs N]
+//! [--accepts N] [--callers N] [--chats N] [--sizes 0,10000,...] [--dir FOLDER]`
+//!
+//! First part: the same rows, once through the store by so many concurrent
+//! callers, and once straight into SQLite by one thread with one commit for as
+//! many rows as there are callers; turn about, on fresh databases. The ratio is
+//! what the store's rules, queue and hand-overs leave of the bare speed.
+//!
+//! Second part: what one accept and one delivery (claim, then record) cost
+//! while so many messages are queued.
+
+#![allow(clippy::print_stdout, reason = "a command whose result is its output")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark ends where something fails"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::outbox::{Ack, Body, NewMessage};
+use steadfast_core::port::{Accepted, Outcome, Recorded, SessionRecord, Store};
+use steadfast_core::time::UnixMs;
+use steadfast_store::{Options, SqliteStore};
+
+struct Settings {
+    runs: usize,
+    accepts: usize,
+    callers: usize,
+    chats: u64,
+    sizes: Vec<usize>,
+    dir: PathBuf,
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings {
+        runs: 7,
+        accepts: 20_000,
+        callers: 64,
+        chats: 10_000,
+        sizes: vec![0, 10_000, 100_000, 1_000_000],
+        dir: std::env::temp_dir(),
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        let value = args
+            .next()
+            .unwrap_or_else(|| panic!("{name} needs a value"));
+        match name.as_str() {
+            "--runs" => settings.runs = value.parse().unwrap(),
+            "--accepts" => settings.accepts = value.parse().unwrap(),
+            "--callers" => settings.callers = value.parse().unwrap(),
+            "--chats" => settings.chats = value.parse().unwrap(),
+            "--sizes" => {
+                settings.sizes = value.split(',').map(|size| size.parse().unwrap()).collect()
+            }
+            "--dir" => settings.dir = value.into(),
+            _ => panic!("{name} is no setting"),
+        }
+    }
+    settings
+}
+
+fn session() -> SessionId {
+    SessionId::parse("default").unwrap()
+}
+
+/// A fixed stream of numbers that look random (splitmix64).
+fn scramble(n: u64) -> u64 {
+    let mut z = n
+        .wrapping_add(0x9E37_79B9_7F4A_7C15)
+        .wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Messages as they come: ids by time, chats and WhatsApp's ids at random.
+fn messages(first: usize, count: usize, chats: u64) -> Vec<NewMessage> {
+    let session = session();
+    (first..first + count)
+        .map(|n| {
+            let n = n as u64;
+            let at = UnixMs(1_700_000_000_000).plus(n / 8);
+            let (mut id, mut wa) = ([0; 10], [0; 9]);
+            id[2..].copy_from_slice(&scramble(n).to_be_bytes());
+            wa[1..].copy_from_slice(&scramble(!n).to_be_bytes());
+            NewMessage {
+                id: MessageId::mint(at, id),
+                wa_message_id: WaMessageId::mint(wa),
+                session: session.clone(),
+                to: ChatId::parse(&format!("49151{:08}", scramble(n ^ 0xC0FFEE) % chats)).unwrap(),
+                body: Body::Text {
+                    text: format!(
+                        "Your order {n} is on its way and will be with you between 10 and 12."
+                    ),
+                },
+                accepted_at: at,
+                due_at: at,
+                expires_at: None,
+            }
+        })
+        .collect()
+}
+
+async fn fresh(path: &Path) -> SqliteStore {
+    let store = SqliteStore::open(path, Options::default()).unwrap();
+    let record = SessionRecord {
+        id: session(),
+        created_at: UnixMs(0),
+        enabled: true,
+        login: LoginGeneration(1),
+        parked: None,
+    };
+    store.add_session(record).await.unwrap();
+    store
+}
+
+/// Accepts all, with so many callers at once; seconds.
+async fn through_the_store(
+    store: &Arc<SqliteStore>,
+    messages: Vec<NewMessage>,
+    callers: usize,
+) -> f64 {
+    let share = messages.len().div_ceil(callers);
+    let mut messages = messages.into_iter();
+    let shares: Vec<Vec<_>> = (0..callers)
+        .map(|_| messages.by_ref().take(share).collect())
+        .collect();
+    let started = Instant::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for share in shares {
+        let store = Arc::clone(store);
+        calls.spawn(async move {
+            for message in share {
+                assert_eq!(store.accept(message, None).await, Ok(Accepted::Stored));
+            }
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+    started.elapsed().as_secs_f64()
+}
+
+/// The same rows by SQLite alone; seconds.
+fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> f64 {
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4096;",
+    )
+    .unwrap();
+    let sid: i64 = db
+        .query_row("SELECT sid FROM sessions", (), |row| row.get(0))
+        .unwrap();
+    let started = Instant::now();
+    let mut message_row = db
+        .prepare(
+            "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
+             accepted_at, due_at, expires_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, NULL, ?6)",
+        )
+        .unwrap();
+    let mut queue_row = db
+        .prepare(
+            "INSERT INTO queue (sid, chat, seq, due_at, state) VALUES (?1, ?2, ?3, ?4,
+             NOT EXISTS (SELECT 1 FROM queue WHERE sid = ?1 AND chat = ?2))",
+        )
+        .unwrap();
+    let mut counter = db
+        .prepare("UPDATE sessions SET accepted = accepted + ?2 WHERE sid = ?1")
+        .unwrap();
+    let mut begin = db.prepare("BEGIN IMMEDIATE").unwrap();
+    let mut commit = db.prepare("COMMIT").unwrap();
+    for batch in messages.chunks(batch) {
+        begin.execute(()).unwrap();
+        for message in batch {
+            let body = serde_json::to_string(&message.body).unwrap();
+            let to = message.to.as_str();
+            message_row
+                .execute((
+                    sid,
+                    message.id.as_str(),
+                    message.wa_message_id.as_str(),
+                    to,
+                    body,
+                    message.accepted_at.0,
+                    message.due_at.0,
+                ))
+                .unwrap();
+            queue_row
+                .execute((sid, to, db.last_insert_rowid(), message.due_at.0))
+                .unwrap();
+        }
+        counter.execute((sid, batch.len() as i64)).unwrap();
+        commit.execute(()).unwrap();
+    }
+    started.elapsed().as_secs_f64()
+}
+
+fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (
+        values[0],
+        values[values.len() / 2],
+        values[values.len() - 1],
+    )
+}
+
+async fn against_sqlite(settings: &Settings) {
+    println!(
+        "accepts/s, {} accepts by {} callers, {} chats: store, SQLite alone, ratio",
+        settings.accepts, settings.callers, settings.chats
+    );
+    let rows = messages(0, settings.accepts, settings.chats);
+    let (mut stores, mut raws, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..settings.runs {
+        let folder = tempfile::tempdir_in(&settings.dir).unwrap();
+        let ours = async || {
+            let store = Arc::new(fresh(&folder.path().join("store.db")).await);
+            let seconds = through_the_store(&store, rows.clone(), settings.callers).await;
+            store.close().await;
+            seconds
+        };
+        let alone = async || {
+            let path = folder.path().join("raw.db");
+            fresh(&path).await.close().await;
+            let (rows, callers) = (rows.clone(), settings.callers);
+            tokio::task::spawn_blocking(move || straight(&path, &rows, callers))
+                .await
+                .unwrap()
+        };
+        // Turn about, so that neither always comes first.
+        let (store, raw) = if run % 2 == 0 {
+            let store = ours().await;
+            (store, alone().await)
+        } else {
+            let raw = alone().await;
+            (ours().await, raw)
+        };
+        let rate = |seconds: f64| settings.accepts as f64 / seconds;
+        println!(
+            "  {:9.0} {:9.0}  {:.3}",
+            rate(store),
+            rate(raw),
+            raw / store
+        );
+        stores.push(rate(store));
+        raws.push(rate(raw));
+        ratios.push(raw / store);
+    }
+    for (what, values) in [("store", stores), ("SQLite alone", raws)] {
+        let (min, median, max) = spread(values);
+        println!("{what}: min {min:.0}, median {median:.0}, max {max:.0}");
+    }
+    let (min, median, max) = spread(ratios);
+    println!("ratio: min {min:.3}, median {median:.3}, max {max:.3}");
+}
+
+/// Delivers up to so many messages, 32 at a time; seconds for one.
+async fn deliver(store: &SqliteStore, fence: Fence, count: usize) -> f64 {
+    let session = session();
+    let now = UnixMs(1_800_000_000_000);
+    let started = Instant::now();
+    let mut delivered = 0;
+    while delivered < count {
+        let claimed = store
+            .claim(&session, fence, LoginGeneration(1), now, 32)
+            .await
+            .unwrap();
+        assert!(!claimed.is_empty());
+        delivered += claimed.len();
+        let outcomes = claimed
+            .into_iter()
+            .map(|claimed| Recorded {
+                id: claimed.message.id,
+                outcome: Outcome::Sent(Ack::Server),
+                detail: None,
+                at: now,
+            })
+            .collect();
+        store.record(&session, fence, outcomes).await.unwrap();
+    }
+    started.elapsed().as_secs_f64() / delivered as f64
+}
+
+async fn at_sizes(settings: &Settings) {
+    println!(
+        "\nmicroseconds for one, by how many are queued: accept ({} callers), claim and record, depth",
+        settings.callers
+    );
+    let folder = tempfile::tempdir_in(&settings.dir).unwrap();
+    let store = Arc::new(fresh(&folder.path().join("store.db")).await);
+    let fence = store.take_fence(&session()).await.unwrap();
+    let (mut queued, mut next) = (0, 0);
+    let sample = settings.accepts.min(5_000);
+    for size in &settings.sizes {
+        while queued < *size {
+            let count = (*size - queued).min(5_000);
+            store
+                .accept_many(messages(next, count, settings.chats))
+                .await
+                .unwrap();
+            next += count;
+            queued += count;
+        }
+        let (mut accepts, mut deliveries, mut depths) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..settings.runs {
+            let rows = messages(next, sample, settings.chats);
+            next += sample;
+            let seconds = through_the_store(&store, rows, settings.callers).await;
+            accepts.push(seconds * 1e6 / sample as f64);
+            // As many go as came: the queue keeps its size.
+            deliveries.push(deliver(&store, fence, sample).await * 1e6);
+            let started = Instant::now();
+            store.depth(&session()).await.unwrap();
+            depths.push(started.elapsed().as_secs_f64() * 1e6);
+        }
+        print!("{size:9}");
+        for values in [accepts, deliveries, depths] {
+            let (min, median, max) = spread(values);
+            print!("   min {min:6.1} median {median:6.1} max {max:6.1}");
+        }
+        println!();
+    }
+    store.close().await;
+}
+
+#[tokio::main]
+async fn main() {
+    let settings = settings();
+    against_sqlite(&settings).await;
+    at_sizes(&settings).await;
+}

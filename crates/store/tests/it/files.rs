@@ -1,0 +1,177 @@
+//! What lies at the database's place before we come.
+
+use crate::support::{Desk, Disk, id};
+use std::os::unix::fs::PermissionsExt as _;
+use steadfast_core::port::{Store, StoreError};
+use steadfast_store::{Options, SqliteStore};
+
+fn open(disk: &Disk) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(disk.path(), Options::default())
+}
+
+/// Why the file was refused; it must still be as it was.
+fn refusal(disk: &Disk) -> String {
+    let before = std::fs::read(disk.path()).unwrap();
+    for opened in [open(disk), SqliteStore::open_existing_for_cli(disk.path())] {
+        match opened.err() {
+            Some(StoreError::NotOurs { path, detail }) => {
+                assert_eq!(path, disk.path().display().to_string());
+                assert_eq!(std::fs::read(disk.path()).unwrap(), before);
+                if before.len() > 4_096 {
+                    continue;
+                }
+                return detail;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    String::new()
+}
+
+#[tokio::test]
+async fn a_new_database_is_private_and_stands_alone() {
+    let disk = Disk::new();
+    let store = disk.open();
+    store.check().await.unwrap();
+    let folder = disk.path().parent().unwrap().to_owned();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        ["steadfast.db", "steadfast.db-shm", "steadfast.db-wal"]
+    );
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_restart() {
+    let disk = Disk::new();
+    let store = disk.open();
+    let desk = Desk::new(&store).await;
+    desk.accept(1, 1).await;
+    desk.claim().await;
+    let (message, sessions) = (desk.get(1).await, store.sessions().await);
+    store.close().await;
+    let store = disk.open();
+    assert_eq!(store.message(&id(1)).await, Ok(Some(message)));
+    assert_eq!(store.sessions().await, sessions);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_empty_file_and_a_half_made_one_are_no_obstacle() {
+    let disk = Disk::new();
+    std::fs::write(disk.path(), b"").unwrap();
+    std::fs::write(disk.path().with_extension("db.new"), b"half of a database").unwrap();
+    let store = disk.open();
+    assert_eq!(store.check().await, Ok(()));
+    store.close().await;
+    assert!(!disk.path().with_extension("db.new").exists());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let disk = Disk::new();
+    disk.open().close().await;
+    let db = rusqlite::Connection::open(disk.path()).unwrap();
+    db.pragma_update(None, "user_version", 1_000).unwrap();
+    drop(db);
+    let newer = Some(StoreError::NewerSchema {
+        found: 1_000,
+        known: 1,
+    });
+    assert_eq!(open(&disk).err(), newer);
+    assert_eq!(SqliteStore::open_existing_for_cli(disk.path()).err(), newer);
+}
+
+#[tokio::test]
+async fn a_command_migrates_nothing_and_makes_nothing() {
+    let disk = Disk::new();
+    let none = SqliteStore::open_existing_for_cli(disk.path()).err();
+    assert!(matches!(none, Some(StoreError::NotOurs { .. })), "{none:?}");
+    assert!(!disk.path().exists());
+    disk.open().close().await;
+    let db = rusqlite::Connection::open(disk.path()).unwrap();
+    db.pragma_update(None, "user_version", 0).unwrap();
+    drop(db);
+    let older = SqliteStore::open_existing_for_cli(disk.path()).err();
+    let Some(StoreError::Failed(why)) = older else {
+        panic!("{older:?}")
+    };
+    assert!(why.contains("schema version 0"), "{why}");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let disk = Disk::new();
+    std::fs::write(disk.path(), b"Dear diary").unwrap();
+    assert!(refusal(&disk).contains("SQLite"));
+    // Begins like a database, and ends at once.
+    std::fs::write(disk.path(), b"SQLite format 3\0and no more").unwrap();
+    assert!(refusal(&disk).contains("cut off"));
+
+    let disk = Disk::new();
+    let db = rusqlite::Connection::open(disk.path()).unwrap();
+    db.execute_batch("CREATE TABLE diary (day TEXT)").unwrap();
+    drop(db);
+    refusal(&disk);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_named() {
+    // Cut in the middle: the header says that more pages should follow.
+    let disk = Disk::new();
+    disk.open().close().await;
+    let whole = std::fs::read(disk.path()).unwrap();
+    std::fs::write(disk.path(), &whole[..whole.len() / 2 / 4_096 * 4_096]).unwrap();
+    refusal(&disk);
+    // Our header, and nothing sensible behind it.
+    let mut garbage = whole.clone();
+    garbage[100..].fill(0xA5);
+    std::fs::write(disk.path(), &garbage).unwrap();
+    refusal(&disk);
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_database_is_not_thrown_away() {
+    let disk = Disk::new();
+    let store = disk.open();
+    let desk = Desk::new(&store).await;
+    desk.accept(1, 1).await;
+    let moved = disk.path().with_extension("moved");
+    let log = disk.path().with_extension("db-wal");
+    std::fs::copy(disk.path(), &moved).unwrap();
+    let kept = std::fs::read(&log).unwrap();
+    store.close().await;
+    std::fs::remove_file(disk.path()).unwrap();
+    std::fs::write(&log, kept).unwrap();
+
+    let refused = open(&disk).err();
+    let Some(StoreError::NotOurs { detail, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(detail.contains("db-wal"), "{detail}");
+    // With the database back, the log is read.
+    std::fs::rename(&moved, disk.path()).unwrap();
+    let store = disk.open();
+    assert!(store.message(&id(1)).await.unwrap().is_some());
+    store.close().await;
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let disk = Disk::new();
+    let path = disk.path().join("deep").join("steadfast.db");
+    let Some(StoreError::Failed(why)) = SqliteStore::open(&path, Options::default()).err() else {
+        panic!("there is no such folder");
+    };
+    assert!(why.contains("deep"), "{why}");
+}
