@@ -5,9 +5,10 @@ use super::{CdpFault, Kind, Operation, Rung, text};
 
 pub(super) fn read(fault: &CdpFault, operation: Operation) -> Verdict {
     use Operation as Op;
-    let dispatched = |in_flight: bool, how: Handed| if in_flight { how } else { Handed::Before };
+    let dispatched = |in_flight: bool, how: Handed| if in_flight { how } else { Handed::Refused };
     match fault {
-        CdpFault::BrowserGone => Verdict::of(Kind::BrowserGone),
+        // A pipe that is out of step: nothing that follows can be trusted.
+        CdpFault::BrowserGone | CdpFault::Malformed => Verdict::of(Kind::BrowserGone),
         CdpFault::PageGone { in_flight } | CdpFault::PageCrashed { in_flight } => {
             Verdict::of(Kind::PageGone).handed(dispatched(*in_flight, Handed::Everything))
         }
@@ -29,11 +30,9 @@ pub(super) fn read(fault: &CdpFault, operation: Operation) -> Verdict {
         },
         CdpFault::Protocol { code, message } => protocol(*code, message, operation),
         CdpFault::Exception { text } => text::read(text, Some(operation)),
-        // The pipe is out of step: nothing that follows can be trusted.
-        CdpFault::Malformed => Verdict::of(Kind::BrowserGone),
         CdpFault::Overloaded => Verdict::of(Kind::ResourcesExhausted)
             .rung(Rung::Retry)
-            .handed(Handed::Before),
+            .handed(Handed::Refused),
     }
 }
 
@@ -46,7 +45,7 @@ pub(super) fn hung() -> Verdict {
 fn protocol(code: i64, message: &str, operation: Operation) -> Verdict {
     match code {
         // Detached session: the call found nobody.
-        -32001 => Verdict::of(Kind::PageGone).handed(Handed::Before),
+        -32001 => Verdict::of(Kind::PageGone).handed(Handed::Refused),
         // Parse error, invalid request, unknown method, invalid params: refused
         // unread, and refused the next time too. A fault of this program, or a
         // browser that is too old for it.

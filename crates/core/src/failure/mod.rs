@@ -27,7 +27,11 @@ pub use operation::Operation;
 pub use redact::redact;
 
 use serde::Serialize;
+use text::head;
 use verdict::{Handed, Verdict};
+
+/// No evidence is kept longer than this: enough for a message and its first frames.
+const EVIDENCE_BYTES: usize = 1024;
 
 /// A conclusion about one thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,7 +82,7 @@ pub fn classify(observed: &Observed) -> Failure {
         rung: verdict.rung,
         resend: verdict.resend(Some(observed.operation)),
         operation: observed.operation,
-        evidence: redact(&observed.evidence.said()),
+        evidence: head(&redact(&observed.evidence.said()), EVIDENCE_BYTES).to_owned(),
     }
 }
 

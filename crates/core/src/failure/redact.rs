@@ -245,17 +245,17 @@ fn runs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let token = run(rest, |c| {
+        let key = run(rest, |c| {
             c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=')
         });
-        let number = number(rest);
-        let (taken, mask) = if token.len() >= TOKEN_CHARS
-            && token.contains(|c: char| c.is_ascii_digit())
-            && token.contains(|c: char| c.is_ascii_alphabetic())
+        let digits = number(rest);
+        let (taken, mask) = if key.len() >= TOKEN_CHARS
+            && key.contains(|c: char| c.is_ascii_digit())
+            && key.contains(|c: char| c.is_ascii_alphabetic())
         {
-            (token.len(), Some("<secret>"))
-        } else if number > 0 {
-            (number, Some("<number>"))
+            (key.len(), Some("<secret>"))
+        } else if digits > 0 {
+            (digits, Some("<number>"))
         } else {
             // On to the next place where something may begin.
             let same = |x: char| x.is_ascii_alphanumeric();

@@ -1,1 +1,573 @@
+use super::*;
+use proptest::prelude::*;
 
+fn failure(operation: Operation, evidence: Evidence) -> (Kind, Rung, Resend) {
+    let failure = classify(&Observed {
+        operation,
+        evidence,
+    });
+    (failure.kind, failure.rung, failure.resend)
+}
+
+fn exit(code: Option<i32>, signal: Option<i32>, stderr: &str) -> Evidence {
+    Evidence::Exit {
+        code,
+        signal,
+        stderr: stderr.to_owned(),
+    }
+}
+
+#[test]
+fn devtools_faults() {
+    use Operation as Op;
+    let table = [
+        (
+            Op::Send,
+            CdpFault::BrowserGone,
+            Kind::BrowserGone,
+            Rung::RestartBrowser,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Launch,
+            CdpFault::BrowserGone,
+            Kind::BrowserGone,
+            Rung::RestartBrowser,
+            Resend::Yes,
+        ),
+        (
+            Op::Send,
+            CdpFault::PageGone { in_flight: true },
+            Kind::PageGone,
+            Rung::NewPage,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            CdpFault::PageGone { in_flight: false },
+            Kind::PageGone,
+            Rung::NewPage,
+            Resend::Yes,
+        ),
+        (
+            Op::Listen,
+            CdpFault::PageGone { in_flight: false },
+            Kind::PageGone,
+            Rung::NewPage,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            CdpFault::PageCrashed { in_flight: true },
+            Kind::PageGone,
+            Rung::NewPage,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            CdpFault::ContextLost { in_flight: true },
+            Kind::TransientContext,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            CdpFault::ContextLost { in_flight: false },
+            Kind::TransientContext,
+            Rung::Retry,
+            Resend::Yes,
+        ),
+        (
+            Op::Evaluate,
+            CdpFault::ContextLost { in_flight: true },
+            Kind::TransientContext,
+            Rung::Retry,
+            Resend::Yes,
+        ),
+        (
+            Op::Send,
+            CdpFault::Timeout,
+            Kind::PageHung,
+            Rung::TerminateScript,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Navigate,
+            CdpFault::Timeout,
+            Kind::NavigationTimeout,
+            Rung::Reload,
+            Resend::Yes,
+        ),
+        (
+            Op::Launch,
+            CdpFault::Timeout,
+            Kind::BrowserGone,
+            Rung::RestartBrowser,
+            Resend::Yes,
+        ),
+        (
+            Op::Send,
+            CdpFault::Malformed,
+            Kind::BrowserGone,
+            Rung::RestartBrowser,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            CdpFault::Overloaded,
+            Kind::ResourcesExhausted,
+            Rung::Retry,
+            Resend::Yes,
+        ),
+    ];
+    for (operation, fault, kind, rung, resend) in table {
+        let got = failure(operation, Evidence::Cdp(fault.clone()));
+        assert_eq!(got, (kind, rung, resend), "{operation} {fault:?}");
+    }
+}
+
+#[test]
+fn protocol_errors_are_read_by_number_then_by_text() {
+    let protocol = |code, message: &str| {
+        let message = message.to_owned();
+        failure(
+            Operation::Send,
+            Evidence::Cdp(CdpFault::Protocol { code, message }),
+        )
+    };
+    let gone = (Kind::PageGone, Rung::NewPage, Resend::Yes);
+    assert_eq!(protocol(-32001, "Session with given id not found."), gone);
+    let navigated = (Kind::TransientContext, Rung::Retry, Resend::CheckFirst);
+    assert_eq!(
+        protocol(-32000, "Inspected target navigated or closed"),
+        navigated
+    );
+    let stale = (Kind::TransientContext, Rung::Retry, Resend::Yes);
+    assert_eq!(
+        protocol(-32000, "Cannot find context with specified id"),
+        stale
+    );
+    let ours = (Kind::Unknown, Rung::Operator, Resend::Yes);
+    assert_eq!(protocol(-32601, "'Page.frobnicate' wasn't found"), ours);
+}
+
+#[test]
+fn an_exception_in_the_page_is_read_with_its_operation() {
+    let thrown = |operation, text: &str| {
+        let text = text.to_owned();
+        failure(operation, Evidence::Cdp(CdpFault::Exception { text }))
+    };
+    let after = "TypeError: Cannot read properties of undefined (reading 'serialize')";
+    assert_eq!(
+        thrown(Operation::Send, after),
+        (Kind::WaIncompatible, Rung::Operator, Resend::No)
+    );
+    assert_eq!(
+        thrown(Operation::Evaluate, after),
+        (Kind::WaIncompatible, Rung::Operator, Resend::Yes)
+    );
+    assert_eq!(
+        thrown(Operation::Send, "TypeError: x.y is not a function"),
+        (Kind::WaIncompatible, Rung::Operator, Resend::CheckFirst)
+    );
+}
+
+#[test]
+fn how_the_browser_ended() {
+    let table = [
+        (
+            Operation::Launch,
+            exit(Some(21), None, ""),
+            Kind::ProfileLocked,
+        ),
+        (
+            Operation::Launch,
+            exit(Some(0), None, "Opening in existing browser session."),
+            Kind::ProfileLocked,
+        ),
+        (
+            Operation::Listen,
+            exit(Some(0), None, ""),
+            Kind::BrowserGone,
+        ),
+        (
+            Operation::Listen,
+            exit(None, Some(9), ""),
+            Kind::BrowserGone,
+        ),
+        (
+            Operation::Launch,
+            exit(None, Some(11), "dbus: something"),
+            Kind::BrowserGone,
+        ),
+        (
+            Operation::Launch,
+            exit(Some(127), None, ""),
+            Kind::LaunchFailedMissingBrowser,
+        ),
+        (
+            Operation::Launch,
+            exit(
+                Some(127),
+                None,
+                "error while loading shared libraries: libnss3.so",
+            ),
+            Kind::LaunchFailedMissingLibs,
+        ),
+        (
+            Operation::Launch,
+            exit(None, Some(5), "No usable sandbox!"),
+            Kind::LaunchFailedSandbox,
+        ),
+        (
+            Operation::Listen,
+            exit(None, Some(5), "Out of memory. size=524288"),
+            Kind::ResourcesExhausted,
+        ),
+        (
+            Operation::Launch,
+            exit(
+                Some(1),
+                None,
+                "leveldb_database.cc: Corruption: checksum mismatch",
+            ),
+            Kind::ProfileCorrupt,
+        ),
+        // Lines that do not end a browser say nothing of why it ended.
+        (
+            Operation::Listen,
+            exit(None, Some(9), "handshake failed; net::ERR_CONNECTION_RESET"),
+            Kind::BrowserGone,
+        ),
+    ];
+    for (operation, evidence, kind) in table {
+        assert_eq!(failure(operation, evidence.clone()).0, kind, "{evidence:?}");
+    }
+}
+
+#[test]
+fn a_browser_that_never_began() {
+    let spawn = |os_error: &str| {
+        let os_error = os_error.to_owned();
+        failure(Operation::Launch, Evidence::Spawn { os_error })
+    };
+    let missing = (
+        Kind::LaunchFailedMissingBrowser,
+        Rung::Operator,
+        Resend::Yes,
+    );
+    assert_eq!(spawn("No such file or directory (os error 2)"), missing);
+    assert_eq!(spawn("entity not found"), missing);
+    assert_eq!(spawn("Permission denied (os error 13)"), missing);
+    let full = (Kind::ResourcesExhausted, Rung::Operator, Resend::Yes);
+    assert_eq!(spawn("Cannot allocate memory (os error 12)"), full);
+    assert_eq!(
+        spawn("Resource temporarily unavailable (os error 11)"),
+        full
+    );
+}
+
+#[test]
+fn what_the_page_and_whatsapp_say_of_themselves() {
+    let names = vec!["WAWebCollections".to_owned()];
+    let state = |state: &str| Evidence::SocketState {
+        state: state.to_owned(),
+    };
+    let result = |result: &str| Evidence::SendResult {
+        result: result.to_owned(),
+    };
+    use Operation as Op;
+    let table = [
+        (
+            Op::Probe,
+            Evidence::HeartbeatMissed { missed: 2 },
+            Kind::PageHung,
+            Rung::TerminateScript,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Launch,
+            Evidence::PhaseTimeout { after_ms: 1 },
+            Kind::BrowserGone,
+            Rung::RestartBrowser,
+            Resend::Yes,
+        ),
+        (
+            Op::Navigate,
+            Evidence::PhaseTimeout { after_ms: 1 },
+            Kind::NavigationTimeout,
+            Rung::Reload,
+            Resend::Yes,
+        ),
+        (
+            Op::Auth,
+            Evidence::PhaseTimeout { after_ms: 1 },
+            Kind::PageHung,
+            Rung::Reload,
+            Resend::Yes,
+        ),
+        (
+            Op::Auth,
+            Evidence::BindingsMissing { names },
+            Kind::WaIncompatible,
+            Rung::Operator,
+            Resend::Yes,
+        ),
+        (
+            Op::Listen,
+            state("CONFLICT"),
+            Kind::Conflict,
+            Rung::Reload,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Listen,
+            state("UNPAIRED"),
+            Kind::AuthRequired,
+            Rung::Relink,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Listen,
+            state("UNPAIRED_IDLE"),
+            Kind::AuthRequired,
+            Rung::Operator,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Listen,
+            state("TOS_BLOCK"),
+            Kind::BannedOrRestricted,
+            Rung::Operator,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Listen,
+            state("TIMEOUT"),
+            Kind::NetworkDown,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Probe,
+            state("OPENING"),
+            Kind::NetworkDown,
+            Rung::Retry,
+            Resend::Yes,
+        ),
+        (
+            Op::Listen,
+            state("DEPRECATED_VERSION"),
+            Kind::WaIncompatible,
+            Rung::Reload,
+            Resend::Yes,
+        ),
+        (
+            Op::Listen,
+            state("BRAND_NEW"),
+            Kind::Unknown,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Listen,
+            Evidence::LoggedOut { reason: None },
+            Kind::AuthRequired,
+            Rung::Relink,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Listen,
+            Evidence::LoggedOut { reason: Some(0) },
+            Kind::AuthRequired,
+            Rung::Relink,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Auth,
+            Evidence::LoggedOut { reason: Some(2) },
+            Kind::AuthFailed,
+            Rung::Relink,
+            Resend::Yes,
+        ),
+        (
+            Op::Listen,
+            Evidence::LoggedOut { reason: Some(3) },
+            Kind::BannedOrRestricted,
+            Rung::Operator,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            result("ERROR_NETWORK"),
+            Kind::NetworkDown,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::SendMedia,
+            result("UPLOAD"),
+            Kind::MediaInvalid,
+            Rung::Retry,
+            Resend::Yes,
+        ),
+        (
+            Op::Send,
+            result("ERROR_CANCELLED"),
+            Kind::Unknown,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::SendMedia,
+            Evidence::AckError { level: -4 },
+            Kind::MediaInvalid,
+            Rung::RejectMessage,
+            Resend::Yes,
+        ),
+        (
+            Op::Send,
+            Evidence::AckError { level: -1 },
+            Kind::Unknown,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            Evidence::AckMissing { after_ms: 30_000 },
+            Kind::NetworkDown,
+            Rung::Retry,
+            Resend::CheckFirst,
+        ),
+        (
+            Op::Send,
+            Evidence::text("Session closed. Most likely the page has been closed."),
+            Kind::PageGone,
+            Rung::NewPage,
+            Resend::Yes,
+        ),
+    ];
+    for (operation, evidence, kind, rung, resend) in table {
+        let got = failure(operation, evidence.clone());
+        assert_eq!(got, (kind, rung, resend), "{operation} {evidence:?}");
+    }
+}
+
+#[test]
+fn a_failed_look_up_decides_nothing() {
+    for text in [
+        "Cannot find context with specified id",
+        "net::ERR_NAME_NOT_RESOLVED",
+        "x",
+    ] {
+        assert_eq!(
+            failure(Operation::Lookup, Evidence::text(text)).2,
+            Resend::CheckFirst
+        );
+    }
+}
+
+#[test]
+fn the_operation_decides_what_a_bare_time_out_is() {
+    let kind = |operation| failure(operation, Evidence::text("Request timed out.")).0;
+    assert_eq!(kind(Operation::Navigate), Kind::NavigationTimeout);
+    assert_eq!(kind(Operation::Send), Kind::PageHung);
+    assert_eq!(kind(Operation::Launch), Kind::BrowserGone);
+}
+
+#[test]
+fn lines_that_mean_nothing_are_not_heard() {
+    let stderr = "[ERROR:bus.cc(407)] Failed to connect to the bus: No such file or directory\n\
+                  [FATAL:zygote_host_impl_linux.cc(124)] No usable sandbox!";
+    assert_eq!(
+        failure(Operation::Launch, Evidence::text(stderr)).0,
+        Kind::LaunchFailedSandbox
+    );
+}
+
+#[test]
+fn evidence_holds_no_personal_data() {
+    let observed = Observed {
+        operation: Operation::Send,
+        evidence: Evidence::text("could not send to 4915112345678@c.us {\"body\":\"see you\"}"),
+    };
+    let evidence = classify(&observed).evidence;
+    assert!(
+        !evidence.contains("4915112345678") && !evidence.contains("see you"),
+        "{evidence}"
+    );
+}
+
+#[test]
+fn every_kind_and_rung_has_words() {
+    for kind in Kind::ALL {
+        for words in [kind.happened(), kind.you_can()] {
+            assert!(words.ends_with('.') && words.len() > 5, "{kind}: {words}");
+        }
+    }
+    for rung in Rung::ALL {
+        assert!(rung.we_do().ends_with('.'), "{rung}");
+    }
+}
+
+/// Without an operation, nothing is called safe that is not safe in a send.
+#[test]
+fn silence_about_the_operation_is_no_licence() {
+    for text in [
+        "Target closed",
+        "Session closed. Most likely the page has been closed.",
+        "timed out",
+    ] {
+        assert_ne!(explain(text, None).safe_to_resend, Resend::Yes, "{text}");
+        assert_ne!(
+            explain(text, Some("frobnicate")).safe_to_resend,
+            Resend::Yes,
+            "{text}"
+        );
+    }
+}
+
+fn any_operation() -> impl Strategy<Value = Operation> {
+    proptest::sample::select(Operation::ALL)
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_answered(text in ".{0,400}", operation in any_operation()) {
+        classify(&Observed { operation, evidence: Evidence::text(text.clone()) });
+        classify(&Observed { operation, evidence: exit(None, None, &text) });
+        explain(&text, Some(&text));
+        explain(&text, None);
+    }
+
+    /// Bits of real texts in any order find more ways through the rules.
+    #[test]
+    fn any_medley_is_answered(
+        parts in proptest::collection::vec(proptest::sample::select(&[
+            "(reading '", "error: ", "disconnected ", "code", "=", "401", "é", "'", "\\\"", "\n", "@c.us",
+            "messagesendresult", "is not a function", " at a.js:1:2", "exitcode", "+49", "body:", "/home/", "\"",
+        ][..]), 0..40),
+        operation in any_operation(),
+    ) {
+        let text = parts.concat();
+        classify(&Observed { operation, evidence: Evidence::text(text.clone()) });
+        redact(&text);
+    }
+
+    #[test]
+    fn redacting_twice_changes_nothing_more(text in "[a-z0-9@.+:\"' {}/-]{0,200}") {
+        let once = redact(&text);
+        let twice = redact(&once);
+        prop_assert_eq!(once, twice);
+    }
+}
+
+#[test]
+fn a_huge_text_is_cut_not_choked_on() {
+    let text = "(reading '".repeat(1_000_000);
+    let failure = classify(&Observed {
+        operation: Operation::Send,
+        evidence: Evidence::text(text),
+    });
+    assert!(failure.evidence.len() <= EVIDENCE_BYTES);
+}

@@ -62,8 +62,10 @@ impl Verdict {
             }
         };
         match (self.handed, operation) {
-            (Handed::Before, _) => Resend::Yes,
             (Handed::After, _) => Resend::No,
+            // A look-up that failed leaves open what it was to decide.
+            (_, Some(Op::Lookup)) => Resend::CheckFirst,
+            (Handed::Before, _) => Resend::Yes,
             (Handed::Refused | Handed::ThisCall | Handed::Everything, None)
             | (Handed::Earlier, _) => Resend::CheckFirst,
             // An event is no call: what it tells of may have struck one.
@@ -114,13 +116,13 @@ const fn usual_handed(kind: Kind) -> Handed {
         | Kind::PageGone
         | Kind::PageHung
         | Kind::NetworkDown
+        | Kind::ProfileLocked
         | Kind::ProfileCorrupt
         | Kind::ResourcesExhausted
         | Kind::WaIncompatible
         | Kind::AuthFailed
         | Kind::Unknown => Handed::ThisCall,
         Kind::NavigationTimeout
-        | Kind::ProfileLocked
         | Kind::LaunchFailedMissingBrowser
         | Kind::LaunchFailedMissingLibs
         | Kind::LaunchFailedSandbox

@@ -122,6 +122,8 @@ pub(super) const RULES: &[Rule] = &[
             "(target.createbrowsercontext) + target closed",
             "(target.attachtotarget) + target closed",
             "(browser. + target closed",
+            "protocol error browser. + target closed",
+            "protocol error target. + target closed",
             "(target. + session closed",
             "(browser. + session closed",
         ],

@@ -64,7 +64,9 @@ fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, found)| {
         let before = text.get(..at).and_then(|t| t.chars().next_back());
         let after = text.get(at + found.len()..).and_then(|t| t.chars().next());
-        !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
+        // `socket.js:429:20` is a place in a source file.
+        let place = before == Some(':') && matches!(after, Some(':' | ')'));
+        !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word) && !place
     })
 }
 
@@ -89,6 +91,7 @@ mod tests {
         let folded = Folded::new("code=440, id 1440");
         assert!(folded.says("=440"));
         assert!(!folded.says("=144"));
+        assert!(!Folded::new("at a.js:429:20").says("=429"));
         assert!(!folded.says("=40"));
         assert!(folded.says("code + =1440"));
         assert!(!folded.says("code + absent"));

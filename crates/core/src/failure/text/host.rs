@@ -373,7 +373,7 @@ pub(super) const RULES: &[Rule] = &[
             "session is corrupted",
             "no private key",
             "unsupported state or unable to authenticate data",
-            "failed to decrypt + session",
+            "failed to decrypt + creds",
         ],
     )
     .rung(Rung::Relink),

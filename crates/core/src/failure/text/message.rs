@@ -31,25 +31,34 @@ const TOO_OFTEN: &[&str] = &[
 const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
 
 /// Sessions of other gateways that refuse work. They say no reason.
-pub(super) const SESSIONS: &[Rule] = &[rule(
-    "a session server refuses because its session is not up",
-    Kind::Unknown,
-    &[
-        "session status is not as expected",
-        "session under failed status",
-        "session under stopped status",
-        "session under starting status",
-        "session is not ready",
-        "session not ready",
-        "session not started",
-        "session is not started",
-        "session has not been started",
-        "client is not ready",
-        "client not ready",
-    ],
-)
-.rung(Rung::RestartBrowser)
-.handed(Handed::Refused)];
+pub(super) const SESSIONS: &[Rule] = &[
+    rule(
+        "a session server reports that a session has failed",
+        Kind::Unknown,
+        &["session.status + failed", "session.status + stopped"],
+    )
+    .rung(Rung::RestartBrowser)
+    .handed(Handed::Earlier),
+    rule(
+        "a session server refuses because its session is not up",
+        Kind::Unknown,
+        &[
+            "session status is not as expected",
+            "session under failed status",
+            "session under stopped status",
+            "session under starting status",
+            "session is not ready",
+            "session not ready",
+            "session not started",
+            "session is not started",
+            "session has not been started",
+            "client is not ready",
+            "client not ready",
+        ],
+    )
+    .rung(Rung::RestartBrowser)
+    .handed(Handed::Refused),
+];
 
 /// The message had gone out: said before anything else can be.
 pub(super) const AFTER: &[Rule] = &[
@@ -74,6 +83,30 @@ pub(super) const AFTER: &[Rule] = &[
 ];
 
 pub(super) const RULES: &[Rule] = &[
+    rule(
+        "a message to us could not be decrypted; its sender is asked again",
+        Kind::Unknown,
+        &[
+            "failed to decrypt",
+            "bad mac",
+            "mismatching mac",
+            "no matching sessions found",
+            "message absent from node",
+            "key used already or never filled",
+            "undecryptable",
+        ],
+    )
+    .only(&[Op::Listen]),
+    rule(
+        "a message could not be encrypted, so it was not sent",
+        Kind::Unknown,
+        &[
+            "sessionerror: no session",
+            "no sessions + libsignal",
+            "failed to encrypt",
+        ],
+    )
+    .handed(Handed::Refused),
     // ---- how often
     rule(
         "WhatsApp lets this account reach strangers only slowly",
@@ -185,7 +218,6 @@ pub(super) const RULES: &[Rule] = &[
         Kind::Unknown,
         &[
             "upload failed",
-            "error_upload",
             "failed to upload",
             "media entry was not created",
             "failed to get media conn",

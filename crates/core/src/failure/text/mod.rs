@@ -36,7 +36,7 @@ fn explain(text: &str, operation: Option<Op>) -> Match {
         .or_else(|| table(message::SESSIONS))
         .or_else(|| table(host::RULES))
         .or_else(|| exited::read(&text, operation))
-        .or_else(|| state(&text))
+        .or_else(|| named(&text))
         .or_else(|| status::read(&text))
         .or_else(|| table(account::RULES))
         .or_else(|| page::read(&text, operation))
@@ -46,7 +46,7 @@ fn explain(text: &str, operation: Option<Op>) -> Match {
         .or_else(|| page::nameless(&text, operation))
         .unwrap_or_else(|| unknown(operation));
     Match {
-        verdict: before_the_message(found.verdict, &text),
+        verdict: before_the_message(in_doubt(found.verdict, &text), &text),
         ..found
     }
 }
@@ -90,6 +90,32 @@ fn audible(text: &str) -> String {
     }
 }
 
+/// Takes back that a call never ran where the same text shows that something
+/// was under way, or that the message arrived: several lines of one log often
+/// tell of more than one thing.
+fn in_doubt(verdict: Verdict, text: &Folded) -> Verdict {
+    const UNDER_WAY: &[&str] = &[
+        "target closed",
+        "targetcloseerror",
+        "timed out",
+        "crashed",
+        "=econnreset",
+        "context was destroyed",
+        "navigated or closed",
+        "message sent",
+        "was sent",
+        "been sent",
+        "was delivered",
+        "was received",
+    ];
+    let certain = matches!(verdict.handed, Handed::Before | Handed::Refused);
+    if certain && UNDER_WAY.iter().any(|sign| text.says(sign)) {
+        verdict.handed(Handed::ThisCall)
+    } else {
+        verdict
+    }
+}
+
 /// A call that may have run cannot have sent anything where the text shows
 /// that it was a step on the way to the message: a query for the recipient's
 /// devices, an upload.
@@ -113,39 +139,51 @@ fn before_the_message(verdict: Verdict, text: &Folded) -> Verdict {
     }
 }
 
-/// The state that WhatsApp Web's socket or stream is said to have.
-fn state(text: &Folded) -> Option<Match> {
-    const MARKS: &[&str] = &[
-        "change:state ",
-        "change_state ",
-        "state changed to ",
-        "state changed: ",
-        "state changed ",
-        "state change: ",
-        "statechange: ",
-        "statechange ",
-        "new state: ",
-        "socket.state ",
-        "socket state ",
-        "socket state: ",
-        "stream mode ",
-        "stream mode: ",
-        "stream.mode ",
-        "stream.mode: ",
-        "disconnected: ",
-        "disconnected ",
+/// What WhatsApp Web says in its own names and numbers, as they stand in a log.
+fn named(text: &Folded) -> Option<Match> {
+    const STATES: &[&str] = &[
+        "change:state",
+        "change_state",
+        "state changed to",
+        "state changed",
+        "state change",
+        "statechange",
+        "new state",
+        "socket.state",
+        "socket state",
+        "stream mode",
+        "stream.mode",
+        "disconnected",
     ];
+    const SEND_RESULTS: &[&str] = &["messagesendresult", "sendmsgresult"];
+    const ACKS: &[&str] = &["ack changed to", "ack level", "ack"];
+    let told =
+        |concept, verdict: Option<Verdict>| verdict.map(|verdict| Match { concept, verdict });
+    let state = words_after(text, STATES).find_map(wa::named_state);
+    told("WhatsApp Web's own state", state)
+        .or_else(|| {
+            let result = words_after(text, SEND_RESULTS)
+                .find(|word| !word.is_empty() && *word != "ok" && !SEND_RESULTS.contains(word));
+            told("the result of a send", result.map(wa::send_result))
+        })
+        .or_else(|| {
+            let level =
+                words_after(text, ACKS).find_map(|word| word.parse().ok().filter(|l| *l < 0));
+            told("a negative ack", level.map(wa::ack_error))
+        })
+}
+
+/// The words that follow any of the marks, past quotes and signs.
+fn words_after<'a>(text: &'a Folded, marks: &'a [&str]) -> impl Iterator<Item = &'a str> {
     let text = text.as_str();
-    MARKS.iter().find_map(|mark| {
-        let rest = text.split_once(mark)?.1;
-        let rest = rest.trim_start_matches([' ', '"', '\'', '=', ':', '(', '>', '-']);
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
-        let verdict = wa::named_state(rest.get(..end)?)?;
-        Some(Match {
-            concept: "WhatsApp Web's own state",
-            verdict,
+    marks.iter().flat_map(move |mark| {
+        text.match_indices(mark).filter_map(|(at, mark)| {
+            let rest = text.get(at + mark.len()..)?;
+            let rest = rest.trim_start_matches([' ', '"', '\'', '=', ':', '(', '{', '>', ')', ',']);
+            let end = rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+                .unwrap_or(rest.len());
+            rest.get(..end)
         })
     })
 }
@@ -195,5 +233,50 @@ fn unknown(operation: Option<Op>) -> Match {
         verdict: Verdict::of(Kind::Unknown)
             .rung(rung)
             .handed(Handed::Everything),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_in_the_form_that_texts_are_folded_to() {
+        let tables = [
+            message::AFTER,
+            message::SESSIONS,
+            message::RULES,
+            host::RULES,
+            account::RULES,
+            devtools::RULES,
+            network::RULES,
+        ];
+        for pattern in tables.into_iter().flatten().flat_map(rule::Rule::patterns) {
+            assert_eq!(pattern, pattern.to_ascii_lowercase());
+            for part in pattern.split(" + ") {
+                let part = part.strip_prefix('=').unwrap_or(part);
+                assert!(
+                    !part.is_empty() && Folded::new(part).says(part),
+                    "{pattern}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_cause_is_heard_before_its_consequence() {
+        for (text, concept) in [
+            (
+                "No usable sandbox!\nTrace/breakpoint trap (core dumped)",
+                "the sandbox cannot start",
+            ),
+            ("page closed\nbrowserClose", "the browser ended"),
+            (
+                "ENOSPC while writing leveldb/LOCK",
+                "the disk or the quota is full",
+            ),
+        ] {
+            assert_eq!(explain(text, Some(Op::Listen)).concept, concept, "{text}");
+        }
     }
 }

@@ -63,6 +63,7 @@ const STORE_MEMBERS: &[&str] = &[
 /// What WhatsApp's code reads before it hands a message on.
 const READ_BEFORE_SENDING: &[&str] = &[
     "markedunread",
+    "getmaybemeuser",
     "getmaybemepnuser",
     "getmaybemeliduser",
     "findorcreatelatestchat",
@@ -205,69 +206,75 @@ const RULES: &[Rule] = &[
 
 /// Reads an exception. `None`: this is no exception from JavaScript.
 pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
-    if let Some(found) = first(RULES, text, operation) {
-        return Some(found);
-    }
-    let missing = missing_name(text.as_str())?;
+    first(RULES, text, operation).or_else(|| {
+        let missing = missing_name(text.as_str())?;
+        Some(owner(missing, text, operation))
+    })
+}
+
+/// Whose code read `missing` from nothing, and when.
+fn owner(missing: &str, text: &Folded, operation: Option<Op>) -> Match {
     let name = missing.trim_start_matches("window.");
     let last = name.rsplit('.').next().unwrap_or(name);
     let root = name.split('.').next().unwrap_or(name);
     let sending = matches!(operation, Some(Op::Send | Op::SendMedia) | None);
     let says_any = |list: &[&str]| list.iter().any(|x| text.says(x));
 
-    let gone = |concept| {
-        Some(Match {
-            concept,
-            verdict: Verdict::of(Kind::TransientContext)
-                .rung(Rung::Reload)
-                .handed(Handed::Before),
-        })
-    };
-    let changed = |concept, handed| {
-        Some(Match {
-            concept,
-            verdict: Verdict::of(Kind::WaIncompatible).handed(handed),
-        })
-    };
-
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
-        return changed("it failed while the return value was built", Handed::After);
-    }
-    if PAGE_METHODS.contains(&last) {
-        return Some(Match {
+        changed("it failed while the return value was built", Handed::After)
+    } else if PAGE_METHODS.contains(&last) {
+        Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
-        });
-    }
-    if from_outside_the_page(text) {
-        let concept = "the program outside the page was called with wrong arguments";
-        let handed = if says_any(ARGUMENT_FRAMES) {
-            Handed::Before
-        } else {
-            Handed::ThisCall
-        };
-        let verdict = Verdict::of(Kind::PermanentRequestError).handed(handed);
-        return Some(Match { concept, verdict });
-    }
-    if matches!(root, "wapi" | "wpp" | "wwebjs" | "store") || INJECTED_MEMBERS.contains(&last) {
-        return gone("the injected object is gone from the page");
-    }
-    if STORE_MEMBERS.contains(&last) {
-        return match operation {
+        }
+    } else if from_outside_the_page(text) {
+        let early = says_any(ARGUMENT_FRAMES);
+        Match {
+            concept: "the program outside the page was called with wrong arguments",
+            verdict: Verdict::of(Kind::PermanentRequestError).handed(if early {
+                Handed::Before
+            } else {
+                Handed::ThisCall
+            }),
+        }
+    } else if matches!(root, "wapi" | "wpp" | "wwebjs" | "store")
+        || INJECTED_MEMBERS.contains(&last)
+    {
+        uninjected(Handed::Before)
+    } else if STORE_MEMBERS.contains(&last) {
+        match operation {
             Some(Op::Auth | Op::Launch) => changed(
                 "a module that the library looks for is missing",
                 Handed::Before,
             ),
-            _ => gone("the injected object is gone from the page"),
-        };
-    }
-    if READ_BEFORE_SENDING.contains(&last) {
-        return changed(
+            // The message itself is read back after the send.
+            _ if last == "msg" => uninjected(Handed::ThisCall),
+            _ => uninjected(Handed::Before),
+        }
+    } else if READ_BEFORE_SENDING.contains(&last) {
+        changed(
             "WhatsApp's code changed; thrown before the send",
             Handed::Before,
-        );
+        )
+    } else {
+        changed("WhatsApp's code changed", Handed::ThisCall)
     }
-    changed("WhatsApp's code changed", Handed::ThisCall)
+}
+
+fn uninjected(handed: Handed) -> Match {
+    Match {
+        concept: "the injected object is gone from the page",
+        verdict: Verdict::of(Kind::TransientContext)
+            .rung(Rung::Reload)
+            .handed(handed),
+    }
+}
+
+fn changed(concept: &'static str, handed: Handed) -> Match {
+    Match {
+        concept,
+        verdict: Verdict::of(Kind::WaIncompatible).handed(handed),
+    }
 }
 
 /// WhatsApp's own code throws classes whose names its build has shortened:
