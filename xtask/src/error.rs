@@ -31,6 +31,9 @@ pub(crate) enum Error {
     /// THIRD-PARTY.md does not say what the dependencies say.
     #[error("THIRD-PARTY.md is out of date; write it anew with: cargo xtask licenses")]
     NoticesStale,
+    /// What was to be measured did not do what it must.
+    #[error("{0}")]
+    Bench(String),
     /// Packages whose licence we may not or cannot reproduce.
     #[error("no licence text is known for: {0}")]
     NoLicence(String),

@@ -1,14 +1,16 @@
-//! What a developer runs: `cargo xtask ci`, `cargo xtask licenses`.
+//! What a developer runs: `cargo xtask ci`, `cargo xtask licenses`, `cargo xtask bench`.
 //!
 //! The rules about the tree itself are ordinary tests here: which crate may
 //! depend on which ([`direction`]), and links and words that must not stand
 //! in it ([`tree`]).
 
 #![expect(
+    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command-line tool: its words go to the terminal"
 )]
 
+mod bench;
 mod ci;
 mod error;
 mod licenses;
@@ -39,6 +41,11 @@ enum Command {
         #[arg(long, value_name = "STEP")]
         only: Vec<ci::Step>,
     },
+    /// Measures, and writes what it found into docs/PERFORMANCE.md.
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
     /// Writes THIRD-PARTY.md: who wrote what the binary carries, and under which licence.
     Licenses {
         /// Writes nothing; fails where the file is not what it would write.
@@ -50,6 +57,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Ci { only } => ci::run(&only),
+        Command::Bench { what } => bench::run(&what),
         Command::Licenses { check: true } => licenses::check(),
         Command::Licenses { check: false } => licenses::write(),
     };

@@ -1,0 +1,176 @@
+//! The gateway as a stranger starts it: the release binary, a data folder, a port.
+
+use super::child::{Process, descendants};
+use super::http::Client;
+use super::simulator::Simulator;
+use crate::error::Error;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long a session may take to come to what is waited for.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Between two looks at a session. It adds up to as much to what is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// A gateway that listens.
+pub(crate) struct Gateway {
+    /// Its process.
+    pub(crate) process: Process,
+    client: Client,
+}
+
+impl Gateway {
+    /// Starts one on this data folder, pointed at this simulator. Returns when
+    /// it has said where it listens.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub(crate) fn start(binary: &Path, data: &Path, simulator: &Simulator) -> Result<Self, Error> {
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data)
+            .env("STEADFAST_BROWSER__WEB_RESOLVE", &simulator.address)
+            .env("STEADFAST_BROWSER__WEB_SPKI", &simulator.spki);
+        let process = Process::start(&mut command, &data.with_extension("log"))?;
+        let url = process.line(|line| {
+            let (_, rest) = line.split_once("http://")?;
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c)));
+            Some(rest[..end.unwrap_or(rest.len())].to_owned())
+        })?;
+        let path = data.join("gateway.json");
+        let text = std::fs::read(&path).map_err(Error::file(&path))?;
+        let running: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let token = running["token"].as_str().unwrap_or_default();
+        let client = Client::new(&url, format!("Authorization: Bearer {token}"))?;
+        Ok(Self { process, client })
+    }
+
+    /// Hands it one message, and gives its id: it is on disk now.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not accept it.
+    pub(crate) fn accept(&self, number: u32) -> Result<String, Error> {
+        let to = format!("49151{:08}", 10_000_000 + number % 10);
+        let body = json!({ "to": to, "text": format!("message {number}") });
+        let answer = self
+            .client
+            .expect(202, "POST", "/v1/sessions/default/messages", &body)?;
+        Ok(answer["id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Links the session by QR, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not become ready in time.
+    pub(crate) fn link(&self, simulator: &Simulator) -> Result<(), Error> {
+        let code = self.until("a QR code", || {
+            let path = "/v1/sessions/default/qr?format=raw";
+            let (_, answer) = self.client.call("GET", path, &Value::Null)?;
+            Ok(answer["code"].as_str().map(str::to_owned))
+        })?;
+        simulator.scan(&code)?;
+        self.until("ready", || {
+            Ok(self.session()?["ready"].as_bool().filter(|ready| *ready))
+        })?;
+        Ok(())
+    }
+
+    /// Waits until this message is with WhatsApp's server.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not in time.
+    pub(crate) fn sent(&self, id: &str) -> Result<(), Error> {
+        let path = format!("/v1/messages/{id}");
+        self.until("sent", || {
+            let message = self.client.expect(200, "GET", &path, &Value::Null)?;
+            let status = message["status"].as_str().unwrap_or_default();
+            Ok(["sent", "delivered", "read", "played"]
+                .contains(&status)
+                .then_some(()))
+        })
+    }
+
+    /// The newest incident, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// Where the gateway does not answer.
+    pub(crate) fn incident(&self) -> Result<Option<Value>, Error> {
+        let path = "/v1/sessions/default/incidents?limit=1";
+        let page = self.client.expect(200, "GET", path, &Value::Null)?;
+        Ok(page["items"].get(0).cloned())
+    }
+
+    /// Waits for an incident other than `before` to have been recovered from
+    /// and the session to be ready, and gives the incident and the time since `start`.
+    ///
+    /// # Errors
+    ///
+    /// Where that does not come in time.
+    pub(crate) fn recovered(
+        &self,
+        before: Option<&Value>,
+        start: Instant,
+    ) -> Result<(Value, Duration), Error> {
+        let old = before.map(|incident| incident["id"].clone());
+        self.until("recovered", || {
+            let ready = self.session()?["ready"] == json!(true);
+            let at = start.elapsed();
+            let new = self.incident()?.filter(|i| Some(&i["id"]) != old.as_ref());
+            Ok(new
+                .filter(|i| ready && i["outcome"] == json!("recovered"))
+                .map(|i| (i, at)))
+        })
+    }
+
+    /// Its browser's own process, and that of the page.
+    pub(crate) fn browser(&self) -> Option<i32> {
+        self.processes(|line| line.contains("--user-data-dir=") && !line.contains("--type="))
+    }
+
+    /// The process that runs the page.
+    pub(crate) fn renderer(&self) -> Option<i32> {
+        self.processes(|line| {
+            line.contains("--type=renderer") && !line.contains("--extension-process")
+        })
+    }
+
+    fn processes(&self, wanted: impl Fn(&str) -> bool) -> Option<i32> {
+        descendants(self.process.pid(), wanted).into_iter().next()
+    }
+
+    fn session(&self) -> Result<Value, Error> {
+        self.client
+            .expect(200, "GET", "/v1/sessions/default", &Value::Null)
+    }
+
+    fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(found) = look()? {
+                return Ok(found);
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "an outside observer of HTTP has no event to wait for; bounded by the deadline"
+            )]
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Err(Error::Bench(format!(
+            "not {what} within {PATIENCE:?}: {}",
+            self.session()?
+        )))
+    }
+}

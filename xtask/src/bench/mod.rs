@@ -1,0 +1,46 @@
+//! `cargo xtask bench`: measures what docs/PERFORMANCE.md promises, on the
+//! release binary, and writes what it found there itself.
+
+mod child;
+mod gateway;
+mod http;
+mod own;
+mod report;
+mod simulator;
+mod stats;
+
+use crate::error::Error;
+use std::path::PathBuf;
+
+/// What to measure.
+#[derive(clap::Subcommand)]
+pub(crate) enum What {
+    /// The gateway itself: start to first accept, memory, recovery against the bare floor.
+    #[command(name = "self")]
+    Own(Options),
+}
+
+/// How to measure it.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The binary that is measured.
+    #[arg(long, value_name = "FILE", default_value = "target/release/steadfast")]
+    binary: PathBuf,
+    /// Starts, and rounds of faults. More rounds, steadier medians.
+    #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// Prints the figures as JSON and leaves docs/PERFORMANCE.md as it is.
+    #[arg(long)]
+    dry: bool,
+}
+
+/// Measures, prints the figures as one JSON object, and writes them down.
+///
+/// # Errors
+///
+/// Where anything that is measured does not do what it must.
+pub(crate) fn run(what: &What) -> Result<(), Error> {
+    let What::Own(options) = what;
+    let figures = own::measure(options)?;
+    report::publish(&figures, options.dry)
+}

@@ -1,0 +1,135 @@
+//! Writes figures down: JSON under target/bench, a table into docs/PERFORMANCE.md.
+
+use super::own::Figures;
+use super::stats::Summary;
+use crate::error::Error;
+use std::fmt::Write as _;
+use std::process::Command;
+
+const BEGIN: &str = "<!-- cargo xtask bench self: begin (written by the command) -->";
+const END: &str = "<!-- cargo xtask bench self: end -->";
+
+/// Prints the figures as JSON, keeps them in target/bench/self.json and,
+/// unless `dry`, puts them into docs/PERFORMANCE.md.
+///
+/// # Errors
+///
+/// Where a file cannot be written.
+pub(crate) fn publish(figures: &Figures, dry: bool) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(figures).map_err(|e| Error::Bench(e.to_string()))?;
+    println!("{json}");
+    let path = crate::root().join("target/bench/self.json");
+    std::fs::write(&path, json + "\n").map_err(Error::file(&path))?;
+    if dry {
+        return Ok(());
+    }
+    let path = crate::root().join("docs/PERFORMANCE.md");
+    let old = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
+    let new = replaced(&old, &table(figures, &machine())).ok_or_else(|| {
+        Error::Bench(format!(
+            "{} has lost the lines {BEGIN} and {END}",
+            path.display()
+        ))
+    })?;
+    std::fs::write(&path, new).map_err(Error::file(&path))
+}
+
+/// The text with what stands between the marks replaced; nothing where a mark is missing.
+fn replaced(text: &str, with: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{with}\n{END}{after}"))
+}
+
+fn table(figures: &Figures, machine: &str) -> String {
+    let mut out = format!(
+        "Measured on {machine}.\n\n| what | goal | p50 | p95 | max | runs |\n|---|---|---|---|---|---|\n"
+    );
+    let mut row = |what: &str, goal: &str, s: &Summary, unit: &str| {
+        let Summary {
+            runs,
+            p50,
+            p95,
+            max,
+        } = s;
+        let _ = writeln!(
+            out,
+            "| {what} | {goal} | {p50:.0} {unit} | {p95:.0} | {max:.0} | {runs} |"
+        );
+    };
+    for (what, goal, summary) in [
+        (
+            "start to first accept, empty data folder",
+            "<= 100 ms",
+            &figures.first_start_ms,
+        ),
+        (
+            "start to first accept, linked session",
+            "<= 100 ms",
+            &figures.restart_ms,
+        ),
+    ] {
+        if let Some(summary) = summary {
+            row(what, goal, summary, "ms");
+        }
+    }
+    for (fault, recovery) in &figures.recovery {
+        let name = format!("{}: fault to ready again", fault.replace('_', " "));
+        row(
+            &name,
+            "<= 1.25 x the bare floor",
+            &recovery.gateway_ms,
+            "ms",
+        );
+    }
+    let _ = write!(
+        out,
+        "\n| gateway memory, without Chromium | goal | measured |\n|---|---|---|\n\
+         | one session, ready | <= 30 MiB | {:.1} MiB |\n\
+         | the same after 200 messages | <= 30 MiB | {:.1} MiB |\n",
+        figures.memory_ready_mib, figures.memory_after_messages_mib
+    );
+    out
+}
+
+/// What the figures were measured on, in a few words.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or_default();
+    let cpu = cpu.trim_start_matches(|c: char| c == ':' || c.is_whitespace());
+    let commit = Command::new("git")
+        .args(["rev-parse", "--short", "HEAD"])
+        .current_dir(crate::root())
+        .output()
+        .map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned())
+        .unwrap_or_default();
+    format!("{cores} cores ({cpu}), commit {commit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let old = format!("a\n{BEGIN}\nold\n{END}\nb\n");
+        let new = replaced(&old, "new").expect("the marks");
+        assert_eq!(new, format!("a\n{BEGIN}\n\nnew\n{END}\nb\n"));
+        assert_eq!(
+            replaced(&new, "new").as_ref(),
+            Some(&new),
+            "twice is as once"
+        );
+        assert_eq!(replaced("a\nb\n", "new"), None);
+    }
+
+    #[test]
+    fn performance_md_has_the_marks() {
+        let text = std::fs::read_to_string(crate::root().join("docs/PERFORMANCE.md"));
+        assert!(replaced(&text.expect("docs/PERFORMANCE.md"), "").is_some());
+    }
+}

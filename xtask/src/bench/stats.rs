@@ -1,0 +1,41 @@
+//! Medians, since a mean is moved by one slow run.
+
+use serde::Serialize;
+
+/// What many runs of the same thing took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Summary {
+    /// How many runs.
+    pub(crate) runs: usize,
+    /// The median.
+    pub(crate) p50: f64,
+    /// 95 of 100 are not above it; with few runs, the largest.
+    pub(crate) p95: f64,
+    /// The largest.
+    pub(crate) max: f64,
+}
+
+/// Sums up measurements; nothing where there are none.
+pub(crate) fn summary(mut values: Vec<f64>) -> Option<Summary> {
+    values.sort_by(f64::total_cmp);
+    // The smallest value that at least this share of all does not exceed.
+    let at = |share: f64| {
+        let rank = (values.len() as f64 * share).ceil() as usize;
+        values.get(rank.max(1) - 1).copied()
+    };
+    Some(Summary {
+        runs: values.len(),
+        p50: at(0.50)?,
+        p95: at(0.95)?,
+        max: at(1.0)?,
+    })
+}
+
+#[test]
+fn percentiles_are_values_that_were_measured() {
+    let hundred = summary((1..=100).rev().map(f64::from).collect()).expect("values");
+    assert_eq!((hundred.p50, hundred.p95, hundred.max), (50.0, 95.0, 100.0));
+    let three = summary(vec![3.0, 1.0, 2.0]).expect("values");
+    assert_eq!((three.runs, three.p50, three.p95), (3, 2.0, 3.0));
+    assert_eq!(summary(Vec::new()), None);
+}
