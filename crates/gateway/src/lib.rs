@@ -1,11 +1,14 @@
 //! The Steadfast gateway.
 
 pub mod app;
+pub mod browser;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod delivery;
 pub mod events;
+pub mod harness;
 pub mod http;
 pub mod inbox;
 pub mod logging;

@@ -54,14 +54,17 @@ pub(super) fn spki_hash(text: &str) -> Result<(), String> {
     }
 }
 
-/// One argument for the browser.
+/// One argument for the browser, and none of those that are refused.
 pub(super) fn browser_argument(text: &str) -> Result<(), String> {
-    if text.starts_with("--") && text.len() > 2 && !text.contains(['\n', '\0']) {
-        Ok(())
-    } else {
-        Err(format!(
+    if !text.starts_with("--") || text.len() == 2 || text.contains(['\n', '\0']) {
+        return Err(format!(
             "{text:?} is not a browser argument: each starts with -- and is an item of its own"
-        ))
+        ));
+    }
+    let name = text.split('=').next().unwrap_or(text);
+    match REFUSED.iter().find(|(refused, _)| *refused == name) {
+        Some((_, why)) => Err(format!("{name} is refused: {why}")),
+        None => Ok(()),
     }
 }
 
@@ -117,17 +120,5 @@ const REFUSED: &[(&str, &str)] = &[
         "use browser.web_spki",
     ),
     ("--single-process", "one crash would end the browser"),
-    (
-        "--disable-features",
-        "a second one overrides the gateway's own",
-    ),
+    ("--host-rules", "use browser.web_resolve"),
 ];
-
-/// Why an argument is refused, where it is.
-pub(super) fn refused_argument(argument: &str) -> Option<&'static str> {
-    let name = argument.split('=').next().unwrap_or(argument);
-    REFUSED
-        .iter()
-        .find(|(refused, _)| *refused == name)
-        .map(|(_, why)| *why)
-}

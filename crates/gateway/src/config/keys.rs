@@ -166,13 +166,8 @@ pub const KEYS: &[Key] = &[
         name: "browser.extra_args",
         kind: Kind::List(check::browser_argument),
         default: Preset::Empty,
-        doc: "More arguments for the browser. Arguments that would open the account to others are refused.",
+        doc: "More arguments for the browser. Arguments that would open the account to others, or break what the gateway relies on, are refused.",
     },
-    switch(
-        "browser.allow_unsafe_args",
-        false,
-        "Whether browser.extra_args may hold arguments that are refused otherwise.",
-    ),
     text(
         "browser.web_resolve",
         "",
@@ -192,11 +187,25 @@ pub const KEYS: &[Key] = &[
         "A file with another build of the in-page library. Empty: the one built in.",
     ),
     number(
-        "browser.command_timeout_ms",
-        20_000,
+        "browser.start_timeout_ms",
+        30_000,
         1_000,
         300_000,
-        "How long one call into the page may take.",
+        "How long a browser may take from its start to its first answer.",
+    ),
+    number(
+        "browser.navigate_timeout_ms",
+        30_000,
+        1_000,
+        300_000,
+        "How long a page may take to its first bytes.",
+    ),
+    number(
+        "browser.call_timeout_ms",
+        5_000,
+        500,
+        300_000,
+        "How long the page may take over a question that it answers from memory.",
     ),
     number(
         "browser.close_timeout_ms",
@@ -313,7 +322,7 @@ pub const KEYS: &[Key] = &[
     ),
     number(
         "delivery.ack_timeout_ms",
-        30_000,
+        10_000,
         500,
         600_000,
         "How long the server's ack may take after a message was handed over, before it is looked up.",

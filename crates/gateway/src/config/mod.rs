@@ -360,18 +360,6 @@ fn across(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
             ),
         );
     }
-    if !config.browser.allow_unsafe_args {
-        for argument in &config.browser.extra_args {
-            if let Some(why) = check::refused_argument(argument) {
-                wrong(
-                    "browser.extra_args",
-                    format!(
-                        "{argument} is refused: {why} (browser.allow_unsafe_args = true takes it all the same)"
-                    ),
-                );
-            }
-        }
-    }
     for (low, high, low_ms, high_ms) in [
         (
             "session.backoff_min_ms",

@@ -51,14 +51,15 @@ pub struct Browser {
     pub flavor: Flavor,
     pub sandbox: Sandbox,
     pub extra_args: Vec<String>,
-    pub allow_unsafe_args: bool,
     #[serde(with = "empty_is_none")]
     pub web_resolve: Option<String>,
     #[serde(with = "empty_is_none")]
     pub web_spki: Option<String>,
     #[serde(with = "empty_is_none")]
     pub wa_js: Option<PathBuf>,
-    pub command_timeout_ms: u64,
+    pub start_timeout_ms: u64,
+    pub navigate_timeout_ms: u64,
+    pub call_timeout_ms: u64,
     pub close_timeout_ms: u64,
 }
 

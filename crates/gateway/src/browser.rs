@@ -1,0 +1,234 @@
+//! Sessions as they run in production: the supervisor over real browsers.
+
+use crate::clock::{SystemRandom, random_bytes};
+use crate::config::{Config, Conflict, Flavor, Sandbox};
+use crate::data_dir::DataDir;
+use crate::delivery::DeliveryOptions;
+use crate::serve::{Parts, ServeError, SessionsFactory};
+use crate::sessions::Sessions;
+use crate::supervisor::{Connectors, Supervisor, SupervisorOptions};
+use async_trait::async_trait;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::backoff::Backoff;
+use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
+use steadfast_core::ids::{Epoch, SessionId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::ladder::LadderPolicy;
+use steadfast_core::outbox::DeliveryPolicy;
+use steadfast_core::port::{
+    Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep,
+};
+use steadfast_core::session::{ConflictPolicy, Deadlines, Policy};
+use steadfast_engine::{BrowserConnector, EngineOptions};
+
+/// Sessions in Chromium.
+pub fn sessions() -> SessionsFactory {
+    Box::new(|parts| Box::pin(open(parts)))
+}
+
+async fn open(parts: Parts) -> Result<Arc<dyn Sessions>, ServeError> {
+    let first = SessionId::parse(crate::app::DEFAULT_SESSION)
+        .map_err(|e| ServeError::Interrupted(e.to_string()))?;
+    let connectors = BrowserConnectors {
+        config: parts.config.clone(),
+        data_dir: parts.data_dir,
+    };
+    // Whatever is wrong with the options is the same for every session: say
+    // it now instead of in each one's incident.
+    connectors
+        .connect(&first)
+        .map_err(|error| ServeError::Browser {
+            detail: error.to_string(),
+            remedy: "correct that key; `steadfast config` shows where it comes from".to_owned(),
+        })?;
+    let supervisor = Supervisor::start(
+        supervisor_options(&parts.config),
+        Arc::new(connectors),
+        parts.store,
+        parts.clock,
+        parts.random,
+        parts.metrics,
+        &first,
+    )
+    .await?;
+    Ok(supervisor)
+}
+
+/// How the configuration says that sessions live.
+pub fn supervisor_options(config: &Config) -> SupervisorOptions {
+    let session = &config.session;
+    let delivery = &config.delivery;
+    SupervisorOptions {
+        policy: Policy {
+            deadlines: Deadlines {
+                starting_ms: session.starting_timeout_ms,
+                linking_ms: session.linking_timeout_ms,
+                syncing_ms: session.syncing_timeout_ms,
+                reconnect_ms: session.reconnect_timeout_ms,
+                stable_ms: session.stable_after_ms,
+                close_ms: config.browser.close_timeout_ms,
+            },
+            ladder: LadderPolicy {
+                backoff: Backoff {
+                    base_ms: session.backoff_min_ms,
+                    max_ms: session.backoff_max_ms,
+                },
+                ..LadderPolicy::default()
+            },
+            network_backoff: Backoff {
+                base_ms: session.network_probe_min_ms,
+                max_ms: session.network_probe_max_ms,
+            },
+            conflict: match session.conflict {
+                Conflict::Yield => ConflictPolicy::Yield,
+                Conflict::Takeover => ConflictPolicy::TakeOver,
+            },
+        },
+        delivery: DeliveryOptions {
+            max_in_flight: delivery.max_in_flight,
+            policy: DeliveryPolicy {
+                recheck_ms: delivery.recheck_ms,
+                max_attempts: delivery.max_attempts,
+                backoff: Backoff {
+                    base_ms: delivery.retry_min_ms,
+                    max_ms: delivery.retry_max_ms,
+                },
+            },
+        },
+        heartbeat_interval: Duration::from_millis(session.heartbeat_interval_ms),
+        heartbeat_misses: session.heartbeat_misses,
+        max_sessions: session.max_sessions,
+        start_stagger: Duration::from_millis(session.start_stagger_ms),
+    }
+}
+
+/// Makes one browser connector a session.
+struct BrowserConnectors {
+    config: Arc<Config>,
+    data_dir: DataDir,
+}
+
+impl BrowserConnectors {
+    fn connect(&self, session: &SessionId) -> Result<BrowserConnector, steadfast_engine::Error> {
+        let profile = self.data_dir.profiles().join(session.as_str());
+        BrowserConnector::new(engine_options(&self.config, &profile))
+    }
+}
+
+impl Connectors for BrowserConnectors {
+    fn connector(&self, session: &SessionId) -> Arc<dyn Connector> {
+        match self.connect(session) {
+            Ok(connector) => Arc::new(connector),
+            // A file named in the configuration went away since the start.
+            Err(error) => Arc::new(Unusable(error.to_string())),
+        }
+    }
+}
+
+fn engine_options(config: &Config, profile: &Path) -> EngineOptions {
+    let browser = &config.browser;
+    let mut options = EngineOptions::new(profile);
+    options.browser_path.clone_from(&browser.path);
+    options.flavor = match browser.flavor {
+        Flavor::Auto | Flavor::Chromium => steadfast_engine::Flavor::NewHeadless,
+        Flavor::HeadlessShell => steadfast_engine::Flavor::HeadlessShell,
+    };
+    options.extra_args.clone_from(&browser.extra_args);
+    options.no_sandbox = match browser.sandbox {
+        Sandbox::Auto => None,
+        Sandbox::On => Some(false),
+        Sandbox::Off => Some(true),
+    };
+    options.web_resolve.clone_from(&browser.web_resolve);
+    options.web_spki.clone_from(&browser.web_spki);
+    options.library.clone_from(&browser.wa_js);
+    options.deadlines.start = Duration::from_millis(browser.start_timeout_ms);
+    options.deadlines.navigate = Duration::from_millis(browser.navigate_timeout_ms);
+    options.deadlines.call = Duration::from_millis(browser.call_timeout_ms);
+    options.deadlines.ack = Duration::from_millis(config.delivery.ack_timeout_ms);
+    options
+}
+
+fn unusable(evidence: String) -> Failure {
+    Failure {
+        kind: Kind::Unknown,
+        rung: Rung::Operator,
+        resend: Resend::Yes,
+        operation: Operation::Launch,
+        evidence,
+    }
+}
+
+/// Stands in for a connector that could not be made, and says why.
+struct Unusable(String);
+
+#[async_trait]
+impl Connector for Unusable {
+    async fn open(
+        &self,
+        _: OpenStep,
+        _: Epoch,
+        _: Arc<dyn EventSink>,
+    ) -> Result<Arc<dyn Engine>, Failure> {
+        Err(unusable(self.0.clone()))
+    }
+
+    async fn close(&self, _: Close) {}
+
+    async fn erase(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn network_reachable(&self) -> bool {
+        true
+    }
+}
+
+/// Starts a browser as a session's would be, on a profile that is thrown away
+/// and with nothing to reach, and ends it again.
+///
+/// # Errors
+/// Why it does not start, classified as in an incident.
+pub async fn probe_browser(config: &Config) -> Result<(), Failure> {
+    let tag: [u8; 8] = random_bytes(&SystemRandom).unwrap_or_default();
+    let folder =
+        std::env::temp_dir().join(format!("steadfast-check-{:x}", u64::from_le_bytes(tag)));
+    let mut options = engine_options(config, &folder);
+    // The discard port: nobody listens there, so the page cannot be reached.
+    options.web_resolve = Some("127.0.0.1:9".to_owned());
+    let started = match BrowserConnector::new(options) {
+        Ok(connector) => {
+            let opened = connector
+                .open(OpenStep::Launch, Epoch(1), Arc::new(NoSink))
+                .await;
+            let runs = connector.browser_pid().await.is_some();
+            let grace = Close::Graceful {
+                deadline_ms: config.browser.close_timeout_ms,
+            };
+            connector.close(grace).await;
+            match opened {
+                // That the page cannot be reached is no fault of the browser.
+                Err(failure) if !runs => Err(failure),
+                Ok(_) | Err(_) => Ok(()),
+            }
+        }
+        Err(error) => Err(unusable(error.to_string())),
+    };
+    // What stays in the folder for temporary files is the system's to clear.
+    let _ = std::fs::remove_dir_all(&folder);
+    started
+}
+
+/// Hears nothing.
+struct NoSink;
+
+#[async_trait]
+impl EventSink for NoSink {
+    fn event(&self, _: Epoch, _: EngineEvent) {}
+
+    async fn inbound(&self, _: Epoch, _: InboundMessage) -> Result<(), InboundRefused> {
+        Err(InboundRefused::StaleEpoch)
+    }
+}

@@ -1,0 +1,205 @@
+//! `steadfast init`: links a number from the terminal.
+
+use super::client::Client;
+use super::exit::Exit;
+use super::out::{CliError, Tone};
+use super::serve::{Gateway, stand_in, start, start_logging};
+use super::{Context, asked_to_stop};
+use crate::app::DEFAULT_SESSION;
+use crate::data_dir::DataDir;
+use crate::qr::Picture;
+use clap::Args;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the session is looked at. A code lives 20 s.
+const LOOK: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Link by a code that is typed on the phone with this number, instead of a QR code
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// The session to link
+    #[arg(long, default_value = DEFAULT_SESSION)]
+    session: String,
+    /// How long to wait for the phone, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
+    timeout: u64,
+    /// Use the stand-in at this address, with --web-spki [browser.web_resolve]
+    #[arg(long, value_name = "ADDR:PORT", requires = "web_spki", hide = true)]
+    web_resolve: Option<SocketAddr>,
+    /// [browser.web_spki]
+    #[arg(long, value_name = "BASE64", requires = "web_resolve", hide = true)]
+    web_spki: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, args: InitArgs) -> Result<Exit, CliError> {
+    let gateway = gateway(context, &args).await?;
+    let linked = tokio::select! {
+        linked = link(context, gateway.client(), &args) => linked,
+        stop = asked_to_stop() => stop.map(|()| Exit::Interrupted),
+    };
+    gateway.end().await;
+    linked
+}
+
+/// The gateway that runs on the data folder, else one for this command alone.
+async fn gateway(context: &Context, args: &InitArgs) -> Result<Gateway, CliError> {
+    if let Some(client) = Client::find(context).await? {
+        return Ok(Gateway::Theirs(client));
+    }
+    // Nobody else is to reach it, so any free port will do.
+    let mut flags = vec![("init", "server.listen", "127.0.0.1:0".to_owned())];
+    if std::env::var_os("STEADFAST_LOG__LEVEL").is_none() {
+        // The terminal belongs to the QR code.
+        flags.push(("init", "log.level", "error".to_owned()));
+    }
+    if let (Some(address), Some(spki)) = (args.web_resolve, &args.web_spki) {
+        flags.extend(stand_in(address, spki));
+    }
+    let loaded = context.load_config(flags)?;
+    let metrics = start_logging(&loaded)?;
+    let running = start(context, &loaded, metrics).await?;
+    let announced = DataDir::open(&context.data_dir()?)?.announced();
+    let Some(announced) = announced else {
+        let message = "the gateway started and left no address";
+        return Err(CliError::new(Exit::Failed, message, "try again"));
+    };
+    if let Some(token) = running.first_token() {
+        context.out.line(format!(
+            "admin token, shown this once: {}",
+            context.out.tone(Tone::Bold, token)
+        ));
+        context
+            .out
+            .value(&json!({"event": "token", "token": token}));
+    }
+    let client = Client::to(announced)?;
+    Ok(Gateway::Ours(Box::new(running), client))
+}
+
+async fn link(context: &Context, client: &Client, args: &InitArgs) -> Result<Exit, CliError> {
+    let out = context.out;
+    let path = format!("/v1/sessions/{}", args.session);
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let mut last_state = String::new();
+    let mut last_code = String::new();
+    let mut asked_for_code = false;
+    ensure_started(client, &path, &args.session).await?;
+    loop {
+        let session = client.get(&path).await?.done()?;
+        let state = session["state"].as_str().unwrap_or_default().to_owned();
+        if state != last_state {
+            out.value(&json!({"event": "state", "state": state}));
+            if out.is_terminal() || state != "linking" {
+                out.line(out.tone(Tone::Dim, &format!("session {} is {state}", args.session)));
+            }
+            last_state.clone_from(&state);
+        }
+        match state.as_str() {
+            "ready" => {
+                say_linked(context, args, &session);
+                return Ok(Exit::Done);
+            }
+            "linking" => match &args.phone {
+                Some(phone) if !asked_for_code => {
+                    pairing_code(context, client, &path, phone).await?;
+                    asked_for_code = true;
+                }
+                Some(_) => {}
+                None => show_qr(context, client, &path, &mut last_code).await?,
+            },
+            "parked" | "conflict" => {
+                let why = session["recommendations"][0].as_str().unwrap_or_default();
+                let message = format!("session {} is {state}", args.session);
+                return Err(CliError::new(Exit::Failed, message, why));
+            }
+            _ => {}
+        }
+        if Instant::now() >= deadline {
+            let message = format!(
+                "session {} was not linked within {} s; it is {state}",
+                args.session, args.timeout
+            );
+            let why = session["recommendations"][0].as_str().unwrap_or_default();
+            return Err(CliError::new(Exit::TimedOut, message, why));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A session that is to be linked exists and runs.
+async fn ensure_started(client: &Client, path: &str, name: &str) -> Result<(), CliError> {
+    let mut answer = client.get(path).await?;
+    if answer.status == 404 {
+        let body = json!({"name": name});
+        client.post("/v1/sessions", &body).await?.done()?;
+        answer = client.get(path).await?;
+    }
+    let session = answer.done()?;
+    if matches!(session["state"].as_str(), Some("stopped" | "logged_out")) {
+        let start = format!("{path}/start");
+        client.post(&start, &Value::Null).await?.done()?;
+    }
+    Ok(())
+}
+
+async fn show_qr(
+    context: &Context,
+    client: &Client,
+    path: &str,
+    last: &mut String,
+) -> Result<(), CliError> {
+    let answer = client.get(&format!("{path}/qr?format=raw")).await?;
+    if answer.status == 404 {
+        return Ok(());
+    }
+    let qr = answer.done()?;
+    let code = qr["code"].as_str().unwrap_or_default();
+    if code.is_empty() || code == last {
+        return Ok(());
+    }
+    *last = code.to_owned();
+    context
+        .out
+        .value(&json!({"event": "qr", "code": code, "expires_at": qr["expires_at"]}));
+    let picture = Picture::of(code)
+        .map_err(|e| CliError::new(Exit::Failed, e.to_string(), "link by --phone NUMBER"))?;
+    context
+        .out
+        .line("scan this with WhatsApp on the phone (Linked devices, Link a device):");
+    context.out.qr(&picture);
+    Ok(())
+}
+
+async fn pairing_code(
+    context: &Context,
+    client: &Client,
+    path: &str,
+    phone: &str,
+) -> Result<(), CliError> {
+    let body = json!({"phone": phone});
+    let answer = client.post(&format!("{path}/pairing-code"), &body).await?;
+    let answer = answer.done()?;
+    let code = answer["code"].as_str().unwrap_or_default();
+    let bold = context.out.tone(Tone::Bold, code);
+    context.out.line(format!(
+        "type this on the phone (Linked devices, Link with phone number): {bold}"
+    ));
+    context
+        .out
+        .value(&json!({"event": "pairing_code", "code": code}));
+    Ok(())
+}
+
+fn say_linked(context: &Context, args: &InitArgs, session: &Value) {
+    let me = session["me"]["id"].as_str().unwrap_or("an account");
+    let text = format!("session {} is linked as {me} and ready", args.session);
+    context.out.line(context.out.tone(Tone::Good, &text));
+    context
+        .out
+        .value(&json!({"event": "linked", "session": args.session, "me": session["me"]}));
+}

@@ -1,0 +1,188 @@
+//! The command line.
+
+mod check;
+mod clean;
+mod client;
+mod config;
+pub mod exit;
+mod explain;
+mod init;
+pub mod out;
+mod send;
+mod serve;
+mod simulator;
+mod status;
+mod token;
+
+use crate::config::{FILE_NAME, Layers, Loaded};
+use crate::data_dir::DataDir;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use exit::Exit;
+use out::{CliError, Out};
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const ABOUT: &str =
+    "Sends and receives WhatsApp messages from your own number, and loses none of them.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "steadfast", version, about = ABOUT, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// The data folder [default: steadfast in the XDG data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "STEADFAST_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// The configuration file [default: steadfast.toml in the data folder, where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "STEADFAST_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print one JSON value a line on standard output
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::ServeArgs),
+    /// Link a number, by QR code or pairing code
+    Init(init::InitArgs),
+    /// Hand one message to the running gateway
+    Send(send::SendArgs),
+    /// Say how the running gateway and its sessions are
+    Status(status::StatusArgs),
+    /// Find what is wrong on this machine, with the command that mends it
+    Check(check::CheckArgs),
+    /// Remove leftovers from the data folder; never a profile in use
+    Clean(clean::CleanArgs),
+    /// Say what a failure text means, and what to do about it
+    Explain(explain::ExplainArgs),
+    /// Run the WhatsApp Web simulator by itself
+    Simulator(simulator::SimulatorArgs),
+    /// Make, list and revoke access tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Print every setting, its value, and where the value came from
+    Config(config::ConfigArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every command knows.
+#[derive(Debug, Clone)]
+pub struct Context {
+    global: Global,
+    out: Out,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context {
+        out: Out::new(cli.global.json),
+        global: cli.global,
+    };
+    match run(&context, cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            context.out.error(&error);
+            error.exit.into()
+        }
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Serve(args) => serve::run(context, &args),
+        Command::Init(args) => block_on(init::run(context, args)),
+        Command::Send(args) => block_on(send::run(context, args)),
+        Command::Status(args) => block_on(status::run(context, args)),
+        Command::Check(args) => block_on(check::run(context, args)),
+        Command::Clean(args) => clean::run(context, &args),
+        Command::Explain(args) => explain::run(context, &args),
+        Command::Simulator(args) => block_on(simulator::run(context, args)),
+        Command::Token(command) => block_on(token::run(context, command)),
+        Command::Config(args) => config::run(context, &args),
+        Command::Completions { shell } => {
+            let mut page = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut page);
+            context.out.raw(String::from_utf8_lossy(&page).trim_end());
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Runs a command that speaks with a gateway and is gone.
+fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::new(Exit::Failed, format!("cannot start: {e}"), ""))?
+        .block_on(work)
+}
+
+impl Context {
+    /// The data folder, named or usual.
+    fn data_dir(&self) -> Result<PathBuf, CliError> {
+        match &self.global.data_dir {
+            Some(path) => Ok(path.clone()),
+            None => Ok(DataDir::default_path(|name| std::env::var(name).ok())?),
+        }
+    }
+
+    /// The configuration, with what flags set on top.
+    fn load_config(
+        &self,
+        flags: Vec<(&'static str, &'static str, String)>,
+    ) -> Result<Loaded, CliError> {
+        let layers = Layers {
+            file: self.global.config.clone(),
+            fallback_file: self.data_dir().ok().map(|dir| dir.join(FILE_NAME)),
+            env: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            flags,
+        };
+        Ok(crate::config::load(&layers)?)
+    }
+}
+
+/// Ends when the process is asked to: SIGINT or SIGTERM.
+async fn asked_to_stop() -> Result<(), CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|e| CliError::new(Exit::Failed, format!("cannot listen for signals: {e}"), ""))
+    };
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
