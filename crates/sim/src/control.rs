@@ -68,7 +68,7 @@ impl Control {
     ///
     /// [`Error::Missing`]; so everywhere where an account is named.
     pub fn account(&self, phone: &str) -> Result<AccountView, Error> {
-        self.on(phone, |world, number| world.view(number))
+        self.on(phone, World::view)
     }
 
     /// Every account.

@@ -18,6 +18,10 @@ pub enum Addressing {
 /// the next page load, the second at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each knob is one independent yes or no, turned by name"
+)]
 pub struct Knobs {
     /// WhatsApp Web's version as the page says it.
     pub web_version: String,

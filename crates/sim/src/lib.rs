@@ -3,10 +3,11 @@
 //! [`world`] is the deterministic machine; [`Hub`] gives it time and
 //! sockets; [`server`] shows it to a browser as web.whatsapp.com and
 //! [`Control`] lets a test be the phone, the other people and fate (over HTTP
-//! too: CONTROL.md). [`journal`] keeps all that happened. PROTOCOL.md is the
-//! wire between the page and the server.
+//! too: CONTROL.md). [`journal`] keeps all that happened, [`checker`] judges
+//! it. PROTOCOL.md is the wire between the page and the server.
 
 pub mod address;
+pub mod checker;
 mod control;
 mod control_http;
 mod error;
@@ -14,6 +15,7 @@ pub mod frames;
 mod hub;
 pub mod journal;
 pub mod knobs;
+pub mod phone;
 mod rng;
 pub mod server;
 mod simulator;

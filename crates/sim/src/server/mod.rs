@@ -33,7 +33,7 @@ const MAX_CONNECTIONS: usize = 1_024;
 /// How long a client has for the TLS handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a client has for a request's head. Browsers keep idle sockets.
-const HEAD_DEADLINE: Duration = Duration::from_secs(60);
+const HEAD_DEADLINE: Duration = Duration::from_mins(1);
 
 /// What every handler needs.
 #[derive(Clone)]

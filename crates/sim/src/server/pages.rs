@@ -8,6 +8,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use std::path::PathBuf;
 
 const CSP: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; \
@@ -36,7 +37,7 @@ pub(super) async fn index(State(app): State<App>, headers: HeaderMap) -> Respons
         UNSUPPORTED.to_owned()
     } else {
         let Some(file) =
-            assets::file(app.page_dir.as_deref().map(|p| p.as_path()), "index.html").await
+            assets::file(app.page_dir.as_deref().map(PathBuf::as_path), "index.html").await
         else {
             return (
                 StatusCode::NOT_FOUND,
@@ -68,7 +69,7 @@ pub(super) async fn index(State(app): State<App>, headers: HeaderMap) -> Respons
 
 pub(super) async fn file(State(app): State<App>, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
-    let dir = app.page_dir.as_deref().map(|p| p.as_path());
+    let dir = app.page_dir.as_deref().map(PathBuf::as_path);
     let found = match assets::content_type(path) {
         Some(content_type) if path != "index.html" => {
             assets::file(dir, path).await.map(|f| (content_type, f))

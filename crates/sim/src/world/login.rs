@@ -100,12 +100,11 @@ impl World {
                     .is_some_and(|d| d.token == login.token)
             })
             .map(|(number, _)| number.clone());
-        match owner {
-            Some(account) => self.log_in(conn, &account, &login.id, hello.have_history),
-            None => {
-                let reason = self.faults.unlink_reason(&login.id);
-                self.login_refused(conn, 401, reason, 0, "this device is not linked");
-            }
+        if let Some(account) = owner {
+            self.log_in(conn, &account, &login.id, hello.have_history);
+        } else {
+            let reason = self.faults.unlink_reason(&login.id);
+            self.login_refused(conn, 401, reason, 0, "this device is not linked");
         }
     }
 

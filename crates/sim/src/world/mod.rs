@@ -26,6 +26,7 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
+pub use crate::frames::{PageFault, ThrowWhen};
 pub use account::{AccountView, DeviceView};
 pub use control::{NewAccount, OutsideMessage, PersonPatch};
 pub use faults::{CutWhen, Fault};
@@ -242,13 +243,10 @@ impl World {
         {
             return;
         }
-        let value = match serde_json::from_str::<Value>(text) {
-            Ok(value @ Value::Object(_)) => value,
-            Ok(_) | Err(_) => {
-                self.malformed(conn, "no JSON object");
-                self.close(conn, Some(1007));
-                return;
-            }
+        let Ok(value @ Value::Object(_)) = serde_json::from_str::<Value>(text) else {
+            self.malformed(conn, "no JSON object");
+            self.close(conn, Some(1007));
+            return;
         };
         let op = value
             .get("op")

@@ -1,5 +1,12 @@
 //! The simulator as a page sees it: real TLS, real WebSockets, real HTTP.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
+
 mod client;
 mod control;
 mod linking;
