@@ -165,11 +165,16 @@ pub(crate) fn descendants(ancestor: i32, wanted: impl Fn(&str) -> bool) -> Vec<i
         );
         next += 1;
     }
-    family.retain(|pid| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        *pid != ancestor && wanted(&String::from_utf8_lossy(&line).replace('\0', " "))
-    });
+    family.retain(|pid| *pid != ancestor && wanted(&command_line(*pid).join(" ")));
     family
+}
+
+/// The arguments that a process was started with; none where it has ended.
+pub(crate) fn command_line(pid: i32) -> Vec<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0)
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect()
 }
 
 fn resident_kib(status: &str) -> Option<u64> {

@@ -76,6 +76,15 @@ impl Gateway {
             Ok(answer["code"].as_str().map(str::to_owned))
         })?;
         simulator.scan(&code)?;
+        self.ready()
+    }
+
+    /// Waits until the session is ready.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not become so in time.
+    pub(crate) fn ready(&self) -> Result<(), Error> {
         self.until("ready", || {
             Ok(self.session()?["ready"].as_bool().filter(|ready| *ready))
         })?;

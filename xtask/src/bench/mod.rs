@@ -2,6 +2,7 @@
 //! release binary, and writes what it found there itself.
 
 mod child;
+mod floors;
 mod gateway;
 mod http;
 mod own;

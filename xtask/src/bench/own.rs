@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::child::signal;
+use super::floors;
 use super::gateway::Gateway;
 use super::simulator::Simulator;
 use super::stats::{Summary, summary};
@@ -38,6 +39,8 @@ pub(crate) struct Recovery {
     pub(crate) gateway_ms: Summary,
     /// The rung that healed it, each time.
     pub(crate) healed_by: Vec<String>,
+    /// The same with no gateway between; of a hung script, ending it alone.
+    pub(crate) floor_ms: Option<f64>,
 }
 
 /// What is done to the browser, by name.
@@ -63,6 +66,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
     let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut healers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut memory = None;
+    let mut floors = BTreeMap::new();
     for run in 1..=options.runs {
         eprintln!("round {run} of {}", options.runs);
         let data = fresh(&folder, run)?;
@@ -80,7 +84,14 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         gateway.process.stop()?;
         let (gateway, ms) = start_to_first_accept(&binary, &data, &simulator)?;
         restarts.push(ms);
-        gateway.process.stop()?;
+        if run == options.runs {
+            gateway.ready()?;
+            let profile = floors::profile_of(&gateway)?;
+            gateway.process.stop()?;
+            floors = floors::measure(profile, &simulator, options.runs)?;
+        } else {
+            gateway.process.stop()?;
+        }
         std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;
     }
 
@@ -95,6 +106,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
                 Recovery {
                     gateway_ms,
                     healed_by,
+                    floor_ms: floors.get(fault).copied(),
                 },
             ))
         })
