@@ -36,7 +36,8 @@
     exports.stop = () => {
       clearTimeout(timer);
       refs = [];
-      if (conn().ref) conn().set({ ref: null });
+      // The code has done its work or lost its connection: nobody is shown an empty one.
+      conn().set({ ref: null }, { silent: true });
     };
 
     exports.refresh = () => use('WAWebWire').send({ op: 'refresh_qr' });

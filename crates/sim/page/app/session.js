@@ -253,7 +253,7 @@
       const { createWid } = use('WAWebWidFactory');
       conn().set({
         wid: createWid(me.pn), lid: createWid(me.lid), pushname: me.push_name,
-        platform: me.platform ?? 'android', connected: true, ref: null, battery: 100, plugged: true,
+        platform: me.platform ?? 'android', connected: true, battery: 100, plugged: true,
       });
       use('WAWebApiContact').learnPair(me.pn, me.lid);
     }

@@ -111,6 +111,7 @@
     exports.createWid = (value) => {
       const Wid = wids();
       if (value instanceof Wid) return value;
+      if (exports.isWidlike(value)) return new Wid(`${value.user}@${value.server}`);
       if (typeof value !== 'string') throw new Error(`wid error: invalid wid ${String(value)}`);
       return new Wid(value);
     };
