@@ -1,4 +1,5 @@
 use super::*;
+use Operation as Op;
 use proptest::prelude::*;
 
 fn failure(operation: Operation, evidence: Evidence) -> (Kind, Rung, Resend) {
@@ -19,7 +20,6 @@ fn exit(code: Option<i32>, signal: Option<i32>, stderr: &str) -> Evidence {
 
 #[test]
 fn devtools_faults() {
-    use Operation as Op;
     let table = [
         (
             Op::Send,
@@ -276,7 +276,6 @@ fn what_the_page_and_whatsapp_say_of_themselves() {
     let result = |result: &str| Evidence::SendResult {
         result: result.to_owned(),
     };
-    use Operation as Op;
     let table = [
         (
             Op::Probe,

@@ -64,10 +64,9 @@ impl Verdict {
         match (self.handed, operation) {
             (Handed::After, _) => Resend::No,
             // A look-up that failed leaves open what it was to decide.
-            (_, Some(Op::Lookup)) => Resend::CheckFirst,
+            (Handed::Earlier, _) | (_, Some(Op::Lookup)) => Resend::CheckFirst,
             (Handed::Before, _) => Resend::Yes,
-            (Handed::Refused | Handed::ThisCall | Handed::Everything, None)
-            | (Handed::Earlier, _) => Resend::CheckFirst,
+            (Handed::Refused | Handed::ThisCall | Handed::Everything, None) => Resend::CheckFirst,
             // An event is no call: what it tells of may have struck one.
             (Handed::Refused, Some(op)) => under_way(op == Op::Listen),
             // A call that sends nothing leaves nothing undecided; an event may

@@ -22,7 +22,7 @@ pub(super) fn named_state(name: &str) -> Option<Verdict> {
         "DEPRECATED_VERSION" => of(Kind::WaIncompatible)
             .rung(Rung::Reload)
             .handed(Handed::Before),
-        "TIMEOUT" | "OFFLINE" | "DISCONNECTED" => of(Kind::NetworkDown),
+        "TIMEOUT" | "OFFLINE" | "DISCONNECTED" | "OPENING" => of(Kind::NetworkDown),
         _ => return None,
     })
 }

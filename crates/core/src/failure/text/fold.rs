@@ -39,14 +39,15 @@ impl Folded {
     }
 
     /// Whether one pattern is in the text. Parts joined by ` + ` must all be
-    /// there, in any order; a part that starts with `=` must stand as a word.
+    /// there, in any order; `|` stands between the words of which a part needs
+    /// one; a word that starts with `=` must stand alone.
     pub(super) fn says(&self, pattern: &str) -> bool {
-        pattern
-            .split(" + ")
-            .all(|part| match part.strip_prefix('=') {
+        pattern.split(" + ").all(|part| {
+            part.split('|').any(|word| match word.strip_prefix('=') {
                 Some(word) => has_word(&self.0, word),
-                None => self.0.contains(part),
+                None => self.0.contains(word),
             })
+        })
     }
 }
 
@@ -95,5 +96,6 @@ mod tests {
         assert!(!folded.says("=40"));
         assert!(folded.says("code + =1440"));
         assert!(!folded.says("code + absent"));
+        assert!(folded.says("absent|code + =9|=440"));
     }
 }

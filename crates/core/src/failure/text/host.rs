@@ -384,6 +384,7 @@ pub(super) const RULES: &[Rule] = &[
             "backing store for indexeddb.open",
             "backing store for indexeddb.databases",
             "connection to indexed database server lost",
+            "idbdatabase + closing",
             "internal error opening backing store",
         ],
     )

@@ -9,6 +9,7 @@ mod account;
 mod devtools;
 mod exited;
 mod fold;
+mod general;
 mod host;
 mod message;
 mod network;
@@ -44,6 +45,8 @@ fn explain(text: &str, operation: Option<Op>) -> Match {
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
         .or_else(|| page::nameless(&text, operation))
+        .or_else(|| says_nothing(&text).then(|| unknown(operation)))
+        .or_else(|| table(general::RULES))
         .unwrap_or_else(|| unknown(operation));
     Match {
         verdict: before_the_message(in_doubt(found.verdict, &text), &text),
@@ -223,6 +226,11 @@ fn suggested(text: &Folded) -> Option<Op> {
         .map(|(op, _)| *op)
 }
 
+/// Words by which a program says that it does not know either.
+fn says_nothing(text: &Folded) -> bool {
+    text.says("unknow error|unknown error|unexpected error|something went wrong|error: undefined")
+}
+
 fn unknown(operation: Option<Op>) -> Match {
     let rung = match operation {
         Some(Op::Launch | Op::Auth | Op::Navigate) => Rung::RestartBrowser,
@@ -250,10 +258,11 @@ mod tests {
             account::RULES,
             devtools::RULES,
             network::RULES,
+            general::RULES,
         ];
         for pattern in tables.into_iter().flatten().flat_map(rule::Rule::patterns) {
             assert_eq!(pattern, pattern.to_ascii_lowercase());
-            for part in pattern.split(" + ") {
+            for part in pattern.split(" + ").flat_map(|part| part.split('|')) {
                 let part = part.strip_prefix('=').unwrap_or(part);
                 assert!(
                     !part.is_empty() && Folded::new(part).says(part),

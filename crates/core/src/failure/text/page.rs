@@ -194,6 +194,11 @@ const RULES: &[Rule] = &[
     )
     .handed(Handed::Before),
     rule(
+        "an id that cannot be taken apart is no id",
+        Kind::RecipientInvalid,
+        &["jiddecode"],
+    ),
+    rule(
         "an undefined key went to IndexedDB: a field has changed its name",
         Kind::WaIncompatible,
         &[

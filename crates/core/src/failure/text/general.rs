@@ -1,0 +1,184 @@
+//! Words that speak of a concept in general. Read last, where no text that we
+//! know has matched: better a likely kind than none.
+//!
+//! A likely kind is no certainty, so nothing here says that a message was not
+//! handed over.
+
+use super::super::verdict::Handed;
+use super::super::{Kind, Operation as Op, Rung};
+use super::rule::{Rule, rule};
+
+const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
+const TALKING_TO_THE_PAGE: &[Op] = &[
+    Op::Auth,
+    Op::RequestPairingCode,
+    Op::Evaluate,
+    Op::Send,
+    Op::SendMedia,
+    Op::Lookup,
+    Op::Probe,
+    Op::Shutdown,
+];
+
+pub(super) const RULES: &[Rule] = &[
+    rule(
+        "something ran out",
+        Kind::ResourcesExhausted,
+        &[
+            "killed process|oom_|heap limit|allocation failed|memory pressure|low memory",
+            "memory|disk|storage|space + full|exhausted|exceeded|insufficient|not enough|ran out",
+            "too many + processes|threads|handles|descriptors",
+        ],
+    )
+    .rung(Rung::RestartBrowser),
+    rule(
+        "the browser lacks something to start",
+        Kind::LaunchFailedMissingLibs,
+        &[".so|.dll|.dylib|library|libraries + not found|missing|cannot open|could not load"],
+    )
+    .only(&[Op::Launch]),
+    rule(
+        "isolation was refused",
+        Kind::LaunchFailedSandbox,
+        &["namespace|sandbox|unshare|clone + not permitted|denied|failed|cannot|no permission"],
+    )
+    .only(&[Op::Launch]),
+    rule(
+        "the browser is not there",
+        Kind::LaunchFailedMissingBrowser,
+        &[
+            "executable|binary|browser|chrome|chromium + not found|missing|no such|not installed|not exist|unable to find|could not find|cannot find",
+        ],
+    )
+    .only(&[Op::Launch]),
+    rule(
+        "somebody else holds the profile",
+        Kind::ProfileLocked,
+        &[
+            "another instance|another process|already running|already in use|already open",
+            "profile|user data|userdata|session folder + lock|locked|in use",
+        ],
+    )
+    .only(&[Op::Launch, Op::Shutdown]),
+    rule(
+        "stored data cannot be read",
+        Kind::ProfileCorrupt,
+        &[
+            "profile|session|database|indexeddb|idbdatabase|credentials|creds|storage + corrupt|damaged|malformed|unreadable|cannot be read|could not be read",
+        ],
+    )
+    .rung(Rung::Relink),
+    rule(
+        "WhatsApp acts against the account",
+        Kind::BannedOrRestricted,
+        &[
+            "account|number + banned|restricted|suspended|disabled|locked",
+            "no longer + use whatsapp",
+            "violat + terms|policy",
+        ],
+    ),
+    rule(
+        "the link is in use elsewhere",
+        Kind::Conflict,
+        &["another|other|elsewhere + logged in|opened|connected|session is active|took over|replaced"],
+    )
+    .unless(&["logged out"]),
+    rule(
+        "nobody scanned",
+        Kind::AuthRequired,
+        &["=qr|qrcode|qr-code + timed out|timeout|expired|not scanned|limit|attempts|retries"],
+    )
+    .rung(Rung::Operator),
+    rule(
+        "the link is gone",
+        Kind::AuthRequired,
+        &[
+            "scan|re-scan|log in|login|link|pair + again",
+            "unlinked|unpaired|was removed from|session expired|session has expired|session revoked|login expired|login required|requires login|not logged in|signed out|logged off",
+        ],
+    ),
+    rule(
+        "linking was refused",
+        Kind::AuthFailed,
+        &[
+            "pairing|linking|authenticat|handshake|login|log in + fail|refused|rejected|denied|invalid|error|unable",
+        ],
+    )
+    .only(&[Op::Auth, Op::RequestPairingCode]),
+    rule(
+        "too often",
+        Kind::RateLimited,
+        &["too many|too fast|too often|limit exceeded|limit reached|quota|cooldown|cool down"],
+    ),
+    rule(
+        "the recipient is at fault",
+        Kind::RecipientInvalid,
+        &[
+            "number|contact|recipient|jid|=wid|=lid|phone|=user|chat|group + invalid|not found|not exist|n't exist|not registered|unknown|not valid|could not find|couldn't find|cannot find|unable to find|no whatsapp|without whatsapp",
+        ],
+    )
+    .only(&[Op::Send, Op::SendMedia])
+    .handed(Handed::ThisCall),
+    rule(
+        "the media is at fault",
+        Kind::MediaInvalid,
+        &[
+            "file|media|image|video|audio|sticker|document|attachment|mime|base64|ffmpeg|codec|thumbnail|webp + invalid|unsupported|too big|too large|could not|cannot|can't|unable|fail|corrupt|empty|not found|missing|not allowed|limit|exceed",
+        ],
+    )
+    .only(&[Op::SendMedia])
+    .handed(Handed::ThisCall),
+    rule(
+        "the request is at fault",
+        Kind::PermanentRequestError,
+        &[
+            "invalid|required|missing|unsupported|malformed|must be|must not|expected|too long|not permitted|permission + parameter|argument|field|property|value|body|option|format|message|text|payload|group|participant|admin|invite|id",
+        ],
+    )
+    .only(ASKING)
+    .unless(&["target|session|context|socket|connection|browser|frame"])
+    .handed(Handed::ThisCall),
+    rule(
+        "the network is away",
+        Kind::NetworkDown,
+        &[
+            "offline|unreachable|no connection|not connected|disconnected|connection error|connection failed|connection refused|network|socket|dns|tls|ssl|proxy",
+            "stream error|stream:error",
+        ],
+    )
+    .unless(&["unknown stream error"])
+    .only(&[
+        Op::Navigate,
+        Op::Auth,
+        Op::RequestPairingCode,
+        Op::Evaluate,
+        Op::Send,
+        Op::SendMedia,
+        Op::Listen,
+        Op::Probe,
+    ]),
+    rule(
+        "no answer in time",
+        Kind::PageHung,
+        &["timed out|timeout|time out|deadline exceeded|no response|no answer|not respond|unresponsive|stuck|frozen|hung"],
+    )
+    .only(TALKING_TO_THE_PAGE),
+    rule(
+        "the browser fell over",
+        Kind::BrowserGone,
+        &["browser|chrome|chromium + crash|closed|killed|died|dead|terminated|exited|gone|disconnect|lost"],
+    ),
+    rule(
+        "the page fell over",
+        Kind::PageGone,
+        &["page|=tab|target|renderer|frame + crash|closed|detached|destroyed|gone|lost|disposed"],
+    ),
+    rule(
+        "WhatsApp Web is not as it was",
+        Kind::WaIncompatible,
+        &[
+            "whatsapp|waweb|wa-js|wpp|web version + changed|incompatible|outdated|not supported|unsupported|deprecated|upgrade|update required|missing module|module not found",
+            "is not a function|is undefined|of undefined|of null|typeerror|referenceerror",
+        ],
+    ),
+];
