@@ -32,4 +32,4 @@ pub use connector::BrowserConnector;
 pub use error::Error;
 pub use options::{Deadlines, EngineOptions};
 pub use script::{WA_JS_LICENCE, WA_JS_NOTICES, WA_JS_VERSION};
-pub use steadfast_cdp::{Flavor, UserAgent};
+pub use steadfast_cdp::{Binary, Flavor, UserAgent};

@@ -1,0 +1,203 @@
+//! Each way to die is noticed by event, and told once with what it means.
+
+use crate::harness::{FRIEND, PHONE, Scene, chat, kill, text};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use steadfast_core::failure::{Kind, Rung};
+use steadfast_core::port::{EngineEvent, OpenStep, Phase, SendOutcome};
+use steadfast_sim::frames::PageFault;
+use steadfast_sim::world::Fault;
+
+/// An event, on a machine that others use too.
+const SOON: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_browser_is_killed() {
+    let (scene, engine) = Scene::linked().await;
+    let begun = Instant::now();
+    scene.kill_browser().await;
+    let (failure, at) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!(failure.kind, Kind::BrowserGone);
+    assert!(at - begun < SOON, "{:?}", at - begun);
+    // Later calls fail at once, and surely sent nothing.
+    let id = scene.mint();
+    let outcome = engine.send(&id, &chat(FRIEND), &text("too late")).await;
+    assert!(matches!(outcome, SendOutcome::NotSent(_)), "{outcome:?}");
+    assert_eq!(engine.health().await.unwrap_err().kind, Kind::BrowserGone);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_closes_itself() {
+    let (scene, engine) = Scene::linked().await;
+    scene.page_fault(PageFault::ClosePage);
+    let (failure, _) = scene.sink.failed(engine.epoch()).await;
+    assert!(matches!(failure.kind, Kind::PageGone | Kind::BrowserGone), "{failure:?}");
+    let (_, took) = scene.ready_by(OpenStep::NewPage).await;
+    println!("page closed -> ready: {took:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_renderer_is_killed() {
+    let (scene, engine) = Scene::linked().await;
+    let begun = Instant::now();
+    kill(renderer_of(scene.connector.browser_pid().await.unwrap()));
+    let (failure, at) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!(failure.kind, Kind::PageGone);
+    assert!(at - begun < SOON, "{:?}", at - begun);
+    let (_, took) = scene.ready_by(OpenStep::Reload).await;
+    println!("renderer killed -> ready: {took:?}");
+    scene.end().await;
+}
+
+/// The renderer of the page: the newest renderer among the browser's descendants.
+fn renderer_of(browser: u32) -> u32 {
+    let mut parents = std::collections::HashMap::new();
+    let mut renderers = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        let rest = stat.rsplit_once(')').unwrap().1;
+        parents.insert(pid, rest.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap());
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains("--type=renderer") && !line.contains("--extension-process") {
+            renderers.push(pid);
+        }
+    }
+    let descends = |mut pid: u32| {
+        while let Some(parent) = parents.get(&pid) {
+            if *parent == browser {
+                return true;
+            }
+            pid = *parent;
+        }
+        false
+    };
+    renderers.into_iter().filter(|pid| descends(*pid)).max().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_goes_elsewhere() {
+    let (scene, engine) = Scene::linked().await;
+    scene.page_fault(PageFault::Navigate {
+        url: "about:blank".to_owned(),
+    });
+    let (failure, _) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!((failure.kind, failure.rung), (Kind::PageGone, Rung::Reload), "{failure:?}");
+    scene.ready_by(OpenStep::Reload).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_reloads_itself_and_comes_back() {
+    let (scene, engine) = Scene::linked().await;
+    let before = scene.sink.heard().len();
+    scene.page_fault(PageFault::Reload);
+    scene
+        .sink
+        .until("loading, then ready", |heard, _| {
+            let phases: Vec<Phase> = heard
+                .iter()
+                .skip(before)
+                .filter_map(|h| match h.event {
+                    EngineEvent::Phase(phase) => Some(phase),
+                    _ => None,
+                })
+                .collect();
+            (phases.first() == Some(&Phase::Loading) && phases.last() == Some(&Phase::Ready)).then_some(())
+        })
+        .await;
+    assert!(!scene.sink.heard().iter().any(|h| matches!(h.event, EngineEvent::Failed(_))));
+    crate::harness::send_ok(&scene, &engine, &chat(FRIEND), "after the reload").await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hung_page_answers_no_probe_and_is_freed() {
+    let (scene, engine) = Scene::linked_hasty().await;
+    scene.page_fault(PageFault::Hang { ms: 0 });
+    crate::harness::eventually("the hang", || {
+        let engine = engine.clone();
+        async move { engine.health().await.is_err_and(|failure| failure.kind == Kind::PageHung) }
+    })
+    .await;
+    let (freed, took) = scene.ready_by(OpenStep::TerminateScript).await;
+    println!("hung -> script terminated -> ready: {took:?}");
+    assert!(freed.health().await.is_ok());
+    scene.page_fault(PageFault::Hang { ms: 0 });
+    crate::harness::eventually("the second hang", || {
+        let freed = freed.clone();
+        async move { freed.health().await.is_err() }
+    })
+    .await;
+    let (_, took) = scene.ready_by(OpenStep::Reload).await;
+    println!("hung -> reload -> ready: {took:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_phone_unlinks_us() {
+    let (scene, engine) = Scene::linked().await;
+    scene.sim.control().unlink(PHONE, None, 0).unwrap();
+    let (failure, _) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!((failure.kind, failure.rung), (Kind::AuthRequired, Rung::Relink), "{failure:?}");
+    // A fresh profile, and a new login.
+    let engine = scene.open(OpenStep::FreshProfile).await;
+    let code = scene.sink.qr(engine.epoch()).await;
+    scene.sim.control().scan(PHONE, &code).unwrap();
+    scene.sink.phase(engine.epoch(), Phase::Ready).await;
+    let linked = scene.sink.heard().iter().filter(|h| h.event == EngineEvent::Linked).count();
+    assert_eq!(linked, 2);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_page_takes_the_link() {
+    let (scene, engine) = Scene::linked().await;
+    scene.sim.control().fault(Fault::Conflict { account: None }).unwrap();
+    let (failure, _) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!(failure.kind, Kind::Conflict);
+    scene.ready_by(OpenStep::Reload).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatsapp_bans_the_account() {
+    let (scene, engine) = Scene::linked().await;
+    scene.sim.control().ban(PHONE, Some(60_000)).unwrap();
+    let (failure, _) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!(failure.kind, Kind::BannedOrRestricted, "{failure:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_is_too_old() {
+    let (scene, _) = Scene::linked().await;
+    scene.turn(json!({"deprecated": true}));
+    let engine = scene.open(OpenStep::Reload).await;
+    let (failure, _) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!(failure.kind, Kind::WaIncompatible, "{failure:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_network_at_the_start_says_so() {
+    let (scene, _) = Scene::linked().await;
+    assert!(steadfast_core::port::Connector::network_reachable(&scene.connector).await);
+    let Scene { sim, connector, sink, dir, .. } = scene;
+    sim.shutdown().await;
+    assert!(!steadfast_core::port::Connector::network_reachable(&connector).await);
+    let epoch = steadfast_core::ids::Epoch(90);
+    let opened = steadfast_core::port::Connector::open(&connector, OpenStep::Reload, epoch, sink.clone()).await;
+    assert!(opened.is_ok());
+    let (failure, _) = sink.failed(epoch).await;
+    assert_eq!(failure.kind, Kind::NetworkDown, "{failure:?}");
+    steadfast_core::port::Connector::close(&connector, steadfast_core::port::Close::Kill).await;
+    drop(dir);
+}

@@ -1,0 +1,363 @@
+//! A simulator, a connector, and a record of what the engine told.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use steadfast_core::failure::Failure;
+use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::outbox::{Ack, Body};
+use steadfast_core::port::{
+    Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep, Phase, SendOutcome,
+};
+use steadfast_engine::{BrowserConnector, EngineOptions};
+use steadfast_sim::frames::PageFault;
+use steadfast_sim::journal::{Entry, Event};
+use steadfast_sim::knobs::Knobs;
+use steadfast_sim::world::{Fault, NewAccount};
+use steadfast_sim::{SimConfig, Simulator};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+/// Generous: other work shares the machine.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const PHONE: &str = "4915110000001";
+pub(crate) const FRIEND: &str = "4915120000002";
+
+/// One thing that the engine told, with the time.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) epoch: Epoch,
+    pub(crate) event: EngineEvent,
+    pub(crate) at: Instant,
+}
+
+#[derive(Default)]
+struct Record {
+    heard: Vec<Heard>,
+    inbound: Vec<(Epoch, InboundMessage)>,
+    refuse: u32,
+}
+
+/// Keeps all that is told.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    record: Mutex<Record>,
+    news: Notify,
+}
+
+#[async_trait]
+impl EventSink for Recorder {
+    fn event(&self, epoch: Epoch, event: EngineEvent) {
+        let at = Instant::now();
+        self.record.lock().unwrap().heard.push(Heard { epoch, event, at });
+        self.news.notify_waiters();
+    }
+
+    async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {
+        let mut record = self.record.lock().unwrap();
+        if record.refuse > 0 {
+            record.refuse -= 1;
+            return Err(InboundRefused::NotStored("the test's store is full".to_owned()));
+        }
+        record.inbound.push((epoch, message));
+        drop(record);
+        self.news.notify_waiters();
+        Ok(())
+    }
+}
+
+impl Recorder {
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.record.lock().unwrap().heard.clone()
+    }
+
+    pub(crate) fn inbound_messages(&self) -> Vec<InboundMessage> {
+        let record = self.record.lock().unwrap();
+        record.inbound.iter().map(|(_, message)| message.clone()).collect()
+    }
+
+    /// The store refuses the next so many messages.
+    pub(crate) fn refuse(&self, count: u32) {
+        self.record.lock().unwrap().refuse = count;
+    }
+
+    /// Waits until `find` finds something in what was told.
+    pub(crate) async fn until<T>(&self, what: &str, find: impl Fn(&[Heard], &[InboundMessage]) -> Option<T>) -> T {
+        let deadline = Instant::now() + LONG;
+        loop {
+            let news = self.news.notified();
+            {
+                let inbound = self.inbound_messages();
+                let heard = self.heard();
+                if let Some(found) = find(&heard, &inbound) {
+                    return found;
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if tokio::time::timeout(left, news).await.is_err() {
+                panic!("waited in vain for {what}; heard: {:#?}", self.heard());
+            }
+        }
+    }
+
+    /// Waits for the first event of this epoch that `find` takes.
+    pub(crate) async fn event<T>(&self, epoch: Epoch, what: &str, find: impl Fn(&EngineEvent) -> Option<T>) -> (T, Instant) {
+        self.until(what, |heard, _| {
+            heard
+                .iter()
+                .filter(|h| h.epoch == epoch)
+                .find_map(|h| find(&h.event).map(|found| (found, h.at)))
+        })
+        .await
+    }
+
+    pub(crate) async fn phase(&self, epoch: Epoch, phase: Phase) -> Instant {
+        self.event(epoch, &format!("{phase:?}"), |event| {
+            (*event == EngineEvent::Phase(phase)).then_some(())
+        })
+        .await
+        .1
+    }
+
+    pub(crate) async fn failed(&self, epoch: Epoch) -> (Failure, Instant) {
+        self.event(epoch, "a failure", |event| match event {
+            EngineEvent::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(crate) async fn qr(&self, epoch: Epoch) -> String {
+        self.event(epoch, "a QR", |event| match event {
+            EngineEvent::Qr { code, .. } => Some(code.clone()),
+            _ => None,
+        })
+        .await
+        .0
+    }
+
+    pub(crate) async fn ack(&self, id: &WaMessageId, least: Ack) {
+        self.until(&format!("{least:?} of {id}"), |heard, _| {
+            heard.iter().find_map(|h| match &h.event {
+                EngineEvent::Ack { wa_message_id, ack } if wa_message_id == id && *ack >= least => Some(()),
+                _ => None,
+            })
+        })
+        .await;
+    }
+}
+
+/// A simulator and a session on it.
+pub(crate) struct Scene {
+    pub(crate) sim: Simulator,
+    pub(crate) dir: TempDir,
+    pub(crate) connector: BrowserConnector,
+    pub(crate) sink: Arc<Recorder>,
+    epoch: Mutex<u64>,
+    minted: Mutex<u8>,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        Self::with(Knobs::default(), |_| {}).await
+    }
+
+    pub(crate) async fn with(knobs: Knobs, change: impl FnOnce(&mut EngineOptions)) -> Self {
+        // Only the first test of a process gets to choose; each test has its own under nextest.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
+        let sim = Simulator::start(SimConfig {
+            knobs,
+            ..SimConfig::default()
+        })
+        .await
+        .unwrap();
+        sim.control()
+            .create_account(NewAccount {
+                phone: PHONE.to_owned(),
+                push_name: Some("Ada".to_owned()),
+                ..NewAccount::default()
+            })
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options(&sim, &dir);
+        change(&mut options);
+        let connector = BrowserConnector::new(options).unwrap();
+        Self {
+            sim,
+            dir,
+            connector,
+            sink: Arc::new(Recorder::default()),
+            epoch: Mutex::new(0),
+            minted: Mutex::new(0),
+        }
+    }
+
+    /// A scene that is linked and ready.
+    pub(crate) async fn linked() -> (Self, Arc<dyn Engine>) {
+        Self::linked_with(Knobs::default(), |_| {}).await
+    }
+
+    pub(crate) async fn linked_with(knobs: Knobs, change: impl FnOnce(&mut EngineOptions)) -> (Self, Arc<dyn Engine>) {
+        let scene = Self::with(knobs, change).await;
+        let engine = scene.open(OpenStep::Launch).await;
+        let code = scene.sink.qr(engine.epoch()).await;
+        scene.sim.control().scan(PHONE, &code).unwrap();
+        scene.sink.phase(engine.epoch(), Phase::Ready).await;
+        (scene, engine)
+    }
+
+    /// Linked, with short deadlines for questions.
+    pub(crate) async fn linked_hasty() -> (Self, Arc<dyn Engine>) {
+        Self::linked_with(Knobs::default(), |options| {
+            options.deadlines.call = Duration::from_millis(1500);
+        })
+        .await
+    }
+
+    pub(crate) async fn open(&self, step: OpenStep) -> Arc<dyn Engine> {
+        self.try_open(step).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self, step: OpenStep) -> Result<Arc<dyn Engine>, Failure> {
+        let epoch = {
+            let mut epoch = self.epoch.lock().unwrap();
+            *epoch += 1;
+            Epoch(*epoch)
+        };
+        let sink: Arc<dyn EventSink> = self.sink.clone();
+        self.connector.open(step, epoch, sink).await
+    }
+
+    /// Opens by this step and waits until ready; answers how long that took.
+    pub(crate) async fn ready_by(&self, step: OpenStep) -> (Arc<dyn Engine>, Duration) {
+        let begun = Instant::now();
+        let engine = self.open(step).await;
+        let ready = self.sink.phase(engine.epoch(), Phase::Ready).await;
+        (engine, ready - begun)
+    }
+
+    pub(crate) fn mint(&self) -> WaMessageId {
+        let mut minted = self.minted.lock().unwrap();
+        *minted += 1;
+        WaMessageId::mint([*minted; 9])
+    }
+
+    /// Ends the browser with SIGKILL.
+    pub(crate) async fn kill_browser(&self) {
+        let pid = self.connector.browser_pid().await.unwrap();
+        kill(pid);
+    }
+
+    pub(crate) fn page_fault(&self, fault: PageFault) {
+        self.sim
+            .control()
+            .fault(Fault::Page {
+                account: None,
+                fault,
+            })
+            .unwrap();
+    }
+
+    pub(crate) fn turn(&self, knobs: Value) {
+        let Value::Object(patch) = knobs else {
+            panic!("knobs are an object");
+        };
+        self.sim.control().turn(&patch).unwrap();
+    }
+
+    pub(crate) fn entries(&self, event: Event, id: &WaMessageId) -> Vec<Entry> {
+        self.sim
+            .control()
+            .journal(0, usize::MAX, &[event])
+            .entries
+            .into_iter()
+            .filter(|entry| entry.id.as_deref() == Some(id.as_str()))
+            .collect()
+    }
+
+    /// How often the server took, and others got, this message.
+    pub(crate) fn taken_and_delivered(&self, id: &WaMessageId) -> (usize, usize) {
+        (
+            self.entries(Event::Taken, id).len(),
+            self.entries(Event::Delivered, id).len(),
+        )
+    }
+
+    pub(crate) async fn delivered(&self, id: &WaMessageId) {
+        let wanted = id.as_str().to_owned();
+        self.sim
+            .control()
+            .wait_for_entry(0, "delivery", LONG, |entry| {
+                entry.event == Event::Delivered && entry.id.as_deref() == Some(wanted.as_str())
+            })
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn end(self) {
+        self.connector.close(Close::Kill).await;
+        self.sim.shutdown().await;
+    }
+}
+
+pub(crate) fn options(sim: &Simulator, dir: &TempDir) -> EngineOptions {
+    EngineOptions {
+        web_resolve: Some(sim.addr().to_string()),
+        web_spki: Some(sim.spki().to_owned()),
+        ..EngineOptions::new(dir.path().join("profile"))
+    }
+}
+
+pub(crate) fn chat(number: &str) -> ChatId {
+    ChatId::parse(number).unwrap()
+}
+
+pub(crate) fn text(text: &str) -> Body {
+    Body::Text {
+        text: text.to_owned(),
+    }
+}
+
+pub(crate) fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+/// Sends and demands the server's ack.
+pub(crate) async fn send_ok(scene: &Scene, engine: &Arc<dyn Engine>, to: &ChatId, what: &str) -> WaMessageId {
+    let id = scene.mint();
+    match engine.send(&id, to, &text(what)).await {
+        SendOutcome::HandedOff(ack) if ack >= Ack::Server => id,
+        other => panic!("{what:?} was not sent: {other:?}"),
+    }
+}
+
+/// Asks until `ask` is content, as often as something is told or a moment passes.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+    let deadline = Instant::now() + LONG;
+    while !ask().await {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub(crate) fn knobs(patch: Value) -> Knobs {
+    serde_json::from_value(patch).unwrap()
+}
+
+pub(crate) fn filler(count: u32) -> Value {
+    json!({ "filler_modules": count })
+}
+
+/// Runs something beside the test, which waits for it in the end.
+#[expect(clippy::disallowed_methods, reason = "every caller awaits the handle")]
+pub(crate) fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(work)
+}

@@ -1,0 +1,11 @@
+//! The engine on the simulator's page, in real Chromium.
+
+mod contract_free;
+mod deaths;
+mod harness;
+mod inbound;
+mod linking;
+mod profile;
+mod recovery;
+mod sending;
+mod surface;
