@@ -1,5 +1,6 @@
 //! The command line.
 
+mod campaign;
 mod check;
 mod clean;
 mod client;
@@ -8,6 +9,7 @@ pub mod exit;
 mod explain;
 mod init;
 pub mod out;
+mod relay;
 mod send;
 mod serve;
 mod simulator;
@@ -65,6 +67,13 @@ enum Command {
     Clean(clean::CleanArgs),
     /// Say what a failure text means, and what to do about it
     Explain(explain::ExplainArgs),
+    /// Watch messages arrive on a simulated WhatsApp while the browser is killed under them
+    Demo(campaign::DemoArgs),
+    /// Prove that nothing is lost: many messages, many faults, one verdict
+    Chaos(campaign::ChaosArgs),
+    /// Stand between a gateway under test and its browser
+    #[command(hide = true)]
+    Relay(relay::RelayArgs),
     /// Run the WhatsApp Web simulator by itself
     Simulator(simulator::SimulatorArgs),
     /// Make, list and revoke access tokens
@@ -111,6 +120,9 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Check(args) => block_on(check::run(context, args)),
         Command::Clean(args) => clean::run(context, &args),
         Command::Explain(args) => explain::run(context, &args),
+        Command::Demo(args) => campaign_runtime(campaign::demo(context, args)),
+        Command::Chaos(args) => campaign_runtime(campaign::chaos(context, args)),
+        Command::Relay(args) => block_on(relay::run(context, args)),
         Command::Simulator(args) => block_on(simulator::run(context, args)),
         Command::Token(command) => block_on(token::run(context, command)),
         Command::Config(args) => config::run(context, &args),
@@ -126,6 +138,16 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
 /// Runs a command that speaks with a gateway and is gone.
 fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::new(Exit::Failed, format!("cannot start: {e}"), ""))?
+        .block_on(work)
+}
+
+/// Runs a simulator beside what is measured: it may not hold it up.
+fn campaign_runtime<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| CliError::new(Exit::Failed, format!("cannot start: {e}"), ""))?

@@ -28,6 +28,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Ids of our own commands: above all that a client reaches, below 2^31.
 const FIRST_OWN_ID: i64 = 2_000_000_000;
@@ -136,7 +137,7 @@ pub async fn run(options: RelayOptions) -> io::Result<i32> {
     let state = Arc::new(State {
         commands: commands.clone(),
         own: Mutex::default(),
-        cut: tokio::sync::Notify::new(),
+        cut: CancellationToken::new(),
         pid,
     });
     // The old relay's socket, if any, is of a browser that is gone.
@@ -146,11 +147,16 @@ pub async fn run(options: RelayOptions) -> io::Result<i32> {
     let mut tasks = JoinSet::new();
     tasks.spawn(write_commands(queue, to_browser));
     tasks.spawn(serve(listener, Arc::clone(&state)));
-    let up = pass_up(BufReader::new(from_browser), to_gateway, Arc::clone(&state));
-    let down = pass_down(BufReader::new(from_gateway), commands, Arc::clone(&state));
-    let mut down = tasks.spawn(down);
-    let mut up = tasks.spawn(up);
-    let _ = (&mut down, &mut up);
+    tasks.spawn(pass_up(
+        BufReader::new(from_browser),
+        to_gateway,
+        Arc::clone(&state),
+    ));
+    tasks.spawn(pass_down(
+        BufReader::new(from_gateway),
+        commands,
+        Arc::clone(&state),
+    ));
     let status = loop {
         tokio::select! {
             status = browser.wait() => break status?,
@@ -184,7 +190,7 @@ enum Ended {
 struct State {
     commands: mpsc::Sender<Vec<u8>>,
     own: Mutex<Own>,
-    cut: tokio::sync::Notify,
+    cut: CancellationToken,
     pid: u32,
 }
 
@@ -256,11 +262,7 @@ async fn pass_down(
         let mut frame = Vec::new();
         let read = tokio::select! {
             read = from_gateway.read_until(0, &mut frame) => read,
-            () = state.cut.notified() => {
-                drop(from_gateway);
-                // Cut: nothing comes from the gateway, and the browser lives on.
-                std::future::pending().await
-            }
+            () = state.cut.cancelled() => break,
         };
         if !matches!(read, Ok(1..)) {
             return Ended::Gateway;
@@ -272,6 +274,9 @@ async fn pass_down(
             return Ended::Other;
         }
     }
+    // Cut: nothing comes from the gateway any more, and the browser lives on.
+    drop(from_gateway);
+    std::future::pending().await
 }
 
 async fn pass_up(
@@ -284,7 +289,7 @@ async fn pass_up(
         let mut frame = Vec::new();
         let read = tokio::select! {
             read = from_browser.read_until(0, &mut frame) => read,
-            () = state.cut.notified() => {
+            () = state.cut.cancelled(), if to_gateway.is_some() => {
                 to_gateway = None;
                 continue;
             }
@@ -355,7 +360,7 @@ impl State {
         match fault {
             Fault::Pid => Ok(()),
             Fault::CutPipe => {
-                self.cut.notify_waiters();
+                self.cut.cancel();
                 Ok(())
             }
             Fault::ClosePage => {

@@ -1,0 +1,297 @@
+//! Simulator, gateway and phone, put together and taken apart again.
+
+use super::HarnessError;
+use super::client::Client;
+use super::gateway::{Gateway, GatewayOptions, LogEvent};
+use super::relay;
+use crate::app::DEFAULT_SESSION;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use steadfast_sim::world::NewAccount;
+use steadfast_sim::{Control, SimConfig, Simulator};
+use tokio::sync::{Mutex, broadcast};
+use tokio::task::JoinSet;
+
+/// The account that the gateway is linked to.
+pub const PHONE: &str = "4915550000001";
+/// Log events that may wait for a listener.
+const EVENTS: usize = 4096;
+/// How long linking and the first sync may take on a slow machine.
+pub const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// How a stage is set.
+#[derive(Debug, Clone)]
+pub struct StageOptions {
+    /// The gateway's binary.
+    pub steadfast: PathBuf,
+    /// The browser; found by itself where `None`.
+    pub browser: Option<PathBuf>,
+    /// Decides everything that is random in the simulator.
+    pub seed: u64,
+    /// More configuration for the gateway.
+    pub env: Vec<(String, String)>,
+}
+
+/// Everything that a run needs. Nothing of it is left when it is struck.
+pub struct Stage {
+    simulator: Simulator,
+    folder: tempfile::TempDir,
+    socket: PathBuf,
+    options: GatewayOptions,
+    gateway: Mutex<Option<Gateway>>,
+    events: broadcast::Sender<LogEvent>,
+    crew: JoinSet<()>,
+}
+
+impl Stage {
+    /// Starts the simulator and the gateway; the phone scans each QR code that
+    /// the gateway shows from then on.
+    pub async fn set(options: StageOptions) -> Result<Arc<Self>, HarnessError> {
+        let simulator = Simulator::start(SimConfig {
+            seed: options.seed,
+            ..SimConfig::default()
+        })
+        .await?;
+        simulator.control().create_account(NewAccount {
+            phone: PHONE.to_owned(),
+            push_name: Some("Steadfast Demo".to_owned()),
+            addressing: None,
+            passkey: false,
+        })?;
+        let folder = tempfile::Builder::new()
+            .prefix("steadfast-stage-")
+            .tempdir()
+            .map_err(HarnessError::io("making a temporary folder"))?;
+        let browser = match options.browser {
+            Some(path) => path,
+            None => steadfast_engine::Binary::find(steadfast_engine::Flavor::NewHeadless)
+                .map_err(|error| HarnessError::Browser(error.to_string()))?
+                .path()
+                .to_owned(),
+        };
+        let (script, socket) = (folder.path().join("browser"), folder.path().join("relay"));
+        relay::write_script(&script, &options.steadfast, &browser, &socket)
+            .map_err(HarnessError::io("writing the relay's script"))?;
+        let mut env = vec![
+            ("STEADFAST_BROWSER__PATH", script.display().to_string()),
+            (
+                "STEADFAST_BROWSER__WEB_RESOLVE",
+                simulator.addr().to_string(),
+            ),
+            ("STEADFAST_BROWSER__WEB_SPKI", simulator.spki().to_owned()),
+        ]
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v))
+        .collect::<Vec<_>>();
+        env.extend(options.env);
+        let gateway_options = GatewayOptions {
+            steadfast: options.steadfast,
+            data_dir: folder.path().join("data"),
+            env,
+        };
+        let (events, _) = broadcast::channel(EVENTS);
+        let gateway = Gateway::start(&gateway_options, events.clone()).await?;
+        let mut crew = JoinSet::new();
+        let phone = scan_codes(
+            events.subscribe(),
+            gateway_options.data_dir.clone(),
+            simulator.control().clone(),
+        );
+        crew.spawn(phone);
+        Ok(Arc::new(Self {
+            simulator,
+            folder,
+            socket,
+            options: gateway_options,
+            gateway: Mutex::new(Some(gateway)),
+            events,
+            crew,
+        }))
+    }
+
+    /// The simulator's controls.
+    pub fn control(&self) -> &Control {
+        self.simulator.control()
+    }
+
+    /// Turns one knob of the simulator.
+    pub fn turn(&self, knob: &str, value: serde_json::Value) -> Result<(), HarnessError> {
+        let patch = serde_json::Map::from_iter([(knob.to_owned(), value)]);
+        self.control().turn(&patch)?;
+        Ok(())
+    }
+
+    /// The gateway's log events from now on.
+    pub fn events(&self) -> broadcast::Receiver<LogEvent> {
+        self.events.subscribe()
+    }
+
+    /// Where faults are injected between gateway and browser.
+    pub fn relay(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The gateway's data folder.
+    pub fn data_dir(&self) -> &Path {
+        &self.options.data_dir
+    }
+
+    /// Speaks to the gateway, where it runs.
+    pub async fn client(&self) -> Option<Client> {
+        let gateway = self.gateway.lock().await;
+        gateway.as_ref().map(|g| g.client().clone())
+    }
+
+    /// The gateway's process id, where it runs.
+    pub async fn gateway_pid(&self) -> Option<u32> {
+        self.gateway.lock().await.as_ref().and_then(Gateway::pid)
+    }
+
+    /// The last lines of the gateway's log.
+    pub async fn log_tail(&self) -> String {
+        let gateway = self.gateway.lock().await;
+        gateway.as_ref().map(Gateway::tail).unwrap_or_default()
+    }
+
+    /// Kills the gateway as a power cut would, and starts it again on the same folder.
+    pub async fn kill_gateway(&self) -> Result<(), HarnessError> {
+        let mut gateway = self.gateway.lock().await;
+        if let Some(running) = gateway.take() {
+            running.kill().await;
+        }
+        *gateway = Some(Gateway::start(&self.options, self.events.clone()).await?);
+        Ok(())
+    }
+
+    /// Ends the gateway as a service manager does, and starts it again.
+    pub async fn restart_gateway(&self) -> Result<(), HarnessError> {
+        let mut gateway = self.gateway.lock().await;
+        if let Some(running) = gateway.take() {
+            running.terminate().await?;
+        }
+        *gateway = Some(Gateway::start(&self.options, self.events.clone()).await?);
+        Ok(())
+    }
+
+    /// Whether the session is ready, as the gateway says.
+    pub async fn is_ready(&self) -> bool {
+        let Some(client) = self.client().await else {
+            return false;
+        };
+        client
+            .get(&format!("/v1/sessions/{DEFAULT_SESSION}"))
+            .await
+            .is_ok_and(|session| session["ready"] == json!(true))
+    }
+
+    /// Waits until the session is ready. `events` must have been taken before
+    /// whatever is waited for, so that nothing is missed. Returns when that was.
+    pub async fn ready(
+        &self,
+        events: &mut broadcast::Receiver<LogEvent>,
+        within: Duration,
+    ) -> Result<Instant, HarnessError> {
+        let wait = async {
+            loop {
+                if self.is_ready().await {
+                    return Instant::now();
+                }
+                if let Ok(at) = next(events, |e| {
+                    e.name == "session_state" && e.text("to") == "ready"
+                })
+                .await
+                {
+                    return at.at;
+                }
+            }
+        };
+        tokio::time::timeout(within, wait)
+            .await
+            .map_err(|_| HarnessError::TooLate {
+                what: "ready".to_owned(),
+                seconds: within.as_secs(),
+            })
+    }
+
+    /// Our ids of the messages that wait for a person.
+    pub async fn parked(&self) -> Result<std::collections::BTreeSet<String>, HarnessError> {
+        let Some(client) = self.client().await else {
+            return Ok(std::collections::BTreeSet::new());
+        };
+        let mut ids = std::collections::BTreeSet::new();
+        let mut after = String::new();
+        loop {
+            let page = client
+                .get(&format!(
+                    "/v1/sessions/{DEFAULT_SESSION}/messages?status=parked&limit=100{after}"
+                ))
+                .await?;
+            for message in page["items"].as_array().into_iter().flatten() {
+                ids.extend(message["id"].as_str().map(str::to_owned));
+            }
+            match page["next"].as_str() {
+                Some(cursor) => after = format!("&after={cursor}"),
+                None => return Ok(ids),
+            }
+        }
+    }
+
+    /// Ends everything and removes the folder.
+    pub async fn strike(self: Arc<Self>) -> Result<(), HarnessError> {
+        if let Some(gateway) = self.gateway.lock().await.take() {
+            gateway.terminate().await?;
+        }
+        if let Ok(mut stage) = Arc::try_unwrap(self).map_err(|_| ()) {
+            stage.crew.shutdown().await;
+            stage.simulator.shutdown().await;
+            stage
+                .folder
+                .close()
+                .map_err(HarnessError::io("removing the temporary folder"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The next event that pleases. `Err` where events were missed: look at the state instead.
+pub async fn next(
+    events: &mut broadcast::Receiver<LogEvent>,
+    mut pleases: impl FnMut(&LogEvent) -> bool,
+) -> Result<LogEvent, broadcast::error::RecvError> {
+    loop {
+        let event = events.recv().await?;
+        if pleases(&event) {
+            return Ok(event);
+        }
+    }
+}
+
+/// The phone's owner: scans each code that the gateway shows.
+async fn scan_codes(
+    mut events: broadcast::Receiver<LogEvent>,
+    data_dir: PathBuf,
+    control: Control,
+) {
+    while let Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) =
+        next(&mut events, |e| e.name == crate::events::QR_READY).await
+    {
+        let Some(running) = crate::data_dir::DataDir::open(&data_dir)
+            .ok()
+            .and_then(|dir| dir.announced())
+        else {
+            continue;
+        };
+        let client = Client::new(&running.url, &running.token);
+        let path = format!("/v1/sessions/{DEFAULT_SESSION}/qr?format=raw");
+        let Ok(answer) = client.get(&path).await else {
+            continue;
+        };
+        if let Some(code) = answer["code"].as_str()
+            && let Err(error) = control.scan(PHONE, code)
+        {
+            tracing::debug!(event = "scan_refused", %error);
+        }
+    }
+}
