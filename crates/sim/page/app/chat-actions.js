@@ -40,9 +40,15 @@
   });
 
   define('WAWebSetArchiveChatAction', (exports, use) => {
+    // Shown at once, taken back where the server refuses.
     exports.setArchive = async (chat, archive) => {
-      await use('WAWebChatAction').run(chat.id, 'archive', archive);
       chat.set({ archive });
+      try {
+        await use('WAWebChatAction').run(chat.id, 'archive', archive);
+      } catch (error) {
+        chat.set({ archive: !archive });
+        throw error;
+      }
       await use('WAWebChatCollection').ChatCollection.save(chat);
     };
   });

@@ -60,6 +60,9 @@
         return contact ? use('WAWebContactFormattedGetters').getDisplayName(contact) : this.id.user;
       }
 
+      // Derived; a library that writes it changes nothing.
+      set formattedTitle(_title) {}
+
       getComposeContents() { return this.composeContents; }
 
       setComposeContents(contents) { this.set({ composeContents: contents }); }

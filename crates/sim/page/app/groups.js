@@ -49,7 +49,7 @@
   define('WAWebGroupMetadataModel', (exports, use) => {
     const { BaseModel, defineModel } = use('WAWebBaseModel');
     const NAMES = [
-      'id', 'subject', 'owner', 'creation', 'desc', 'announce', 'restrict', 'participants',
+      'id', 'subject', 'owner', 'creation', 'desc', 'descId', 'announce', 'restrict', 'participants',
       'pastParticipants', 'stale', 'isLidAddressingMode', 'groupType', 'joinedSubgroups', 'size',
       'memberAddMode', 'membershipApprovalMode', 'membershipApprovalRequests', 'ephemeralDuration',
     ];
@@ -64,6 +64,16 @@
           announce: false, restrict: false,
         };
       }
+
+      canSetSubject() { return this.mayChangeInfo(); }
+
+      canSetDescription() { return this.mayChangeInfo(); }
+
+      canSetGroupProperty() { return this.participants.iAmAdmin(); }
+
+      canSetEphemeralSetting() { return this.mayChangeInfo(); }
+
+      mayChangeInfo() { return this.restrict ? this.participants.iAmAdmin() : this.participants.iAmMember(); }
     }
     defineModel(GroupMetadataModel, 'groupMetadata', NAMES);
     exports.default = GroupMetadataModel;
