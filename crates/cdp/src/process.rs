@@ -16,7 +16,6 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, process};
-use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr};
 use tokio::sync::watch;
@@ -35,9 +34,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the reader may take to read what a dead browser had still written.
 const DRAIN: Duration = Duration::from_millis(100);
-
-/// How long stderr may stay open after the last process of the group was killed.
-const STDERR_END: Duration = Duration::from_millis(250);
 
 /// Our ends of a started browser.
 pub(crate) struct Started {
@@ -165,6 +161,27 @@ impl Process {
         });
     }
 
+    /// Reads what waits in stderr: keeps the last of it and passes it on to
+    /// the log line by line, at most 64 KiB at a time. Gives whether there may be more.
+    fn read_stderr(&self, stderr: &pipe::Receiver) -> bool {
+        let mut chunk = [0; 4096];
+        for _ in 0..16 {
+            let read = match stderr.try_read(&mut chunk) {
+                Ok(0) => return false,
+                Ok(read) => &chunk[..read],
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            };
+            for line in String::from_utf8_lossy(read).lines() {
+                tracing::debug!(target: "chromium", pid = self.pid, "{line}");
+            }
+            let mut tail = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.extend_from_slice(read);
+            let excess = tail.len().saturating_sub(STDERR_TAIL);
+            tail.drain(..excess);
+        }
+        true
+    }
+
     /// Reaps the dead leader, after the last of its group was killed.
     fn reap(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
         self.kill();
@@ -182,26 +199,26 @@ pub(crate) async fn watch_loop(
     connection: Arc<Connection>,
     mut child: Child,
 ) {
-    let stderr = child.stderr.take();
-    let reading = async {
-        if let Some(stderr) = stderr {
-            read_stderr(&process, stderr).await;
-        }
-    };
-    let mut reading = std::pin::pin!(reading);
-    let mut stderr_ended = false;
-    let status = {
-        let mut ending = std::pin::pin!(end(&process, &connection, &mut child));
-        loop {
-            tokio::select! {
-                biased;
-                status = &mut ending => break status,
-                () = &mut reading, if !stderr_ended => stderr_ended = true,
+    let mut stderr = child.stderr.take().and_then(open_stderr);
+    let mut ending = std::pin::pin!(end(&process, &connection, &mut child));
+    let status = loop {
+        let Some(open) = &stderr else {
+            break ending.await;
+        };
+        tokio::select! {
+            biased;
+            status = &mut ending => break status,
+            readable = open.readable() => {
+                if readable.is_err() || !process.read_stderr(open) {
+                    stderr = None;
+                }
             }
         }
     };
-    if !stderr_ended {
-        let _ = tokio::time::timeout(STDERR_END, reading).await;
+    // What the dead had still written is there by now. The end of stderr is not waited
+    // for: Chromium's crash reporter holds it open for some 100 ms more.
+    if let Some(open) = &stderr {
+        process.read_stderr(open);
     }
     if let Err(error) = reap::forget(&process.user_data_dir, process.pid) {
         tracing::debug!(%error, "the record of the browser's process stays in its profile");
@@ -284,19 +301,11 @@ async fn exited(pid: u32) {
     }
 }
 
-/// Keeps the last of stderr, and passes it on line by line to the log.
-async fn read_stderr(process: &Process, mut stderr: ChildStderr) {
-    let mut chunk = vec![0; 4096];
-    while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
-        for line in String::from_utf8_lossy(&chunk[..read]).lines() {
-            tracing::debug!(target: "chromium", pid = process.pid, "{line}");
-        }
-        let mut tail = process
-            .stderr
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        tail.extend_from_slice(&chunk[..read]);
-        let excess = tail.len().saturating_sub(STDERR_TAIL);
-        tail.drain(..excess);
-    }
+fn open_stderr(stderr: ChildStderr) -> Option<pipe::Receiver> {
+    let opened = stderr
+        .into_owned_fd()
+        .and_then(pipe::Receiver::from_owned_fd);
+    opened
+        .inspect_err(|error| tracing::warn!(%error, "the browser's stderr cannot be read"))
+        .ok()
 }
