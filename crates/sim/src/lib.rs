@@ -4,10 +4,13 @@
 //! sockets; [`server`] shows it to a browser as web.whatsapp.com and
 //! [`Control`] lets a test be the phone, the other people and fate (over HTTP
 //! too: CONTROL.md). [`journal`] keeps all that happened, [`checker`] judges
-//! it. PROTOCOL.md is the wire between the page and the server.
+//! it. [`scripted`] is an engine without a browser on the same world, and
+//! [`contract`] is what every engine must keep. PROTOCOL.md is the wire
+//! between the page and the server.
 
 pub mod address;
 pub mod checker;
+pub mod contract;
 mod control;
 mod control_http;
 mod error;
@@ -17,6 +20,7 @@ pub mod journal;
 pub mod knobs;
 pub mod phone;
 mod rng;
+pub mod scripted;
 pub mod server;
 mod simulator;
 mod standalone;

@@ -1,0 +1,256 @@
+//! What every engine must keep, as bodies that run on any of them: the
+//! scripted one in memory, and the real one in Chromium on the simulator.
+//!
+//! A test makes a [`Rig`] (a connector with an empty profile, and the phone of
+//! an account that is linked to nothing) and runs one [`Clause`] of
+//! [`CLAUSES`] on it. A clause that is not kept says so as [`Broken`].
+
+mod clauses;
+mod recorder;
+
+pub use recorder::Recorder;
+
+use crate::phone::Phone;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::failure::Failure;
+use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::outbox::Body;
+use steadfast_core::port::{Close, Connector, Engine, EngineEvent, OpenStep, Phase};
+
+/// An engine that is to be judged, and the world around it.
+pub struct Rig {
+    /// Opens epochs on an empty profile.
+    pub connector: Arc<dyn Connector>,
+    /// The phone of an account with no companion.
+    pub phone: Arc<dyn Phone>,
+    /// How long anything may take. Only a broken engine ever needs it.
+    pub patience: Duration,
+}
+
+/// A clause that was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// Something was otherwise than promised.
+    #[error("{0}")]
+    Otherwise(String),
+    /// Something did not happen in time.
+    #[error("{what} did not happen in time; events so far: {events}")]
+    TooLate {
+        /// What.
+        what: String,
+        /// What did happen.
+        events: String,
+    },
+    /// The engine failed where it must not.
+    #[error("{what} failed: {failure:?}")]
+    Failed {
+        /// What was being done.
+        what: String,
+        /// How it failed.
+        failure: Box<Failure>,
+    },
+    /// The world around it failed: the test, not the engine, is at fault.
+    #[error("the world failed: {0}")]
+    World(#[from] crate::Error),
+}
+
+/// What a clause ends with.
+pub type Kept = Result<(), Broken>;
+
+/// One clause: its name and its body.
+pub struct Clause {
+    /// What an engine must do, as a sentence with underscores.
+    pub name: &'static str,
+    /// Tries it on a fresh rig.
+    pub run: fn(Rig) -> Pin<Box<dyn Future<Output = Kept> + Send>>,
+}
+
+macro_rules! clauses {
+    ($($name:ident),+ $(,)?) => {
+        /// Every clause.
+        pub const CLAUSES: &[Clause] = &[
+            $(Clause { name: stringify!($name), run: |rig| Box::pin(clauses::$name(rig)) }),+
+        ];
+    };
+}
+
+clauses![
+    an_empty_profile_shows_a_code_and_links,
+    a_pairing_code_links,
+    codes_are_renewed_until_one_is_scanned,
+    a_login_survives_every_step_that_keeps_the_profile,
+    a_fresh_profile_is_not_linked,
+    a_text_reaches_the_recipient_once_and_is_acked,
+    the_same_id_twice_is_one_message,
+    an_id_that_was_never_sent_is_not_found,
+    a_sent_id_is_found_after_a_restart,
+    a_lost_ack_leaves_one_message_however_often_it_is_tried,
+    a_text_handed_over_while_offline_arrives_when_the_network_is_back,
+    texts_to_one_chat_keep_their_order,
+    a_number_without_whatsapp_is_rejected,
+    numbers_are_checked,
+    what_others_write_is_told_once,
+    what_could_not_be_stored_is_offered_again,
+    what_arrives_while_closed_is_told_at_the_next_epoch,
+    an_unlink_fails_the_epoch_and_asks_for_a_phone,
+    a_relinked_account_sends_again,
+    a_replaced_page_says_conflict,
+    an_outage_is_offline_and_ends_by_itself,
+    a_closed_engine_sends_nothing,
+    closing_twice_is_closing_once,
+    a_newer_epoch_silences_the_older_one,
+    a_logout_unlinks,
+    health_tells_the_phase_by_level,
+    chats_are_listed,
+];
+
+/// A rig in use: epochs are counted, events are recorded.
+pub(crate) struct Session {
+    pub(crate) rig: Rig,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) engine: Arc<dyn Engine>,
+    epoch: Epoch,
+}
+
+impl Session {
+    /// Opens the first epoch.
+    pub(crate) async fn open(rig: Rig) -> Result<Self, Broken> {
+        let recorder = Arc::new(Recorder::default());
+        let epoch = Epoch(1);
+        recorder.expect(epoch);
+        let engine = rig
+            .connector
+            .open(OpenStep::Launch, epoch, recorder.clone())
+            .await
+            .map_err(|failure| Broken::failed("opening", failure))?;
+        Ok(Self {
+            rig,
+            recorder,
+            engine,
+            epoch,
+        })
+    }
+
+    /// Opens, links by QR and waits until it is ready.
+    pub(crate) async fn linked(rig: Rig) -> Result<Self, Broken> {
+        let session = Self::open(rig).await?;
+        session.link_by_code().await?;
+        session.ready().await?;
+        Ok(session)
+    }
+
+    /// Opens the next epoch by this step.
+    pub(crate) async fn reopen(&mut self, step: OpenStep) -> Result<(), Broken> {
+        self.epoch = Epoch(self.epoch.0 + 1);
+        self.recorder.expect(self.epoch);
+        self.engine = self
+            .rig
+            .connector
+            .open(step, self.epoch, self.recorder.clone())
+            .await
+            .map_err(|failure| Broken::failed(&format!("opening by {step:?}"), failure))?;
+        Ok(())
+    }
+
+    /// Waits for a code on screen and scans it.
+    pub(crate) async fn link_by_code(&self) -> Result<(), Broken> {
+        let code = self
+            .wait_event("a QR code", |event| match event {
+                EngineEvent::Qr { code, .. } => Some(code.clone()),
+                _ => None,
+            })
+            .await?;
+        self.rig.phone.scan(&code).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn ready(&self) -> Result<(), Broken> {
+        self.phase(Phase::Ready).await
+    }
+
+    /// Waits until the newest phase of this epoch is this one.
+    pub(crate) async fn phase(&self, phase: Phase) -> Result<(), Broken> {
+        self.recorder
+            .wait(&format!("phase {phase:?}"), self.rig.patience, |seen| {
+                (seen.phase() == Some(phase)).then_some(())
+            })
+            .await
+    }
+
+    /// Waits for an event of this epoch.
+    pub(crate) async fn wait_event<T>(
+        &self,
+        what: &str,
+        look: impl Fn(&EngineEvent) -> Option<T>,
+    ) -> Result<T, Broken> {
+        self.recorder
+            .wait(what, self.rig.patience, |seen| {
+                seen.events().rev().find_map(&look)
+            })
+            .await
+    }
+
+    /// Waits until a text of ours has reached somebody.
+    pub(crate) async fn reached(&self, id: &WaMessageId) -> Result<(), Broken> {
+        let id = id.as_str().to_owned();
+        self.rig
+            .phone
+            .wait_for(crate::journal::Event::Delivered, self.rig.patience, &|e| {
+                e.id.as_deref() == Some(&id)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// How often an id has reached somebody.
+    pub(crate) async fn times_reached(&self, id: &WaMessageId) -> Result<usize, Broken> {
+        let all = self.rig.phone.reached().await?;
+        Ok(all.iter().filter(|r| r.wa_id == id.as_str()).count())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.rig
+            .connector
+            .close(Close::Graceful {
+                deadline_ms: u64::try_from(self.rig.patience.as_millis()).unwrap_or(u64::MAX),
+            })
+            .await;
+    }
+}
+
+impl Broken {
+    pub(crate) fn failed(what: &str, failure: Failure) -> Self {
+        Self::Failed {
+            what: what.to_owned(),
+            failure: Box::new(failure),
+        }
+    }
+}
+
+/// Fails a clause where `good` is false.
+pub(crate) fn ensure(good: bool, what: impl FnOnce() -> String) -> Kept {
+    if good {
+        Ok(())
+    } else {
+        Err(Broken::Otherwise(what()))
+    }
+}
+
+/// The nth id of a test.
+pub(crate) fn id(n: u8) -> WaMessageId {
+    WaMessageId::mint([n, 0x5E, 0xAD, 0xFA, 0x57, 1, 2, 3, n])
+}
+
+pub(crate) fn text(text: &str) -> Body {
+    Body::Text {
+        text: text.to_owned(),
+    }
+}
+
+/// Somebody to write to.
+pub(crate) fn somebody() -> Result<ChatId, Broken> {
+    ChatId::parse("4915155500001@c.us").map_err(|e| Broken::Otherwise(e.to_string()))
+}

@@ -1,0 +1,654 @@
+//! One epoch's page: a socket to the world, kept up as the real page keeps it.
+
+use super::profile::{Known, Profile};
+use crate::frames::{ClientFrame, Hello, Item, MessageFrame, Plain, SendFrame, ServerFrame};
+use crate::hub::{Connection, Hub, Outbound};
+use crate::world::{ConnId, Network};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use steadfast_core::failure::{Evidence, Failure, Observed, Operation, classify};
+use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::outbox::Ack;
+use steadfast_core::port::{ChatSummary, EngineEvent, EventSink, InboundRefused, Phase};
+use steadfast_core::time::UnixMs;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+/// How long a message that the gateway could not store waits for the next try.
+const INBOUND_RETRY: Duration = Duration::from_millis(500);
+
+/// Messages that go to the gateway in one go before the socket is heard again.
+const INBOUND_BATCH: usize = 64;
+
+/// One epoch's page.
+pub(super) struct Page {
+    hub: Arc<Hub>,
+    pub(super) profile: Arc<Mutex<Profile>>,
+    pub(super) epoch: Epoch,
+    sink: Arc<dyn EventSink>,
+    state: Mutex<State>,
+    /// Why this page is dead, once it is.
+    dead: watch::Sender<Option<Failure>>,
+    hung: watch::Sender<bool>,
+}
+
+struct State {
+    phase: Phase,
+    conn: Option<ConnId>,
+    next_rid: u64,
+    replies: HashMap<u64, oneshot::Sender<Map<String, Value>>>,
+    acks: HashMap<String, oneshot::Sender<i64>>,
+    reconnect_min_ms: u64,
+    reconnect_max_ms: u64,
+}
+
+/// Why a socket is no more, and what the page does about it.
+enum Next {
+    /// Reconnect after a pause.
+    Again,
+    /// Reconnect now.
+    AtOnce,
+    /// Nothing: this page can do no more.
+    Over(Failure),
+}
+
+/// The refs that the page shows, one after the other.
+struct Showing {
+    refs: std::vec::IntoIter<String>,
+    ttl_ms: u64,
+    until: Instant,
+}
+
+impl Page {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        profile: Arc<Mutex<Profile>>,
+        epoch: Epoch,
+        sink: Arc<dyn EventSink>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            profile,
+            epoch,
+            sink,
+            state: Mutex::new(State {
+                phase: Phase::Loading,
+                conn: None,
+                next_rid: 1,
+                replies: HashMap::new(),
+                acks: HashMap::new(),
+                reconnect_min_ms: 250,
+                reconnect_max_ms: 10_000,
+            }),
+            dead: watch::Sender::new(None),
+            hung: watch::Sender::new(false),
+        })
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn profile(&self) -> std::sync::MutexGuard<'_, Profile> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    // ------------------------------------------------------------ dying
+
+    /// Ends the page without a word.
+    pub(super) fn die(&self, why: &Failure) {
+        self.dead.send_if_modified(|dead| {
+            let first = dead.is_none();
+            if first {
+                *dead = Some(why.clone());
+            }
+            first
+        });
+        let mut state = self.state();
+        state.replies.clear();
+        state.acks.clear();
+        state.conn = None;
+    }
+
+    /// Ends the page and tells the supervisor.
+    pub(super) fn fail(&self, why: &Failure) {
+        if self.dead.borrow().is_none() {
+            self.die(why);
+            self.event(EngineEvent::Failed(why.clone()));
+        }
+    }
+
+    pub(super) fn hang(&self) {
+        self.hung.send_replace(true);
+    }
+
+    pub(super) fn is_hung(&self) -> bool {
+        *self.hung.borrow()
+    }
+
+    /// Why the page is dead, where it is.
+    pub(super) fn death(&self) -> Option<Failure> {
+        self.dead.borrow().clone()
+    }
+
+    /// Ends when the page is dead.
+    pub(super) async fn died(&self) -> Failure {
+        let mut dead = self.dead.subscribe();
+        loop {
+            if let Some(why) = dead.borrow_and_update().clone() {
+                return why;
+            }
+            if dead.changed().await.is_err() {
+                return super::gone(Operation::Listen);
+            }
+        }
+    }
+
+    fn event(&self, event: EngineEvent) {
+        self.sink.event(self.epoch, event);
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        let changed = std::mem::replace(&mut self.state().phase, phase) != phase;
+        if changed && self.dead.borrow().is_none() {
+            self.event(EngineEvent::Phase(phase));
+        }
+    }
+
+    // ------------------------------------------------------------ calls
+
+    /// Sends a frame on the present socket, where there is one.
+    fn frame(&self, frame: &ClientFrame) -> bool {
+        let Some(conn) = self.state().conn else {
+            return false;
+        };
+        let Ok(text) = serde_json::to_string(frame) else {
+            return false;
+        };
+        self.hub.with(|world| world.frame(conn, &text));
+        true
+    }
+
+    /// Asks the server; the answer comes through the receiver, which ends
+    /// where the socket does.
+    pub(super) fn ask(
+        &self,
+        frame: impl FnOnce(Value) -> ClientFrame,
+    ) -> Option<oneshot::Receiver<Map<String, Value>>> {
+        let (reply, answer) = oneshot::channel();
+        let rid = {
+            let mut state = self.state();
+            state.conn?;
+            let rid = state.next_rid;
+            state.next_rid += 1;
+            state.replies.insert(rid, reply);
+            rid
+        };
+        self.frame(&frame(Value::from(rid))).then_some(answer)
+    }
+
+    /// Puts a message into the outbox and on the wire. The receiver tells the
+    /// level of the server's answer; it ends where the socket does.
+    pub(super) fn hand_over(&self, id: &str, chat: &str, body: &str) -> oneshot::Receiver<i64> {
+        let (told, level) = oneshot::channel();
+        {
+            let mut profile = self.profile();
+            profile.messages.insert(
+                id.to_owned(),
+                Known {
+                    chat: chat.to_owned(),
+                    body: body.to_owned(),
+                    level: 0,
+                },
+            );
+            if !profile.outbox.iter().any(|o| o == id) {
+                profile.outbox.push_back(id.to_owned());
+            }
+        }
+        self.state().acks.insert(id.to_owned(), told);
+        if matches!(self.phase(), Phase::Ready | Phase::Syncing) {
+            self.put_on_wire(id);
+        }
+        level
+    }
+
+    fn put_on_wire(&self, id: &str) {
+        let known = self.profile().messages.get(id).cloned();
+        if let Some(known) = known {
+            self.frame(&ClientFrame::Send(SendFrame {
+                id: id.to_owned(),
+                chat: known.chat,
+                kind: "chat".to_owned(),
+                body: known.body,
+                content: Map::new(),
+            }));
+        }
+    }
+
+    // ------------------------------------------------------------ life
+
+    pub(super) async fn run(self: Arc<Self>) {
+        self.event(EngineEvent::Phase(Phase::Loading));
+        let mut hung = self.hung.subscribe();
+        let live = self.live();
+        tokio::pin!(live);
+        tokio::select! {
+            _ = self.died() => return,
+            () = &mut live => return,
+            // A page that hangs keeps its socket and does nothing with it.
+            _ = hung.wait_for(|hung| *hung) => {}
+        }
+        self.died().await;
+    }
+
+    async fn live(&self) {
+        let mut pause_ms = self.state().reconnect_min_ms;
+        loop {
+            let next = self.session().await;
+            {
+                let mut state = self.state();
+                state.conn = None;
+                state.replies.clear();
+            }
+            match next {
+                Next::AtOnce => pause_ms = self.state().reconnect_min_ms,
+                Next::Over(why) => {
+                    self.fail(&why);
+                    return;
+                }
+                Next::Again => {
+                    if self.phase() == Phase::Ready {
+                        pause_ms = self.state().reconnect_min_ms;
+                    }
+                    if self.profile().login.is_some() {
+                        self.set_phase(Phase::Offline);
+                    }
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                    let max = self.state().reconnect_max_ms;
+                    pause_ms = pause_ms.saturating_mul(2).min(max);
+                }
+            }
+        }
+    }
+
+    /// One socket, from hello to its end.
+    async fn session(&self) -> Next {
+        if self.hub.with(|world| world.network()) == Network::Refusing {
+            return Next::Again;
+        }
+        let mut socket = self.hub.connect();
+        self.state().conn = Some(socket.id);
+        let hello = {
+            let profile = self.profile();
+            Hello {
+                device: profile.login.clone(),
+                keys: profile.keys.clone(),
+                have_history: profile.have_history,
+                version: "scripted".to_owned(),
+                ua: "scripted".to_owned(),
+                platform: "1".to_owned(),
+                tab: self.epoch.0.to_string(),
+                takeover: false,
+            }
+        };
+        self.frame(&ClientFrame::Hello(hello));
+        self.converse(&mut socket).await
+    }
+
+    async fn converse(&self, socket: &mut Connection) -> Next {
+        let cut = socket.cut.clone();
+        let mut next = Next::Again;
+        let mut showing: Option<Showing> = None;
+        let mut inbound_at: Option<Instant> = None;
+        loop {
+            let show_next = showing.as_ref().map(|s| s.until);
+            tokio::select! {
+                () = cut.cancelled() => return next,
+                out = socket.out.recv() => match out {
+                    Some(Outbound::Frame(frame)) => match *frame {
+                        ServerFrame::Item { sid, item, .. } => {
+                            if self.take_item(item) {
+                                inbound_at = Some(Instant::now());
+                            }
+                            self.frame(&ClientFrame::Received { sids: vec![sid] });
+                        }
+                        ServerFrame::Plain(Plain::Qr { refs, ttl_ms }) => {
+                            showing = Some(Showing {
+                                refs: refs.into_iter(),
+                                ttl_ms,
+                                until: Instant::now(),
+                            });
+                        }
+                        ServerFrame::Plain(plain) => {
+                            if matches!(plain, Plain::Paired { .. } | Plain::PasskeyRequest { .. }) {
+                                showing = None;
+                            }
+                            if matches!(plain, Plain::OfflineDone) {
+                                inbound_at = Some(Instant::now());
+                            }
+                            if let Some(other) = self.take_plain(plain) {
+                                next = other;
+                            }
+                        }
+                    },
+                    Some(Outbound::Close(_)) | None => return next,
+                },
+                () = at(show_next) => {
+                    if let Some(showing) = &mut showing {
+                        self.show_next_ref(showing);
+                    }
+                }
+                () = at(inbound_at) => inbound_at = self.offer_inbound().await,
+            }
+        }
+    }
+
+    fn show_next_ref(&self, showing: &mut Showing) {
+        showing.until = Instant::now() + Duration::from_millis(showing.ttl_ms);
+        match showing.refs.next() {
+            Some(reference) => {
+                let keys = self.profile().keys.clone();
+                self.event(EngineEvent::Qr {
+                    code: format!(
+                        "{reference},{},{},{},1",
+                        keys.static_key, keys.identity, keys.adv
+                    ),
+                    expires_in_ms: showing.ttl_ms,
+                });
+            }
+            None => {
+                self.frame(&ClientFrame::RefreshQr);
+            }
+        }
+    }
+
+    /// Takes a frame of the server; tells what the end of this socket will mean.
+    fn take_plain(&self, plain: Plain) -> Option<Next> {
+        match plain {
+            Plain::Config {
+                reconnect_min_ms,
+                reconnect_max_ms,
+                ..
+            } => {
+                let mut state = self.state();
+                state.reconnect_min_ms = reconnect_min_ms;
+                state.reconnect_max_ms = reconnect_max_ms;
+                drop(state);
+                if self.profile().login.is_none() {
+                    self.set_phase(Phase::Linking);
+                }
+            }
+            Plain::Paired { device, .. } => {
+                self.profile().login = Some(device);
+                self.event(EngineEvent::Linked);
+                self.frame(&ClientFrame::PairedOk);
+            }
+            Plain::PairFailed { .. } => {
+                self.frame(&ClientFrame::RefreshQr);
+            }
+            Plain::Success { me, .. } => {
+                self.set_phase(Phase::Syncing);
+                if let Ok(id) = ChatId::parse(&me.pn) {
+                    self.event(EngineEvent::Me {
+                        id,
+                        push_name: Some(me.push_name),
+                    });
+                }
+                let outbox: Vec<String> = self.profile().outbox.iter().cloned().collect();
+                for id in outbox {
+                    self.put_on_wire(&id);
+                }
+            }
+            Plain::Sync(chunk) => {
+                for chat in &chunk.chats {
+                    self.take_chat(chat);
+                }
+                for message in &chunk.messages {
+                    self.take_history(message);
+                }
+                self.frame(&ClientFrame::SyncOk { chunk: chunk.chunk });
+            }
+            Plain::OfflineDone => {
+                {
+                    let mut profile = self.profile();
+                    profile.have_history = true;
+                    profile.worked = true;
+                }
+                self.set_phase(Phase::Ready);
+            }
+            Plain::Ack { id, level, .. } => self.take_level(&id, level),
+            Plain::Nack { id, level, .. } => self.take_level(&id, level),
+            Plain::Result { rid, body, ok } => {
+                let reply = rid.as_u64().and_then(|n| self.state().replies.remove(&n));
+                if let Some(reply) = reply {
+                    let mut body = body;
+                    body.insert("ok".to_owned(), Value::from(ok));
+                    // Nobody waits any more: the answer came too late.
+                    let _ = reply.send(body);
+                }
+            }
+            Plain::Failure {
+                reason,
+                logout_reason,
+                ..
+            } => return Some(self.refused(reason, logout_reason)),
+            Plain::StreamError {
+                code,
+                conflict,
+                logout_reason,
+                ..
+            } => {
+                return Some(match (code, conflict) {
+                    (515, _) => Next::AtOnce,
+                    (401, _) => self.refused(401, logout_reason),
+                    (_, Some("replaced")) => Next::Over(state_failure("CONFLICT")),
+                    _ => Next::Again,
+                });
+            }
+            Plain::Pong { .. }
+            | Plain::Qr { .. }
+            | Plain::PasskeyRequest { .. }
+            | Plain::Offline { .. }
+            | Plain::Presence { .. }
+            | Plain::Chatstate { .. }
+            | Plain::Phone { .. }
+            | Plain::Fault(_) => {}
+        }
+        None
+    }
+
+    fn refused(&self, reason: u16, logout_reason: u8) -> Next {
+        match reason {
+            402 => Next::Over(state_failure("TOS_BLOCK")),
+            405 => Next::Over(state_failure("DEPRECATED_VERSION")),
+            401 | 403 | 406 => {
+                self.profile().forget();
+                Next::Over(classify(&Observed {
+                    operation: Operation::Listen,
+                    evidence: Evidence::LoggedOut {
+                        reason: Some(i64::from(logout_reason)),
+                    },
+                }))
+            }
+            _ => Next::Again,
+        }
+    }
+
+    // ------------------------------------------------------------ messages
+
+    /// A level of a message of ours: tells who waits, and the supervisor.
+    fn take_level(&self, id: &str, level: i64) {
+        {
+            let mut profile = self.profile();
+            if level != 0 {
+                profile.outbox.retain(|o| o != id);
+            }
+            match profile.messages.get_mut(id) {
+                Some(known) if level < 0 && known.level <= 0 => known.level = level,
+                Some(known) if level > known.level => known.level = level,
+                _ => return,
+            }
+        }
+        let waiting = self.state().acks.remove(id);
+        let waited = waiting.is_some_and(|w| w.send(level).is_ok());
+        let Ok(wa_message_id) = WaMessageId::parse(id) else {
+            return;
+        };
+        match Ack::from_level(level) {
+            Some(ack) => self.event(EngineEvent::Ack { wa_message_id, ack }),
+            None if !waited => self.event(EngineEvent::AckError {
+                wa_message_id,
+                level,
+            }),
+            None => {}
+        }
+    }
+
+    /// Takes something from the queue. True where there is a message for the gateway.
+    fn take_item(&self, item: Item) -> bool {
+        match item {
+            Item::Message(message) => self.take_message(*message),
+            Item::Receipt {
+                ids,
+                level,
+                participant: None,
+                ..
+            } => {
+                for id in ids {
+                    self.take_level(&id, level);
+                }
+                false
+            }
+            Item::Receipt { .. }
+            | Item::ChatUpdate { .. }
+            | Item::ContactUpdate { .. }
+            | Item::GroupUpdate { .. }
+            | Item::LidMigration { .. }
+            | Item::BlocklistUpdate { .. }
+            | Item::MeUpdate { .. } => false,
+        }
+    }
+
+    fn take_message(&self, message: MessageFrame) -> bool {
+        let (Ok(wa_message_id), Ok(chat), Ok(sender)) = (
+            WaMessageId::parse(&message.id),
+            ChatId::parse(&message.chat),
+            ChatId::parse(&message.author),
+        ) else {
+            return false;
+        };
+        let sent_at = UnixMs(message.t.saturating_mul(1000));
+        let mut profile = self.profile();
+        if profile.messages.contains_key(&message.id) {
+            return false;
+        }
+        profile.messages.insert(
+            message.id,
+            Known {
+                chat: message.chat.clone(),
+                body: message.body.clone(),
+                level: if message.from_me { message.ack } else { 1 },
+            },
+        );
+        let unread = u32::from(!message.from_me);
+        let summary = profile
+            .chats
+            .entry(message.chat)
+            .or_insert_with(|| ChatSummary {
+                name: message.push_name.clone(),
+                is_group: chat.is_group(),
+                id: chat.clone(),
+                unread: 0,
+                last_message_at: None,
+            });
+        summary.unread = summary.unread.saturating_add(unread);
+        summary.last_message_at = Some(sent_at);
+        profile.inbound.push_back(InboundMessage {
+            wa_message_id,
+            chat,
+            sender,
+            from_me: message.from_me,
+            kind: message.kind,
+            text: message.body,
+            sent_at,
+            recovered: false,
+        });
+        true
+    }
+
+    fn take_history(&self, message: &MessageFrame) {
+        self.profile()
+            .messages
+            .entry(message.id.clone())
+            .or_insert_with(|| Known {
+                chat: message.chat.clone(),
+                body: message.body.clone(),
+                level: message.ack.max(1),
+            });
+    }
+
+    fn take_chat(&self, chat: &Value) {
+        let text = |name: &str| chat[name].as_str().unwrap_or_default().to_owned();
+        let Ok(id) = ChatId::parse(&text("id")) else {
+            return;
+        };
+        let summary = ChatSummary {
+            name: text("name"),
+            is_group: id.is_group(),
+            id: id.clone(),
+            unread: chat["unread"]
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(0),
+            last_message_at: chat["t"]
+                .as_i64()
+                .filter(|t| *t > 0)
+                .map(|t| UnixMs(t.saturating_mul(1000))),
+        };
+        self.profile().chats.insert(id.as_str().to_owned(), summary);
+    }
+
+    /// Offers what others wrote to the gateway, oldest first; what it cannot
+    /// store stays. Tells when to offer again.
+    async fn offer_inbound(&self) -> Option<Instant> {
+        for _ in 0..INBOUND_BATCH {
+            let message = self.profile().inbound.front().cloned()?;
+            match self.sink.inbound(self.epoch, message).await {
+                Ok(()) => {
+                    self.profile().inbound.pop_front();
+                }
+                Err(InboundRefused::StaleEpoch) => return None,
+                Err(InboundRefused::NotStored(_)) => {
+                    if let Some(front) = self.profile().inbound.front_mut() {
+                        front.recovered = true;
+                    }
+                    return Some(Instant::now() + INBOUND_RETRY);
+                }
+            }
+        }
+        Some(Instant::now())
+    }
+}
+
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn state_failure(state: &str) -> Failure {
+    classify(&Observed {
+        operation: Operation::Listen,
+        evidence: Evidence::SocketState {
+            state: state.to_owned(),
+        },
+    })
+}
