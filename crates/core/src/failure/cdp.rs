@@ -29,7 +29,7 @@ pub(super) fn read(fault: &CdpFault, operation: Operation) -> Verdict {
             | Op::Shutdown => hung(),
         },
         CdpFault::Protocol { code, message } => protocol(*code, message, operation),
-        CdpFault::Exception { text } => text::read(text, Some(operation)),
+        CdpFault::Exception { text } => text::read_exception(text, operation),
         CdpFault::Overloaded => Verdict::of(Kind::ResourcesExhausted)
             .rung(Rung::Retry)
             .handed(Handed::Refused),

@@ -172,6 +172,22 @@ fn an_exception_in_the_page_is_read_with_its_operation() {
     );
 }
 
+/// A rejected message is gone for its sender: only certain words may do that.
+#[test]
+fn no_guess_about_an_exception_rejects_a_message() {
+    for text in [
+        "TypeError: Cannot read properties of undefined (reading 'x')\n at send (bridge.js:1:2)",
+        "Error: the format of a field is invalid",
+        "Error: file could not be found",
+    ] {
+        let text = text.to_owned();
+        let (kind, rung, resend) =
+            failure(Op::SendMedia, Evidence::Cdp(CdpFault::Exception { text }));
+        assert_ne!(rung, Rung::RejectMessage, "{kind}");
+        assert_ne!(resend, Resend::Yes, "{kind}");
+    }
+}
+
 #[test]
 fn how_the_browser_ended() {
     let table = [

@@ -63,10 +63,13 @@ impl Verdict {
         };
         match (self.handed, operation) {
             (Handed::After, _) => Resend::No,
-            // A look-up that failed leaves open what it was to decide.
-            (Handed::Earlier, _) | (_, Some(Op::Lookup)) => Resend::CheckFirst,
-            (Handed::Before, _) => Resend::Yes,
-            (Handed::Refused | Handed::ThisCall | Handed::Everything, None) => Resend::CheckFirst,
+            (Handed::Before, op) if op != Some(Op::Lookup) => Resend::Yes,
+            // A look-up that failed leaves open what it was to decide; and
+            // where nobody says what was being done, it may have been a send.
+            (Handed::Before | Handed::Earlier, _)
+            | (Handed::Refused | Handed::ThisCall | Handed::Everything, None | Some(Op::Lookup)) => {
+                Resend::CheckFirst
+            }
             // An event is no call: what it tells of may have struck one.
             (Handed::Refused, Some(op)) => under_way(op == Op::Listen),
             // A call that sends nothing leaves nothing undecided; an event may

@@ -23,13 +23,28 @@ use fold::Folded;
 pub(super) use fold::{LOOKED_AT_BYTES, head};
 use rule::{Match, first};
 
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Code in the page threw it: whatever its stack looks like, it is no
+    /// caller's wrong argument, and no guess may reject a message for it.
+    Page,
+    /// A log, a standard error, another program.
+    Anywhere,
+}
+
 /// What a text means. Without an operation, the text's own words are asked
 /// for one, but what they suggest never makes a resend safe.
 pub(super) fn read(text: &str, operation: Option<Op>) -> Verdict {
-    explain(text, operation).verdict
+    explain(text, operation, Origin::Anywhere).verdict
 }
 
-fn explain(text: &str, operation: Option<Op>) -> Match {
+/// What an exception from the page means.
+pub(super) fn read_exception(text: &str, operation: Op) -> Verdict {
+    explain(text, Some(operation), Origin::Page).verdict
+}
+
+fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
     let text = Folded::new(&audible(head(text, LOOKED_AT_BYTES)));
     let operation = operation.or_else(|| suggested(&text));
     let table = |rules| first(rules, &text, operation);
@@ -40,13 +55,16 @@ fn explain(text: &str, operation: Option<Op>) -> Match {
         .or_else(|| named(&text))
         .or_else(|| status::read(&text))
         .or_else(|| table(account::RULES))
-        .or_else(|| page::read(&text, operation))
+        .or_else(|| page::read(&text, operation, origin))
         .or_else(|| table(message::RULES))
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
         .or_else(|| page::nameless(&text, operation))
         .or_else(|| says_nothing(&text).then(|| unknown(operation)))
-        .or_else(|| table(general::RULES))
+        .or_else(|| match origin {
+            Origin::Page => None,
+            Origin::Anywhere => table(general::RULES),
+        })
         .unwrap_or_else(|| unknown(operation));
     Match {
         verdict: before_the_message(in_doubt(found.verdict, &text), &text),
@@ -285,7 +303,11 @@ mod tests {
                 "the disk or the quota is full",
             ),
         ] {
-            assert_eq!(explain(text, Some(Op::Listen)).concept, concept, "{text}");
+            assert_eq!(
+                explain(text, Some(Op::Listen), Origin::Anywhere).concept,
+                concept,
+                "{text}"
+            );
         }
     }
 }

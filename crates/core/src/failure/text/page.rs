@@ -8,6 +8,7 @@
 
 use super::super::verdict::{Handed, Verdict};
 use super::super::{Kind, Operation as Op, Rung};
+use super::Origin;
 use super::fold::Folded;
 use super::rule::{Match, Rule, first, rule};
 
@@ -210,15 +211,15 @@ const RULES: &[Rule] = &[
 ];
 
 /// Reads an exception. `None`: this is no exception from JavaScript.
-pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
+pub(super) fn read(text: &Folded, operation: Option<Op>, origin: Origin) -> Option<Match> {
     first(RULES, text, operation).or_else(|| {
         let missing = missing_name(text.as_str())?;
-        Some(owner(missing, text, operation))
+        Some(owner(missing, text, operation, origin))
     })
 }
 
 /// Whose code read `missing` from nothing, and when.
-fn owner(missing: &str, text: &Folded, operation: Option<Op>) -> Match {
+fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) -> Match {
     let name = missing.trim_start_matches("window.");
     let last = name.rsplit('.').next().unwrap_or(name);
     let root = name.split('.').next().unwrap_or(name);
@@ -227,12 +228,12 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>) -> Match {
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if PAGE_METHODS.contains(&last) {
+    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last) {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
         }
-    } else if from_outside_the_page(text) {
+    } else if origin == Origin::Anywhere && from_outside_the_page(text) {
         let early = says_any(ARGUMENT_FRAMES);
         Match {
             concept: "the program outside the page was called with wrong arguments",
