@@ -86,11 +86,13 @@ impl Binary {
         let not_found = || LaunchError::NotFound {
             path: path.to_owned(),
         };
-        let path = fs::canonicalize(path).map_err(|_| not_found())?;
-        if !is_executable_file(&path) {
+        let real = fs::canonicalize(path).map_err(|_| not_found())?;
+        if !is_executable_file(&real) {
             return Err(not_found());
         }
-        Ok(Self::unchecked(behind_wrapper(&path).unwrap_or(path)))
+        // A link is kept: what a snap's link leads to acts by the link's name.
+        let given = std::path::absolute(path).map_err(|_| not_found())?;
+        Ok(Self::unchecked(behind_wrapper(&real).unwrap_or(given)))
     }
 
     /// The first of Chromium, Google Chrome and their kind on `PATH` and in
@@ -287,6 +289,9 @@ mod tests {
         ));
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let binary = Binary::at(&script).unwrap();
-        assert_eq!(binary.path(), fs::canonicalize(&script).unwrap());
+        assert_eq!(binary.path(), script);
+        let link = folder.path().join("linked");
+        std::os::unix::fs::symlink(&script, &link).unwrap();
+        assert_eq!(Binary::at(&link).unwrap().path(), link);
     }
 }

@@ -116,6 +116,10 @@ pub enum Error {
     Launch(#[from] LaunchError),
 }
 
+/// The exit code of a browser whose profile another one uses, or seems to:
+/// see [`crate::reap::clear_stale_lock`]. (chrome/common/chrome_result_codes.h)
+pub const EXIT_PROFILE_IN_USE: i32 = 21;
+
 /// Why the browser could not be started. Nothing is left running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
@@ -143,7 +147,8 @@ pub enum LaunchError {
         /// Why not.
         reason: &'static str,
     },
-    /// It started and ended before it could be spoken to. Exit code 21: the profile is in use.
+    /// It started and ended before it could be spoken to; with [`EXIT_PROFILE_IN_USE`]
+    /// the profile is another's.
     #[error("the browser ended at once ({})", describe_exit(*code, *signal))]
     Exited {
         /// Its exit code, unless a signal ended it.

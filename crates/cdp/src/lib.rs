@@ -35,7 +35,7 @@ mod wire;
 
 pub use binary::{Binary, Flavor};
 pub use browser::{Browser, Exit, Target, Version};
-pub use error::{Error, LaunchError};
+pub use error::{EXIT_PROFILE_IN_USE, Error, LaunchError};
 pub use event::{Context, PageEvent, PageEvents};
 pub use options::{LaunchOptions, UserAgent};
 pub use page::{Page, PageState};

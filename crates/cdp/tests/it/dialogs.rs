@@ -1,6 +1,6 @@
 //! Dialog boxes would hold the page up for ever; they are answered.
 
-use crate::support::{LONG, scene, site, wait_for};
+use crate::support::{LONG, scene, site, wait_for, wait_for_event};
 use serde_json::json;
 use steadfast_cdp::PageEvent;
 
@@ -9,8 +9,9 @@ async fn dialogs_are_answered_and_told() {
     let scene = scene().await;
     let site = site("<title>ask</title>").await;
     let page = &scene.page;
-    page.navigate(&site.url, LONG).await.unwrap();
     let mut events = page.events();
+    page.navigate(&site.url, LONG).await.unwrap();
+    wait_for_event(&mut events, &PageEvent::Loaded).await;
     let answers = page
         .evaluate("[alert('a'), confirm('b'), prompt('c')]", LONG)
         .await
@@ -34,9 +35,10 @@ async fn dialogs_are_answered_and_told() {
     let _: serde_json::Value = page.call("Runtime.evaluate", params, LONG).await.unwrap();
     page.reload(LONG).await.unwrap();
     wait_for(&mut events, |event| {
-        matches!(event, PageEvent::Loaded).then_some(())
+        matches!(event, PageEvent::Dialog { kind, .. } if &**kind == "beforeunload").then_some(())
     })
     .await;
+    wait_for_event(&mut events, &PageEvent::Loaded).await;
     let told = page.evaluate("typeof window.onbeforeunload", LONG).await;
     assert_eq!(told, Ok(json!("object")), "the document is a new one");
     scene.close().await;

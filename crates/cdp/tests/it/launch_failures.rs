@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_cdp::reap::{ProfileLock, clear_stale_lock};
-use steadfast_cdp::{Binary, Browser, Error, LaunchError};
+use steadfast_cdp::{Binary, Browser, EXIT_PROFILE_IN_USE, Error, LaunchError};
 
 /// A program that is no browser.
 pub(crate) fn script(folder: &Path, body: &str) -> Binary {
@@ -107,7 +107,10 @@ async fn a_profile_in_use_is_told_by_exit_code_21_and_its_owner_lives_on() {
     assert!(
         matches!(
             error,
-            Err(Error::Launch(LaunchError::Exited { code: Some(21), .. }))
+            Err(Error::Launch(LaunchError::Exited {
+                code: Some(EXIT_PROFILE_IN_USE),
+                ..
+            }))
         ),
         "{error:?}"
     );
@@ -133,7 +136,10 @@ async fn another_hosts_stale_lock_stops_a_start_until_it_is_cleared() {
     assert!(
         matches!(
             error,
-            Err(Error::Launch(LaunchError::Exited { code: Some(21), .. }))
+            Err(Error::Launch(LaunchError::Exited {
+                code: Some(EXIT_PROFILE_IN_USE),
+                ..
+            }))
         ),
         "{error:?}"
     );

@@ -16,6 +16,7 @@ mod dialogs;
 mod event_flood;
 mod fake_browser;
 mod hang;
+mod headless_shell;
 mod large_messages;
 mod launch_failures;
 mod orphan;
