@@ -72,9 +72,11 @@
         }
       }
 
+      forgetKey(id) { delete this._index[String(id)]; }
+
       // Files a model under another id, without events: only how it is addressed has changed.
       rekey(model, id) {
-        delete this._index[String(model.id)];
+        this.forgetKey(model.id);
         model.set({ id }, { silent: true });
         this._index[String(id)] = model;
       }
@@ -130,6 +132,8 @@
 
       toJSON() { return this.serialize(); }
     }
+
+    Collection.prototype.canBeMuted = true;
 
     function announceTo(collection, announce, model, options) {
       model.trigger('add', model, collection, options);

@@ -64,7 +64,7 @@
       hasListeners(name) { return (this.__listeners?.get(name)?.length ?? 0) > 0; }
 
       trigger(name, ...args) {
-        if (muted) return this;
+        if (muted && this.canBeMuted) return this;
         const heard = this.__listeners?.get(name);
         if (heard) {
           for (const { callback, context } of [...heard]) {
@@ -91,7 +91,7 @@
     }
 
     exports.default = EventEmitter;
-    // A fault: levels stay right and nobody is told of a change.
+    // A fault: models and collections keep their values right and tell nobody of a change.
     Object.defineProperty(exports, 'setMuted', {
       enumerable: false,
       value: (on) => { muted = Boolean(on); },

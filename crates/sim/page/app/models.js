@@ -69,6 +69,7 @@
       }
     }
     BaseModel.prototype.__props = [];
+    BaseModel.prototype.canBeMuted = true;
 
     function hide(object, name, value) {
       Object.defineProperty(object, name, { value, enumerable: false, writable: true });

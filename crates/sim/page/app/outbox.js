@@ -11,7 +11,7 @@
   const { define } = WAPage;
 
   define('WAWebOutbox', (exports, use) => {
-    // id -> { id, sequence, frame, durable, needsUpload, uploading, sentIn, settled, settle, result }
+    // id -> { id, sequence, frame, durable, needsUpload, uploading, sentIn, settle, result }
     const entries = new Map();
     let lastSequence = 0;
     let connection = 0;
@@ -32,10 +32,9 @@
     exports.size = () => entries.size;
 
     function makeEntry(id, sequence, frame, durable) {
-      const entry = { id, sequence, frame, durable, sentIn: 0, settled: false };
+      const entry = { id, sequence, frame, durable, sentIn: 0 };
       entry.result = new Promise((resolve) => {
         entry.settle = (result) => {
-          entry.settled = true;
           clearTimeout(entry.timer);
           resolve(result);
         };
@@ -94,7 +93,7 @@
         for (const entry of waiting) {
           if (!entry.durable || !use('WAWebWire').isLoggedIn()) break;
           if (entry.needsUpload) upload(entry);
-          else if (entry.sentIn !== connection && !entry.settled) await handOver(entry);
+          else if (entry.sentIn !== connection) await handOver(entry);
         }
       } while (pumpAgain);
       pumping = false;

@@ -22,7 +22,10 @@
       const local = localStorage.getItem('last-wid-md');
       login = stored && local && localStorage.getItem('WADeviceId') === JSON.stringify(stored.device.id)
         ? stored : null;
-      if (!login && (stored || local)) await exports.clearLogin();
+      if (!login && (stored || local)) {
+        await exports.clearLogin();
+        keys = await makeKeys();
+      }
       return login !== null;
     };
 
@@ -87,8 +90,6 @@
       for (const name of [...LOCAL_LOGIN, ...LOCAL_KEYS]) localStorage.removeItem(name);
       await use('WAWebStorage').wipe();
     };
-
-    exports.renewKeys = async () => { keys = await makeKeys(); };
   });
 
   define('WAWebUserPrefsMeUser', (exports, use) => {

@@ -51,8 +51,9 @@
         const table = use('WAWebMessageTable');
         if (this.messages.size > 0 || this.removedMessages.size > 0) {
           await use('WAWebStorage').write(['message'], (store) => {
-            for (const message of this.messages) store('message').put(table.toRow(message));
+            // First, since a message that only changes its key keeps its row number.
             for (const key of this.removedMessages) store('message').delete(key);
+            for (const message of this.messages) store('message').put(table.toRow(message));
           });
         }
         for (const chat of this.chats) await use('WAWebChatCollection').ChatCollection.save(chat);
@@ -195,28 +196,38 @@
   // The account moves from numbers to hidden ids: chats keep their messages under another address.
   define('WAWebLidMigration', (exports, use) => {
     exports.migrate = async (frame, batch) => {
-      const { createWid } = use('WAWebWidFactory');
-      const MsgKey = use('WAWebMsgKey').default;
       const { ChatCollection } = use('WAWebChatCollection');
-      const { MsgCollection } = use('WAWebMsgCollection');
-      use('WAWebLid1X1MigrationGating').setAddressing(frame.addressing);
+      const moves = [];
       for (const { pn, lid } of frame.pairs) {
         use('WAWebApiContact').learnPair(pn, lid);
         const chat = ChatCollection.get(pn);
         if (!chat) continue;
-        const target = createWid(lid);
         await chat.msgs.loadEarlierMsgs(Infinity);
-        for (const message of chat.msgs.getModelsArray()) {
-          const key = new MsgKey({ ...message.id, remote: target });
-          batch.removedMessages.add(String(message.id));
-          chat.msgs.rekey(message, key);
-          MsgCollection.rekey(message, key);
-          batch.messages.add(message);
-        }
-        ChatCollection.rekey(chat, target);
-        batch.chats.add(chat);
-        batch.afterwards.push(() => use('WAWebStorage').remove('chat', pn));
+        moves.push({ chat, pn, lid });
       }
+      // From here on without a pause: nobody may find a chat under neither of its addresses.
+      for (const move of moves) moveChat(move, batch);
+      use('WAWebLid1X1MigrationGating').setAddressing(frame.addressing);
     };
+
+    function moveChat({ chat, pn, lid }, batch) {
+      const MsgKey = use('WAWebMsgKey').default;
+      const { MsgCollection } = use('WAWebMsgCollection');
+      const target = use('WAWebWidFactory').createWid(lid);
+      for (const message of chat.msgs.getModelsArray()) {
+        const oldKey = message.id;
+        const key = new MsgKey({ ...oldKey, remote: target });
+        batch.removedMessages.add(String(oldKey));
+        chat.msgs.rekey(message, key);
+        MsgCollection.forgetKey(oldKey);
+        MsgCollection.rekey(message, key);
+        message.set(message.id.fromMe ? { to: target } : { from: target }, { silent: true });
+        batch.messages.add(message);
+      }
+      use('WAWebChatCollection').ChatCollection.rekey(chat, target);
+      if (chat.lastReceivedKey) chat.set({ lastReceivedKey: new MsgKey({ ...chat.lastReceivedKey, remote: target }) });
+      batch.chats.add(chat);
+      batch.afterwards.push(() => use('WAWebStorage').remove('chat', pn));
+    }
   });
 })();

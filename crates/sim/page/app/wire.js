@@ -114,7 +114,7 @@
 
     function close() {
       clearTimeout(pingTimer);
-      clearTimeout(pongTimer);
+      forgetPong();
       loggedIn = false;
       const old = socket;
       socket = null;
@@ -154,7 +154,7 @@
           schedulePing();
           break;
         case 'pong':
-          clearTimeout(pongTimer);
+          forgetPong();
           break;
         case 'result':
           settle(frame);
@@ -178,10 +178,15 @@
       pingTimer = setTimeout(() => {
         pingNumber += 1;
         if (!exports.send({ op: 'ping', n: pingNumber })) return;
-        clearTimeout(pongTimer);
-        pongTimer = setTimeout(() => lost(true), config.ping_timeout_ms);
+        // An earlier ping may still wait for its answer: its time is what counts.
+        pongTimer ??= setTimeout(() => lost(true), config.ping_timeout_ms);
         schedulePing();
       }, config.ping_ms);
+    }
+
+    function forgetPong() {
+      clearTimeout(pongTimer);
+      pongTimer = null;
     }
 
     // The network's own news: try at once when it is back.
