@@ -25,6 +25,10 @@ pub enum OpenStep {
     Reload,
     /// Close the page, open another in the same browser.
     NewPage,
+    /// Close the browser cleanly, so that all it holds is on disk, and start
+    /// another on the same profile. Where the profile is good, this is the
+    /// time to keep a copy of it.
+    Secure,
     /// End the browser, start another on the same profile.
     RestartBrowser,
     /// End the browser, start another on the last good snapshot of the profile.

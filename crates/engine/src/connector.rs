@@ -108,6 +108,12 @@ impl BrowserConnector {
         (!browser.is_gone()).then(|| browser.pid())
     }
 
+    /// What runs now, for those who break it.
+    pub(crate) async fn running(&self) -> Option<(Browser, Page)> {
+        let state = self.state.lock().await;
+        Some((state.browser.clone()?, state.page.as_ref()?.page.clone()))
+    }
+
     async fn open_in(
         &self,
         state: &mut State,
@@ -147,9 +153,21 @@ impl BrowserConnector {
 
     async fn start(&self, state: &mut State, profile_step: ProfileStep) -> Result<(), Fault> {
         state.page = None;
+        let mut clean = false;
         if let Some(browser) = state.browser.take() {
-            browser.close(self.session.deadlines.replace).await;
+            let deadline = match profile_step {
+                // What is not on disk when it ends is lost, and this step is there to keep it.
+                ProfileStep::KeepCopy => self.session.deadlines.server,
+                ProfileStep::Keep | ProfileStep::Restore | ProfileStep::Fresh => {
+                    self.session.deadlines.replace
+                }
+            };
+            clean = browser.close(deadline).await.code == Some(0);
         }
+        let profile_step = match profile_step {
+            ProfileStep::KeepCopy if !clean => ProfileStep::Keep,
+            step => step,
+        };
         let root = self.options.profile_dir.clone();
         let open = state.profile.take();
         let profile = blocking(move || open.map_or_else(|| Profile::open(&root), Ok))
@@ -411,6 +429,8 @@ enum BrowserState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProfileStep {
     Keep,
+    /// Keep it, and a copy of it: the browser has just closed it cleanly.
+    KeepCopy,
     Restore,
     Fresh,
 }
@@ -432,6 +452,7 @@ enum Way {
 impl Way {
     fn choose(step: OpenStep, runs: BrowserState) -> Self {
         match (step, runs) {
+            (OpenStep::Secure, _) => Self::Start(ProfileStep::KeepCopy),
             (OpenStep::RestoreProfile, _) => Self::Start(ProfileStep::Restore),
             (OpenStep::FreshProfile, _) => Self::Start(ProfileStep::Fresh),
             (OpenStep::RestartBrowser, _)
@@ -463,6 +484,7 @@ fn no_page() -> Fault {
 fn prepare_profile(profile: &mut Profile, step: ProfileStep) -> Result<(), Error> {
     match step {
         ProfileStep::Keep => Ok(()),
+        ProfileStep::KeepCopy => profile.keep_copy(),
         ProfileStep::Restore => {
             if !profile.restore()? {
                 info!("there is no good copy of the profile; going on with the one in use");

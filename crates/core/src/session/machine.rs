@@ -3,7 +3,7 @@
 use super::effect::{Effect, IncidentEnd, TimerGen};
 use super::event::Event;
 use super::policy::{ConflictPolicy, Policy};
-use super::state::{Stage, State};
+use super::state::{Login, Stage, State};
 use crate::backoff::Random;
 use crate::failure::{Evidence, Failure, Kind, Observed, Operation, Rung, classify};
 use crate::ids::Epoch;
@@ -77,7 +77,7 @@ impl Machine {
                 epoch,
                 expires_in_ms,
             } if self.is_live(epoch) => Ok(self.qr(epoch, expires_in_ms)),
-            Event::Linked { epoch } if self.is_live(epoch) => Ok(vec![Effect::NewLogin]),
+            Event::Linked { epoch } if self.is_live(epoch) => Ok(self.linked()),
             Event::Failed { epoch, failure } if self.is_live(epoch) => {
                 Ok(self.failed(now, &failure, Some(epoch)))
             }
@@ -189,13 +189,13 @@ impl Machine {
         }
         match self.state {
             State::Starting { .. }
+            | State::Syncing { .. }
             | State::Recovering {
                 stage: Stage::Opening { .. },
                 ..
             } => Ok(self.failed(now, failure, None)),
             State::Stopped
             | State::Linking { .. }
-            | State::Syncing { .. }
             | State::Ready { .. }
             | State::Recovering { .. }
             | State::Conflict { .. }
@@ -211,10 +211,9 @@ impl Machine {
         match phase {
             Phase::Loading => match self.state {
                 // WhatsApp reloads itself for an update.
-                State::Ready { .. } | State::Syncing { .. } | State::Linking { .. } => {
-                    self.went_back(epoch)
-                }
+                State::Ready { .. } | State::Linking { .. } => self.went_back(epoch),
                 State::Starting { .. }
+                | State::Syncing { .. }
                 | State::Recovering { .. }
                 | State::Conflict { .. }
                 | State::Stopped
@@ -233,8 +232,8 @@ impl Machine {
                 | State::Parked { .. } => vec![],
             },
             Phase::Syncing => match self.state {
-                State::Starting { .. } => self.syncing(epoch, None),
-                State::Linking { climb, .. } => self.syncing(epoch, climb),
+                State::Starting { .. } => self.syncing(epoch, Login::Stored, None),
+                State::Linking { login, climb, .. } => self.syncing(epoch, login, climb),
                 State::Recovering { climb, .. } => self.recovering_syncs(epoch, climb),
                 // A ready session that syncs again has missed messages: it
                 // does not send until it has caught up.
@@ -246,6 +245,16 @@ impl Machine {
                 | State::Parked { .. } => vec![],
             },
             Phase::Ready => match self.state {
+                State::Linking {
+                    login: Login::Fresh,
+                    climb,
+                    ..
+                }
+                | State::Syncing {
+                    login: Login::Fresh,
+                    climb,
+                    ..
+                } => self.secure(climb),
                 State::Starting { .. }
                 | State::Linking { .. }
                 | State::Syncing { .. }
@@ -302,6 +311,7 @@ impl Machine {
         self.state = State::Linking {
             epoch,
             timer,
+            login: Login::Stored,
             climb,
         };
         vec![Effect::Arm {
@@ -310,11 +320,52 @@ impl Machine {
         }]
     }
 
-    fn syncing(&mut self, epoch: Epoch, climb: Option<Climb>) -> Effects {
+    /// A phone has just linked the profile.
+    fn linked(&mut self) -> Effects {
+        let mut effects = vec![Effect::NewLogin];
+        match &mut self.state {
+            State::Linking { login, .. } | State::Syncing { login, .. } => *login = Login::Fresh,
+            State::Ready { .. } => effects.extend(self.secure(None)),
+            // Whatever is under way starts the page anew; the login shows then.
+            State::Starting { .. }
+            | State::Recovering { .. }
+            | State::Conflict { .. }
+            | State::Stopped
+            | State::LoggedOut
+            | State::Parked { .. } => {}
+        }
+        effects
+    }
+
+    /// Closes the browser cleanly, so that a fresh login is on disk, and
+    /// starts it again, before the first message depends on that login.
+    fn secure(&mut self, climb: Option<Climb>) -> Effects {
+        let epoch = self.next_epoch();
         let timer = self.arm();
         self.state = State::Syncing {
             epoch,
             timer,
+            login: Login::Stored,
+            climb,
+        };
+        vec![
+            Effect::Open {
+                step: OpenStep::Secure,
+                epoch,
+            },
+            Effect::Arm {
+                timer,
+                after_ms: self.policy.deadlines.syncing_ms,
+            },
+        ]
+    }
+
+    fn syncing(&mut self, epoch: Epoch, login: Login, climb: Option<Climb>) -> Effects {
+        let timer = self.arm();
+        self.state = State::Syncing {
+            epoch,
+            timer,
+            login,
             climb,
         };
         vec![Effect::Arm {
@@ -386,11 +437,12 @@ impl Machine {
             | State::LoggedOut
             | State::Parked { .. } => self.linking(epoch),
         };
-        if let State::Linking { climb, .. } = self.state {
+        if let State::Linking { login, climb, .. } = self.state {
             let timer = self.arm();
             self.state = State::Linking {
                 epoch,
                 timer,
+                login,
                 climb,
             };
             effects.push(Effect::Arm {

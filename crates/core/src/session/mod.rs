@@ -16,7 +16,7 @@ pub use effect::{Effect, IncidentEnd, TimerGen};
 pub use event::Event;
 pub use machine::{Illegal, Machine};
 pub use policy::{ConflictPolicy, Deadlines, Policy};
-pub use state::{Stage, State};
+pub use state::{Login, Stage, State};
 
 #[cfg(test)]
 mod tests;

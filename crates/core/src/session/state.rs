@@ -7,6 +7,16 @@ use crate::ladder::Climb;
 use crate::port::OpenStep;
 use crate::time::MonoMs;
 
+/// Whether the login in use has been through a clean close of the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// It was there when the browser started: it is on disk.
+    Stored,
+    /// A phone has just given it: the browser may hold parts of it in memory
+    /// alone, and would lose them if it were killed now (localStorage, for some seconds).
+    Fresh,
+}
+
 /// Where a session stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -25,6 +35,8 @@ pub enum State {
         epoch: Epoch,
         /// Fires when no fresh code came in time.
         timer: TimerGen,
+        /// Whether the phone has linked it already.
+        login: Login,
         /// The incident that led here, where one did.
         climb: Option<Climb>,
     },
@@ -34,6 +46,8 @@ pub enum State {
         epoch: Epoch,
         /// Fires when it takes too long.
         timer: TimerGen,
+        /// Whether a phone has just linked it.
+        login: Login,
         /// The incident that led here through linking, where one did.
         climb: Option<Climb>,
     },

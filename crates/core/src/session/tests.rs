@@ -111,6 +111,11 @@ fn a_first_start_links_syncs_and_is_ready_without_an_incident() {
     assert_eq!(s.on(Event::Linked { epoch }), [Effect::NewLogin]);
     s.phase(Phase::Syncing);
     assert_eq!(s.state(), "syncing");
+    // The fresh login goes to disk before a message depends on it.
+    assert_eq!(opened(&s.phase(Phase::Ready)), [OpenStep::Secure]);
+    assert_eq!(s.state(), "syncing");
+    s.phase(Phase::Loading);
+    s.phase(Phase::Syncing);
     let effects = s.phase(Phase::Ready);
     assert_eq!(s.state(), "ready");
     assert_eq!(incident_end(&effects), None);
@@ -291,6 +296,7 @@ fn an_unlinked_account_gets_a_fresh_profile_and_waits_for_a_phone() {
     let epoch = s.epoch();
     assert_eq!(s.on(Event::Linked { epoch }), [Effect::NewLogin]);
     s.phase(Phase::Syncing);
+    assert_eq!(opened(&s.phase(Phase::Ready)), [OpenStep::Secure]);
     let effects = s.phase(Phase::Ready);
     assert_eq!(
         incident_end(&effects),
@@ -416,4 +422,24 @@ fn real_evidence_of_each_death_leads_to_a_step_that_can_heal_it() {
             "{fault:?} was answered with {steps:?}"
         );
     }
+}
+
+#[test]
+fn a_login_that_was_stored_all_along_is_not_secured_again() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    // The page may show a code for a moment before it has read its login.
+    s.phase(Phase::Linking);
+    s.phase(Phase::Syncing);
+    assert_eq!(opened(&s.phase(Phase::Ready)), []);
+    assert_eq!(s.state(), "ready");
+}
+
+#[test]
+fn a_link_that_is_told_late_is_secured_all_the_same() {
+    let mut s = Story::ready();
+    let epoch = s.epoch();
+    let effects = s.on(Event::Linked { epoch });
+    assert_eq!(effects[0], Effect::NewLogin);
+    assert_eq!(opened(&effects), [OpenStep::Secure]);
 }

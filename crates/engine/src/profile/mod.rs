@@ -75,6 +75,18 @@ impl Profile {
         self.forget_old_refused()
     }
 
+    /// Takes a copy of the browser's folder as the last good one. The browser
+    /// must be gone, and must have closed it cleanly.
+    pub(crate) fn keep_copy(&self) -> Result<(), Error> {
+        let generation = generation_dir(&self.root, self.generation);
+        let (good, fresh) = (generation.join("good"), generation.join("good-new"));
+        remove_tree(&fresh)?;
+        copy_tree(&self.browser_dir(), &fresh)?;
+        // The old copy goes only when the new one is whole.
+        remove_tree(&good)?;
+        fs::rename(&fresh, &good).map_err(|e| problem(&fresh, &e))
+    }
+
     /// Puts the last good copy in the place of the browser's folder; `false`
     /// where there is none. The browser must be gone.
     pub(crate) fn restore(&self) -> Result<bool, Error> {

@@ -30,6 +30,9 @@ pub(super) struct DemoArgs {
     /// Repeats a run
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Keep the gateway's log, with all that it says at level debug
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +49,9 @@ pub(super) struct ChaosArgs {
     /// Only these kinds
     #[arg(long, value_delimiter = ',', value_enum)]
     kinds: Vec<FaultKind>,
+    /// Keep the gateway's log, with all that it says at level debug
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
 }
 
 pub(super) async fn demo(context: &Context, args: DemoArgs) -> Result<Exit, CliError> {
@@ -57,6 +63,7 @@ pub(super) async fn demo(context: &Context, args: DemoArgs) -> Result<Exit, CliE
         plan: DEMO_PLAN.to_vec(),
         seed: args.seed,
         pace: Duration::from_millis(80),
+        log: args.log,
     };
     context.out.line(format!(
         "Starting a simulated WhatsApp, the gateway and a real Chromium; then {} messages to 5 chats \
@@ -80,6 +87,7 @@ pub(super) async fn chaos(context: &Context, args: ChaosArgs) -> Result<Exit, Cl
         plan: Campaign::plan(&kinds, args.faults, args.seed),
         seed: args.seed,
         pace: Duration::from_millis(20),
+        log: args.log,
     };
     fight(context, campaign).await
 }

@@ -35,6 +35,8 @@ pub struct Campaign {
     pub seed: u64,
     /// Between two messages.
     pub pace: Duration,
+    /// Where the gateway's log is kept, in full.
+    pub log: Option<PathBuf>,
 }
 
 /// What is shown while it goes on.
@@ -96,6 +98,7 @@ impl Campaign {
             steadfast: self.steadfast.clone(),
             browser: self.browser.clone(),
             seed: self.seed,
+            log: self.log.clone(),
             env: vec![(
                 // Somebody must win a conflict without a person.
                 "STEADFAST_SESSION__CONFLICT".to_owned(),

@@ -167,7 +167,7 @@ impl FaultKind {
         self.loose(stage).await?;
         match self.shows() {
             Shows::AsRestart => {
-                let ready = stage.ready(&mut events, READY_WITHIN).await?;
+                let ready = stage.ready_again(&mut events, READY_WITHIN).await?;
                 Ok(Healed {
                     detection: None,
                     recovery: ready.saturating_duration_since(struck),
@@ -180,7 +180,7 @@ impl FaultKind {
                         what: format!("{} being noticed", self.as_str()),
                         seconds: NOTICED_WITHIN.as_secs(),
                     })?;
-                let ready = stage.ready(&mut events, READY_WITHIN).await?;
+                let ready = stage.ready_again(&mut events, READY_WITHIN).await?;
                 Ok(Healed {
                     detection: Some(noticed.saturating_duration_since(struck)),
                     recovery: ready.saturating_duration_since(struck),
@@ -188,7 +188,10 @@ impl FaultKind {
             }
             Shows::Perhaps => {
                 let noticed = incident(&mut events, Duration::from_secs(2)).await?;
-                let ready = stage.ready(&mut events, READY_WITHIN).await?;
+                let ready = match noticed {
+                    Some(_) => stage.ready_again(&mut events, READY_WITHIN).await?,
+                    None => stage.ready(&mut events, READY_WITHIN).await?,
+                };
                 Ok(Healed {
                     detection: noticed.map(|at| at.saturating_duration_since(struck)),
                     // What nobody noticed took no time to heal.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ pub struct GatewayOptions {
     pub data_dir: PathBuf,
     /// Its configuration, as environment variables.
     pub env: Vec<(String, String)>,
+    /// Where its log is kept, besides being read.
+    pub log: Option<PathBuf>,
 }
 
 /// One line of the gateway's log that has an event name.
@@ -67,7 +69,14 @@ impl Gateway {
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&options.data_dir)
             .env("STEADFAST_LOG__FORMAT", "json")
-            .env("STEADFAST_LOG__LEVEL", "info")
+            .env(
+                "STEADFAST_LOG__LEVEL",
+                if options.log.is_some() {
+                    "debug"
+                } else {
+                    "info"
+                },
+            )
             .envs(options.env.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -78,7 +87,18 @@ impl Gateway {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let mut readers = JoinSet::new();
         if let Some(stderr) = child.stderr.take() {
-            readers.spawn(read_log(stderr, events, Arc::clone(&tail)));
+            let copy = match &options.log {
+                Some(path) => Some(
+                    tokio::fs::OpenOptions::new()
+                        .create(true)
+                        .append(true)
+                        .open(path)
+                        .await
+                        .map_err(HarnessError::io("opening the log's copy"))?,
+                ),
+                None => None,
+            };
+            readers.spawn(read_log(stderr, events, Arc::clone(&tail), copy));
         }
         let stdout = child.stdout.take();
         let listening = async {
@@ -154,6 +174,7 @@ async fn read_log(
     stderr: impl AsyncRead + Unpin,
     events: broadcast::Sender<LogEvent>,
     tail: Arc<Mutex<VecDeque<String>>>,
+    mut copy: Option<tokio::fs::File>,
 ) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -170,6 +191,9 @@ async fn read_log(
                     fields,
                 });
             }
+        }
+        if let Some(copy) = &mut copy {
+            let _ = copy.write_all(format!("{line}\n").as_bytes()).await;
         }
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.len() == TAIL {

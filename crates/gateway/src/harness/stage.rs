@@ -32,6 +32,8 @@ pub struct StageOptions {
     pub seed: u64,
     /// More configuration for the gateway.
     pub env: Vec<(String, String)>,
+    /// Where the gateway's log is kept.
+    pub log: Option<PathBuf>,
 }
 
 /// Everything that a run needs. Nothing of it is left when it is struck.
@@ -90,6 +92,7 @@ impl Stage {
             steadfast: options.steadfast,
             data_dir: folder.path().join("data"),
             env,
+            log: options.log,
         };
         let (events, _) = broadcast::channel(EVENTS);
         let gateway = Gateway::start(&gateway_options, events.clone()).await?;
@@ -215,6 +218,23 @@ impl Stage {
             })
     }
 
+    /// Waits until the session is ready *again*: a state that was ready all
+    /// along does not count.
+    pub async fn ready_again(
+        &self,
+        events: &mut broadcast::Receiver<LogEvent>,
+        within: Duration,
+    ) -> Result<Instant, HarnessError> {
+        match tokio::time::timeout(within, next(events, is_ready_again)).await {
+            Ok(Ok(event)) => Ok(event.at),
+            Ok(Err(_)) => self.ready(events, within).await,
+            Err(_) => Err(HarnessError::TooLate {
+                what: "ready again".to_owned(),
+                seconds: within.as_secs(),
+            }),
+        }
+    }
+
     /// Our ids of the messages that wait for a person.
     pub async fn parked(&self) -> Result<std::collections::BTreeSet<String>, HarnessError> {
         let Some(client) = self.client().await else {
@@ -266,6 +286,10 @@ pub async fn next(
             return Ok(event);
         }
     }
+}
+
+fn is_ready_again(event: &LogEvent) -> bool {
+    event.name == crate::events::SESSION_STATE && event.text("to") == "ready"
 }
 
 /// The phone's owner: scans each code that the gateway shows.

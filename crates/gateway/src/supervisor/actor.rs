@@ -288,6 +288,9 @@ impl Actor {
                 return;
             }
         };
+        // Seen before anything is done about it: nobody is told "ready" of a
+        // session that has just failed.
+        self.publish();
         for effect in effects {
             self.run_effect(effect).await;
         }

@@ -68,7 +68,9 @@ impl Connector for SimConnector {
                 return Err(failure(Operation::Navigate, CdpFault::Timeout));
             }
             match step {
-                OpenStep::RestartBrowser | OpenStep::RestoreProfile => truth.browser = false,
+                OpenStep::Secure | OpenStep::RestartBrowser | OpenStep::RestoreProfile => {
+                    truth.browser = false;
+                }
                 OpenStep::FreshProfile => {
                     truth.browser = false;
                     truth.profile = Profile::default();

@@ -112,6 +112,7 @@ impl Connector for ScriptedConnector {
             | OpenStep::TerminateScript
             | OpenStep::Reload
             | OpenStep::NewPage
+            | OpenStep::Secure
             | OpenStep::RestartBrowser => {}
             OpenStep::RestoreProfile => {
                 if let Some(snapshot) = state.snapshot.clone() {

@@ -109,6 +109,14 @@ pub(super) const RULES: &[Rule] = &[
     .handed(Handed::Refused),
     // ---- how often
     rule(
+        "WhatsApp lets this account reach no stranger at all for a while",
+        Kind::RateLimited,
+        &[
+            "timelock + isactive: true|isactive\":true|is_active: true|is_active\":true|active: true|enforcement",
+        ],
+    )
+    .rung(Rung::Operator),
+    rule(
         "WhatsApp lets this account reach strangers only slowly",
         Kind::RateLimited,
         &[
@@ -199,6 +207,16 @@ pub(super) const RULES: &[Rule] = &[
             "contact is blocked",
             "not-acceptable + jid",
         ],
+    ),
+    rule(
+        "the server could not take the message just now",
+        Kind::NetworkDown,
+        &["nack|negative publish ack|server returned error + =408|=500|=503"],
+    ),
+    rule(
+        "the server refused the message itself",
+        Kind::PermanentRequestError,
+        &["nack for|publish nack|publishnack|negative publish ack|server returned error"],
     ),
     // ---- what
     rule(
