@@ -8,7 +8,7 @@
 mod clauses;
 mod recorder;
 
-pub use recorder::Recorder;
+pub use recorder::{Recorder, Seen};
 
 use crate::phone::Phone;
 use std::future::Future;
@@ -205,10 +205,18 @@ impl Session {
         Ok(())
     }
 
-    /// How often an id has reached somebody.
-    pub(crate) async fn times_reached(&self, id: &WaMessageId) -> Result<usize, Broken> {
+    /// How often a text has reached somebody, under whatever id.
+    pub(crate) async fn copies(&self, text: &str) -> Result<usize, Broken> {
         let all = self.rig.phone.reached().await?;
-        Ok(all.iter().filter(|r| r.wa_id == id.as_str()).count())
+        Ok(all.iter().filter(|r| r.text == text).count())
+    }
+
+    /// Fails where a text has not reached somebody exactly once.
+    pub(crate) async fn one_copy(&self, text: &str) -> Kept {
+        let copies = self.copies(text).await?;
+        ensure(copies == 1, || {
+            format!("{text:?} reached the recipient {copies} times")
+        })
     }
 
     pub(crate) async fn close(&self) {
@@ -254,3 +262,6 @@ pub(crate) fn text(text: &str) -> Body {
 pub(crate) fn somebody() -> Result<ChatId, Broken> {
     ChatId::parse("4915155500001@c.us").map_err(|e| Broken::Otherwise(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests;
