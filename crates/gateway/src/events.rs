@@ -10,69 +10,105 @@ macro_rules! events {
 }
 
 events! {
+    // The gateway.
     /// The gateway listens and takes requests.
     GATEWAY_STARTED = "gateway_started";
     /// The gateway was asked to stop.
     GATEWAY_STOPPING = "gateway_stopping";
     /// The gateway has ended in order.
     GATEWAY_STOPPED = "gateway_stopped";
+    /// A browser did not close in time when the gateway stopped; it was killed.
+    SHUTDOWN_INCOMPLETE = "shutdown_incomplete";
     /// Something in the configuration is probably not meant.
     CONFIG_WARNING = "config_warning";
+    /// An administrative act over HTTP: which token did what.
+    ADMIN_ACT = "admin_act";
+    /// A request was refused for its token (debug).
+    AUTH_REFUSED = "auth_refused";
+    /// An HTTP request was answered (debug).
+    HTTP_REQUEST = "http_request";
+    /// Connections cannot be taken: the system is out of file handles or memory.
+    HTTP_ACCEPT_FAILED = "http_accept_failed";
+    /// The store refused a request's write, or failed.
+    STORE_FAILED = "store_failed";
+    /// A panic was caught. It is a bug; please report it.
+    PANIC = "panic";
+    // A session.
+    /// A person's wish reached a session: start, stop, restart, log out, delete.
+    SESSION_COMMAND = "session_command";
     /// A session changed its state.
     SESSION_STATE = "session_state";
-    /// A session's page, browser or login was lost.
+    /// A session's connection failed: page, browser, network or login.
     SESSION_CLOSED = "session_closed";
-    /// A recovery step begins: its rung and which attempt it is.
+    /// A recovery step begins: its rung, and what it is.
     RESTART_ATTEMPT = "restart_attempt";
-    /// A session is ready again after a failure.
+    /// A session is ready again: what healed it, and how long it took.
     RESTARTED = "restarted";
-    /// A recovery step did not help.
+    /// A recovery step, or a start, did not work.
     RESTART_FAILED = "restart_failed";
-    /// A session needs a person.
-    SESSION_PARKED = "session_parked";
+    /// An incident ended otherwise than by ready: stopped, parked.
+    INCIDENT_CLOSED = "incident_closed";
+    /// An incident could not be written down; recovery goes on.
+    INCIDENT_NOT_STORED = "incident_not_stored";
     /// A QR code waits for a phone.
     QR_READY = "qr_ready";
     /// A phone has linked a session.
     LINKED = "linked";
-    /// A failure was noticed.
-    INCIDENT_OPENED = "incident_opened";
-    /// A failure is over, or has been given up.
-    INCIDENT_CLOSED = "incident_closed";
-    /// A message is on disk and owed.
-    MESSAGE_ACCEPTED = "message_accepted";
-    /// WhatsApp's server has a message.
-    MESSAGE_SENT = "message_sent";
-    /// An attempt ended without success; the message waits for the next.
-    MESSAGE_RETRY = "message_retry";
-    /// A message can never be sent as it is.
-    MESSAGE_REJECTED = "message_rejected";
-    /// A message needs a person.
-    MESSAGE_PARKED = "message_parked";
-    /// A message came in and is on disk.
-    MESSAGE_RECEIVED = "message_received";
-    /// An HTTP request was answered (at level debug).
-    HTTP_REQUEST = "http_request";
-    /// A connection could not be taken.
-    HTTP_ACCEPT_FAILED = "http_accept_failed";
-    /// A request was refused for its token.
-    AUTH_REFUSED = "auth_refused";
-    /// An administrative act: who did what.
-    ADMIN_ACT = "admin_act";
-    /// The store refused or failed.
-    STORE_FAILED = "store_failed";
-    /// A panic was caught. It is a bug; please report it.
-    PANIC = "panic";
+    /// A session that should run could not be started with the gateway.
+    SESSION_NOT_STARTED = "session_not_started";
+    /// A change of a session could not be stored.
+    SESSION_NOT_STORED = "session_not_stored";
+    /// WhatsApp could not be told of a logout.
+    LOGOUT_FAILED = "logout_failed";
+    /// A logout without a page: remove the link on the phone.
+    LOGOUT_WITHOUT_PAGE = "logout_without_page";
+    /// A profile could not be removed.
+    PROFILE_NOT_REMOVED = "profile_not_removed";
+    /// A heartbeat was void, since our own timer was late (debug).
+    HEARTBEAT_VOID = "heartbeat_void";
+    /// Something arrived from a connection that is over (debug).
+    LATE_EVENT_DROPPED = "late_event_dropped";
+    /// An engine said more than the queue holds.
+    ENGINE_EVENT_DROPPED = "engine_event_dropped";
     /// A state machine refused an event. It is a bug; please report it.
     ILLEGAL_EVENT = "illegal_event";
+    // A message.
+    /// A message is on disk and owed (debug).
+    MESSAGE_ACCEPTED = "message_accepted";
+    /// An attempt ended: how (debug).
+    ATTEMPT_ENDED = "attempt_ended";
+    /// An attempt ended in a bug; its message is looked up. Please report it.
+    ATTEMPT_PANICKED = "attempt_panicked";
+    /// Due messages could not be read from the store; again soon.
+    OUTBOX_CLAIM_FAILED = "outbox_claim_failed";
+    /// What came of an attempt could not be recorded; again soon.
+    OUTCOME_NOT_RECORDED_YET = "outcome_not_recorded_yet";
+    /// What came of an attempt was not recorded; its message is looked up.
+    OUTCOME_NOT_RECORDED = "outcome_not_recorded";
+    /// What came of an attempt was given up; its message is looked up.
+    OUTCOME_GIVEN_UP = "outcome_given_up";
+    /// WhatsApp failed a message after it was handed over.
+    ACK_ERROR = "ack_error";
+    /// An ack could not be stored; again soon.
+    ACK_NOT_STORED_YET = "ack_not_stored_yet";
+    /// An ack was not stored; the message is looked up where it matters.
+    ACK_GIVEN_UP = "ack_given_up";
+    /// More acks came than the queue holds; messages are looked up where it matters.
+    ACK_DROPPED = "ack_dropped";
+    /// A message came in and is on disk.
+    MESSAGE_RECEIVED = "message_received";
+    /// A message came in and could not be stored; the engine offers it again.
+    INBOUND_NOT_STORED = "inbound_not_stored";
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     #[test]
     fn names_are_unique_and_documented() {
-        let mut names: Vec<_> = super::ALL.iter().map(|(name, _)| *name).collect();
-        names.sort_unstable();
-        names.dedup();
+        let names: BTreeSet<_> = super::ALL.iter().map(|(name, _)| *name).collect();
         assert_eq!(names.len(), super::ALL.len());
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/OPERATIONS.md");
         let page = std::fs::read_to_string(path).unwrap();
@@ -80,5 +116,61 @@ mod tests {
             let row = format!("| `{name}` | {} |", meaning.trim());
             assert!(page.contains(&row), "docs/OPERATIONS.md lacks: {row}");
         }
+    }
+
+    /// What the product itself logs is listed, and what is listed is logged.
+    #[test]
+    fn the_list_and_the_code_agree() {
+        let mut used = BTreeSet::new();
+        collect(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path(),
+            &mut used,
+        );
+        let listed: BTreeSet<_> = super::ALL
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        let unlisted: Vec<_> = used.difference(&listed).collect();
+        let unused: Vec<_> = listed.difference(&used).collect();
+        assert!(
+            unlisted.is_empty(),
+            "logged and not listed in events.rs: {unlisted:?}"
+        );
+        assert!(
+            unused.is_empty(),
+            "listed in events.rs and never logged: {unused:?}"
+        );
+    }
+
+    fn collect(folder: &Path, used: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                // The harness is a tool of ours, not the product.
+                if name != "harness" {
+                    collect(&path, used);
+                }
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            for part in source.split("event = ").skip(1) {
+                let word = |text: &str| -> String {
+                    let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+                    text.split(ends)
+                        .next()
+                        .unwrap_or_default()
+                        .to_ascii_lowercase()
+                };
+                if let Some(literal) = part.strip_prefix('"') {
+                    used.insert(word(literal));
+                } else if let Some((_, constant)) = part.split_once("events::")
+                    && part.find("events::").is_some_and(|at| at < 12)
+                {
+                    used.insert(word(constant));
+                }
+            }
+        }
+        used.remove("");
     }
 }

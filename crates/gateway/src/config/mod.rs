@@ -173,7 +173,7 @@ impl Merge {
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => return,
+            Err(e) if !named && is_absent(&e) => return,
             Err(e) => {
                 self.problem(path.display().to_string(), format!("cannot be read: {e}"));
                 return;
@@ -332,6 +332,13 @@ impl Merge {
             })
         }
     }
+}
+
+/// Whether there is no such file. Whether there could be one below something
+/// that is no folder is the data folder's to say.
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 impl Config {

@@ -4,13 +4,13 @@ use super::HttpState;
 use super::problem::{Code, Problem};
 use crate::events;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The outermost layer.
 pub(super) async fn guard(
@@ -18,7 +18,7 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let began = state.app.clock.mono();
+    let began = Instant::now();
     let method = method_name(request.method());
     let route = request
         .extensions()
@@ -35,16 +35,16 @@ pub(super) async fn guard(
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     let status = response.status();
-    let took_ms = state.app.clock.mono().since(began);
+    let took = began.elapsed();
     let metrics = &state.app.metrics;
     metrics.http_requests.inc([method, &route, status.as_str()]);
-    metrics.http_seconds.observe_ms([&route], took_ms);
+    metrics.http_seconds.observe([&route], took.as_secs_f64());
     tracing::debug!(
         event = events::HTTP_REQUEST,
         method,
         route,
         status = status.as_u16(),
-        took_ms,
+        took_us = took.as_micros(),
         "request"
     );
     response
@@ -59,6 +59,12 @@ async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {
     if url_bytes > bounds.max_url_bytes {
         let detail = format!("a URL may have {} bytes", bounds.max_url_bytes);
         return Problem::new(Code::UrlTooLong, detail).into_response();
+    }
+    // hyper's own bound is that of its read buffer, and soft.
+    let head_bytes = head_bytes(request.headers()) + url_bytes;
+    if head_bytes > bounds.max_header_bytes {
+        let detail = format!("a request head may have {} bytes", bounds.max_header_bytes);
+        return Problem::new(Code::HeadTooLarge, detail).into_response();
     }
     let deadline = Duration::from_millis(bounds.request_timeout_ms);
     // The panic hook has logged and counted it by the time it is caught here.
@@ -77,6 +83,12 @@ async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {
                 .into_response()
         }
     }
+}
+
+/// Each header with the colon, the space and the line's end.
+fn head_bytes(headers: &HeaderMap) -> usize {
+    let one = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    headers.iter().map(one).sum()
 }
 
 /// Under `/api/whatsapp` a problem also says `success: false` and `error`.

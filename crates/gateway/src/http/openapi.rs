@@ -118,7 +118,7 @@ fn add_problems(path: &str, method: &HttpMethod, operation: &mut Operation) {
 /// Which problems an operation can answer, by what it takes and does.
 fn statuses(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<u16> {
     // Any request may be too long, meet a bug, or take too long.
-    let mut statuses = vec![400, 414, 500, 503];
+    let mut statuses = vec![400, 414, 431, 500, 503];
     let open = operation
         .security
         .as_ref()

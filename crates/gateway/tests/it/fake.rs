@@ -1,0 +1,225 @@
+//! Sessions that do as a test says.
+
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
+use steadfast_core::ids::{ChatId, MessageId, SessionId};
+use steadfast_core::outbox::Ack;
+use steadfast_core::port::{ChatSummary, OutboxDepth};
+use steadfast_core::time::UnixMs;
+use steadfast_gateway::sessions::{
+    AckWait, Check, CheckStatus, HealthView, Overall, QrCode, SessionError, SessionState,
+    SessionView, Sessions,
+};
+
+/// 2024-01-15T10:30:00.000Z, the time in the original's example.
+pub(crate) const THEN: UnixMs = UnixMs(1_705_314_600_000);
+
+pub(crate) struct FakeSessions {
+    views: Mutex<BTreeMap<SessionId, SessionView>>,
+    /// What a wait for an ack ends with.
+    pub(crate) ack: Mutex<AckWait>,
+    /// How often delivery was told of work.
+    pub(crate) notified: AtomicUsize,
+}
+
+pub(crate) fn id(name: &str) -> SessionId {
+    SessionId::parse(name).unwrap()
+}
+
+fn view(name: &SessionId) -> SessionView {
+    SessionView {
+        name: name.clone(),
+        state: SessionState::Ready,
+        reason: None,
+        detail: None,
+        is_authenticated: true,
+        has_qr: false,
+        connection_attempts: 0,
+        restart_in_progress: false,
+        last_seen: Some(THEN),
+        since: THEN,
+        uptime_ms: 1_500,
+        created_at: THEN,
+        me: None,
+        incident: None,
+        outbox: OutboxDepth::default(),
+        browser_memory_bytes: Some(1_024),
+        web_version: None,
+        missing_bindings: Vec::new(),
+        recommendations: vec!["All systems operating normally".to_owned()],
+    }
+}
+
+impl FakeSessions {
+    pub(crate) fn new() -> Self {
+        let default = id("default");
+        Self {
+            views: Mutex::new(BTreeMap::from([(default.clone(), view(&default))])),
+            ack: Mutex::new(AckWait::TimedOut),
+            notified: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut SessionView)) {
+        change(self.views.lock().unwrap().get_mut(&id("default")).unwrap());
+    }
+
+    fn in_state(
+        &self,
+        session: &SessionId,
+        state: SessionState,
+    ) -> Result<SessionView, SessionError> {
+        let mut views = self.views.lock().unwrap();
+        let view = views
+            .get_mut(session)
+            .ok_or_else(|| SessionError::NotFound(session.clone()))?;
+        view.state = state;
+        Ok(view.clone())
+    }
+
+    fn ready(&self, session: &SessionId) -> Result<(), SessionError> {
+        let views = self.views.lock().unwrap();
+        let view = views
+            .get(session)
+            .ok_or_else(|| SessionError::NotFound(session.clone()))?;
+        if view.ready() {
+            return Ok(());
+        }
+        Err(SessionError::WrongState {
+            state: view.state,
+            wanted: "ready",
+        })
+    }
+}
+
+#[async_trait]
+impl Sessions for FakeSessions {
+    async fn list(&self) -> Result<Vec<SessionView>, SessionError> {
+        Ok(self.views.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn get(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        assert_ne!(session.as_str(), "bug", "a handler meets a bug");
+        let found = self.views.lock().unwrap().get(session).cloned();
+        found.ok_or_else(|| SessionError::NotFound(session.clone()))
+    }
+
+    async fn create(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        let mut views = self.views.lock().unwrap();
+        if views.contains_key(session) {
+            return Err(SessionError::Exists(session.clone()));
+        }
+        if views.len() >= 3 {
+            return Err(SessionError::TooMany(3));
+        }
+        let mut made = view(session);
+        made.state = SessionState::Starting;
+        views.insert(session.clone(), made.clone());
+        Ok(made)
+    }
+
+    async fn start(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.in_state(session, SessionState::Starting)
+    }
+
+    async fn stop(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.in_state(session, SessionState::Stopped)
+    }
+
+    async fn restart(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.in_state(session, SessionState::Starting)
+    }
+
+    async fn logout(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+        self.in_state(session, SessionState::LoggedOut)
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), SessionError> {
+        let removed = self.views.lock().unwrap().remove(session);
+        removed
+            .map(|_| ())
+            .ok_or_else(|| SessionError::NotFound(session.clone()))
+    }
+
+    async fn qr(&self, session: &SessionId) -> Result<Option<QrCode>, SessionError> {
+        let view = self.get(session).await?;
+        Ok(view.has_qr.then(|| QrCode {
+            code: "2@ref,key,key,key,1".to_owned(),
+            expires_at: THEN,
+        }))
+    }
+
+    async fn request_pair_code(
+        &self,
+        session: &SessionId,
+        phone: &str,
+    ) -> Result<String, SessionError> {
+        self.get(session).await?;
+        assert_eq!(phone, "4915123456789");
+        Ok("ABCD1234".to_owned())
+    }
+
+    async fn health(&self, session: &SessionId) -> Result<HealthView, SessionError> {
+        self.get(session).await?;
+        Ok(HealthView {
+            overall: Overall::Unhealthy,
+            connectivity: CheckStatus::SessionClosed,
+            checks: vec![Check {
+                name: "page",
+                status: CheckStatus::SessionClosed,
+                detail: "there is no page".to_owned(),
+            }],
+            recommendations: vec!["Wait".to_owned()],
+            checked_at: THEN,
+        })
+    }
+
+    async fn check_number(
+        &self,
+        session: &SessionId,
+        number: &ChatId,
+    ) -> Result<Option<ChatId>, SessionError> {
+        self.ready(session)?;
+        Ok(number.user().starts_with("49").then(|| number.clone()))
+    }
+
+    async fn chats(&self, session: &SessionId) -> Result<Vec<ChatSummary>, SessionError> {
+        self.ready(session)?;
+        if session.as_str() == "broken" {
+            return Err(SessionError::Failed(Box::new(Failure {
+                kind: Kind::PageGone,
+                rung: Rung::NewPage,
+                resend: Resend::CheckFirst,
+                operation: Operation::Evaluate,
+                evidence: "the page was closed".to_owned(),
+            })));
+        }
+        Ok(vec![ChatSummary {
+            id: ChatId::parse("4915123456789").unwrap(),
+            name: "Ann".to_owned(),
+            is_group: false,
+            unread: 2,
+            last_message_at: Some(THEN),
+        }])
+    }
+
+    fn notify_outbox(&self, _: &SessionId) {
+        self.notified.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn wait_for_ack(
+        &self,
+        _: &MessageId,
+        level: Ack,
+        _: Duration,
+    ) -> Result<AckWait, SessionError> {
+        assert_eq!(level, Ack::Server);
+        Ok(self.ack.lock().unwrap().clone())
+    }
+
+    async fn shutdown(&self, _: Duration) {}
+}

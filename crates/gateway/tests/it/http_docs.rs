@@ -1,0 +1,104 @@
+//! The description that the gateway gives of itself.
+
+use crate::client::call;
+use crate::surface::Surface;
+use hyper::Method;
+use serde_json::Value;
+
+#[tokio::test]
+async fn the_description_is_complete_and_true() {
+    let surface = Surface::start().await;
+    let reply = call(surface.address, Method::GET, "/openapi.json", &[], "").await;
+    let api = reply.json();
+    assert!(
+        api["openapi"].as_str().unwrap().starts_with("3.1"),
+        "{}",
+        api["openapi"]
+    );
+    let mut operations = 0;
+    for (path, item) in api["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            operations += 1;
+            let responses = operation["responses"].as_object().unwrap();
+            let name = format!("{method} {path}");
+            assert!(responses.keys().any(|s| s.starts_with('2')), "{name}");
+            assert!(
+                !operation["summary"].as_str().unwrap_or_default().is_empty(),
+                "{name}"
+            );
+            check_route(&surface, method, path, responses).await;
+        }
+    }
+    assert!(operations >= 30, "{operations}");
+    check_references(&api, &api);
+    surface.stop().await;
+}
+
+/// Each operation that is described is there, and answers a request without
+/// anything (no token, no body) with a status that is described.
+async fn check_route(
+    surface: &Surface,
+    method: &str,
+    path: &str,
+    responses: &serde_json::Map<String, Value>,
+) {
+    let method: Method = method.to_uppercase().parse().unwrap();
+    let real = path
+        .replace("{session}", "default")
+        .replace("{message}", "msg_00000000000000000000000000");
+    let anonymous = call(surface.address, method.clone(), &real, &[], "").await;
+    let with_token = [("x-api-key", surface.admin.as_str())];
+    let known = call(surface.address, method.clone(), &real, &with_token, "").await;
+    for reply in [anonymous, known] {
+        assert_ne!(reply.status, 405, "{method} {path}");
+        assert!(
+            responses.contains_key(&reply.status.to_string()),
+            "{method} {path} answered {}, which is not described",
+            reply.status
+        );
+    }
+}
+
+fn check_references(api: &Value, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                let pointer = reference.strip_prefix('#').unwrap();
+                assert!(api.pointer(pointer).is_some(), "{reference} leads nowhere");
+            }
+            for member in members.values() {
+                check_references(api, member);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                check_references(api, item);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let surface = Surface::start().await;
+    let reply = call(surface.address, Method::GET, "/docs", &[], "").await;
+    assert_eq!(reply.status, 200);
+    assert!(
+        reply
+            .header("content-security-policy")
+            .contains("default-src 'none'")
+    );
+    let page = String::from_utf8(reply.bytes.to_vec()).unwrap();
+    for outside in ["src=", "<script", "@import", "http://", "https://"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    for part in [
+        "/v1/sessions/{session}/messages",
+        "id=idempotency_key_reused",
+        "<code>text</code>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    surface.stop().await;
+}

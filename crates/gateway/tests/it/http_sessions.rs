@@ -1,0 +1,183 @@
+//! Sessions: making, starting, linking, looking.
+
+use crate::surface::Surface;
+use serde_json::{Value, json};
+use steadfast_gateway::sessions::SessionState;
+
+#[tokio::test]
+async fn sessions_are_made_listed_and_removed() {
+    let surface = Surface::start().await;
+    let made = surface
+        .post("/v1/sessions", &json!({"name": "shop-2"}))
+        .await;
+    assert_eq!(made.status, 201);
+    assert_eq!(made.header("location"), "/v1/sessions/shop-2");
+    let body = made.json();
+    assert_eq!(
+        (body["name"].as_str(), body["state"].as_str()),
+        (Some("shop-2"), Some("starting"))
+    );
+    assert_eq!(body["ready"], false);
+    let again = surface
+        .post("/v1/sessions", &json!({"name": "shop-2"}))
+        .await;
+    again.problem(409, "session_exists");
+    for wrong in ["", "A", "../x", "a b", &"a".repeat(33)] {
+        let reply = surface.post("/v1/sessions", &json!({"name": wrong})).await;
+        reply.problem(422, "invalid_field");
+    }
+    surface
+        .post("/v1/sessions", &json!({"name": "third"}))
+        .await;
+    let fourth = surface
+        .post("/v1/sessions", &json!({"name": "fourth"}))
+        .await;
+    fourth.problem(409, "session_limit");
+    let list = surface.get("/v1/sessions").await.json();
+    let names: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["name"])
+        .collect();
+    assert_eq!(names, ["default", "shop-2", "third"]);
+    let removed = surface.delete("/v1/sessions/third").await;
+    assert_eq!((removed.status, removed.bytes.len()), (204, 0));
+    surface
+        .delete("/v1/sessions/third")
+        .await
+        .problem(404, "session_unknown");
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn one_session_says_how_it_is() {
+    let surface = Surface::start().await;
+    let session = surface.get("/v1/sessions/default").await.json();
+    assert_eq!(session["state"], "ready");
+    assert_eq!(session["ready"], true);
+    assert_eq!(session["since"], "2024-01-15T10:30:00.000Z");
+    assert_eq!(session["uptime_seconds"], 1.5);
+    for (act, state) in [
+        ("stop", "stopped"),
+        ("start", "starting"),
+        ("restart", "starting"),
+        ("logout", "logged_out"),
+    ] {
+        let path = format!("/v1/sessions/default/{act}");
+        assert_eq!(
+            surface.post(&path, &Value::Null).await.json()["state"],
+            state
+        );
+        let nobody = format!("/v1/sessions/nobody/{act}");
+        surface
+            .post(&nobody, &Value::Null)
+            .await
+            .problem(404, "session_unknown");
+    }
+    let health = surface.get("/v1/sessions/default/health").await;
+    assert_eq!(health.status, 200);
+    let health = health.json();
+    assert_eq!(health["overall"], "unhealthy");
+    assert_eq!(health["connectivity"], "session_closed");
+    assert_eq!(health["checks"]["page"]["status"], "session_closed");
+    assert_eq!(health["recommendations"], json!(["Wait"]));
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_code_to_scan_comes_in_four_forms() {
+    let surface = Surface::start().await;
+    let path = "/v1/sessions/default/qr";
+    surface.get(path).await.problem(404, "no_qr");
+    surface.sessions.change(|view| {
+        view.state = SessionState::Linking;
+        view.has_qr = true;
+    });
+    let raw = surface.get(path).await.json();
+    let expected = json!({"code": "2@ref,key,key,key,1", "expires_at": "2024-01-15T10:30:00.000Z"});
+    assert_eq!(raw, expected);
+    assert_eq!(
+        surface.get(&format!("{path}?format=raw")).await.json(),
+        expected
+    );
+    for (format, content_type, start) in [
+        ("svg", "image/svg+xml", &b"<svg"[..]),
+        ("png", "image/png", b"\x89PNG"),
+        ("text", "text/plain; charset=utf-8", "█".as_bytes()),
+    ] {
+        let reply = surface.get(&format!("{path}?format={format}")).await;
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (200, content_type)
+        );
+        assert!(reply.bytes.starts_with(start));
+    }
+    let wrong = surface.get(&format!("{path}?format=gif")).await;
+    wrong.problem(400, "invalid_request");
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_pairing_code_needs_a_phone_number() {
+    let surface = Surface::start().await;
+    let path = "/v1/sessions/default/pairing-code";
+    let good = surface
+        .post(path, &json!({"phone": "+49 151 23456789"}))
+        .await;
+    assert_eq!(
+        (good.status, good.json()),
+        (200, json!({"code": "ABCD1234"}))
+    );
+    for wrong in ["", "123", "1@g.us", "4915123456789@c.us"] {
+        let reply = surface.post(path, &json!({"phone": wrong})).await;
+        assert_eq!(reply.problem(422, "invalid_field")["field"], "phone");
+    }
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn questions_to_the_page_say_when_to_ask_again() {
+    let surface = Surface::start().await;
+    let chats = surface.get("/v1/sessions/default/chats").await.json();
+    assert_eq!(chats["items"][0]["name"], "Ann");
+    let check = "/v1/sessions/default/check-number";
+    let known = surface
+        .post(check, &json!({"number": "4915123456789"}))
+        .await
+        .json();
+    assert_eq!(
+        known,
+        json!({"exists": true, "chat_id": "4915123456789@c.us"})
+    );
+    let unknown = surface
+        .post(check, &json!({"number": "3315123456789"}))
+        .await
+        .json();
+    assert_eq!(unknown, json!({"exists": false, "chat_id": null}));
+
+    surface
+        .sessions
+        .change(|view| view.state = SessionState::Recovering);
+    let soon = surface.get("/v1/sessions/default/chats").await;
+    let problem = soon.problem(503, "not_ready");
+    assert_eq!(
+        (problem["retryable"].as_bool(), problem["state"].as_str()),
+        (Some(true), Some("recovering"))
+    );
+    assert_eq!(soon.header("retry-after"), "2");
+    surface
+        .sessions
+        .change(|view| view.state = SessionState::Parked);
+    let never = surface.get("/v1/sessions/default/chats").await;
+    assert_eq!(never.problem(409, "wrong_state")["retryable"], false);
+
+    surface
+        .post("/v1/sessions", &json!({"name": "broken"}))
+        .await;
+    surface
+        .get("/v1/sessions/broken/chats")
+        .await
+        .problem(503, "not_ready");
+    surface.stop().await;
+}

@@ -1,0 +1,19 @@
+//! The gateway from outside: its HTTP surface over real sockets with sessions
+//! that are made up, and the real binary for everything that the command
+//! line can be asked or given wrongly.
+
+mod binary;
+mod cli_config;
+mod cli_errors;
+mod cli_explain;
+mod cli_serve;
+mod client;
+mod fake;
+mod http_auth;
+mod http_bounds;
+mod http_docs;
+mod http_messages;
+mod http_original;
+mod http_sessions;
+mod http_system;
+mod surface;

@@ -1,0 +1,130 @@
+//! The HTTP surface on a socket, over the memory store and made-up sessions.
+
+use crate::client::{Reply, call};
+use crate::fake::{FakeSessions, THEN, id};
+use hyper::Method;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use steadfast_core::ids::LoginGeneration;
+use steadfast_core::port::{Scope, SessionRecord, Store, TokenRecord};
+use steadfast_gateway::app::App;
+use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
+use steadfast_gateway::config::Config;
+use steadfast_gateway::http::{HttpState, Server};
+use steadfast_gateway::metrics::Metrics;
+use steadfast_gateway::token;
+use steadfast_store::MemoryStore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Surface {
+    pub(crate) address: SocketAddr,
+    pub(crate) sessions: Arc<FakeSessions>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) app: Arc<App>,
+    pub(crate) admin: String,
+    pub(crate) send: String,
+    pub(crate) read: String,
+    stopping: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+/// The credential of the machine's own command line.
+pub(crate) const LOCAL: &str = "sf_a_the-command-line-of-this-machine";
+
+impl Surface {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::defaults().unwrap();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.delivery.reply_wait_ms = 1_000;
+        change(&mut config);
+        let store = Arc::new(MemoryStore::new());
+        let record = SessionRecord {
+            id: id("default"),
+            created_at: THEN,
+            enabled: true,
+            login: LoginGeneration::default(),
+            parked: None,
+        };
+        store.add_session(record).await.unwrap();
+        let mut secrets = Vec::new();
+        for scope in [Scope::Admin, Scope::Send, Scope::Read] {
+            let secret = token::mint(scope, &SystemRandom).unwrap();
+            let record = TokenRecord {
+                name: token::scope_name(scope).to_owned(),
+                hash: token::hash(&secret).unwrap(),
+                scope,
+                created_at: THEN,
+            };
+            store.add_token(record).await.unwrap();
+            secrets.push(secret);
+        }
+        let sessions = Arc::new(FakeSessions::new());
+        let app = Arc::new(App {
+            config: Arc::new(config),
+            store: store.clone(),
+            sessions: sessions.clone(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            metrics: Arc::new(Metrics::default()),
+            started: SystemClock.mono(),
+        });
+        let stopping = CancellationToken::new();
+        let server = Server::bind(app.config.server.listen).await.unwrap();
+        let address = server.address();
+        let state = HttpState::new(app.clone(), token::hash(LOCAL), stopping.clone());
+        let [admin, send, read] = secrets.try_into().unwrap();
+        Self {
+            address,
+            sessions,
+            store,
+            app,
+            admin,
+            send,
+            read,
+            stopping,
+            server: server.serve(state),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        let bearer = format!("Bearer {}", self.admin);
+        let headers = [("authorization", bearer.as_str())];
+        call(self.address, Method::GET, path, &headers, "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_with(path, body, &[]).await
+    }
+
+    pub(crate) async fn post_with(&self, path: &str, body: &Value, more: &[(&str, &str)]) -> Reply {
+        let bearer = format!("Bearer {}", self.admin);
+        let mut headers = vec![
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        headers.extend(more);
+        let body = body.to_string();
+        call(self.address, Method::POST, path, &headers, body).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        let bearer = format!("Bearer {}", self.admin);
+        let headers = [("authorization", bearer.as_str())];
+        call(self.address, Method::DELETE, path, &headers, "").await
+    }
+
+    /// Ends in order; every test that gets here shows that it can.
+    pub(crate) async fn stop(self) {
+        self.stopping.cancel();
+        tokio::time::timeout(crate::client::DEADLINE, self.server)
+            .await
+            .expect("the server did not end")
+            .unwrap();
+    }
+}
