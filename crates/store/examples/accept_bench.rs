@@ -56,7 +56,7 @@ fn settings() -> Settings {
             "--callers" => settings.callers = value.parse().unwrap(),
             "--chats" => settings.chats = value.parse().unwrap(),
             "--sizes" => {
-                settings.sizes = value.split(',').map(|size| size.parse().unwrap()).collect()
+                settings.sizes = value.split(',').map(|size| size.parse().unwrap()).collect();
             }
             "--dir" => settings.dir = value.into(),
             _ => panic!("{name} is no setting"),
@@ -92,7 +92,8 @@ fn messages(first: usize, count: usize, chats: u64) -> Vec<NewMessage> {
                 id: MessageId::mint(at, id),
                 wa_message_id: WaMessageId::mint(wa),
                 session: session.clone(),
-                to: ChatId::parse(&format!("49151{:08}", scramble(n ^ 0xC0FFEE) % chats)).unwrap(),
+                to: ChatId::parse(&format!("49151{:08}", scramble(n ^ 0x00C0_FFEE) % chats))
+                    .unwrap(),
                 body: Body::Text {
                     text: format!(
                         "Your order {n} is on its way and will be with you between 10 and 12."
@@ -125,11 +126,12 @@ async fn through_the_store(
     messages: Vec<NewMessage>,
     callers: usize,
 ) -> f64 {
-    let share = messages.len().div_ceil(callers);
-    let mut messages = messages.into_iter();
-    let shares: Vec<Vec<_>> = (0..callers)
-        .map(|_| messages.by_ref().take(share).collect())
-        .collect();
+    // Dealt out like cards, so that ids come about in the order of their time,
+    // as they do where they are minted on arrival.
+    let mut shares = vec![Vec::new(); callers];
+    for (n, message) in messages.into_iter().enumerate() {
+        shares[n % callers].push(message);
+    }
     let started = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
     for share in shares {
@@ -217,7 +219,7 @@ async fn against_sqlite(settings: &Settings) {
         settings.accepts, settings.callers, settings.chats
     );
     let rows = messages(0, settings.accepts, settings.chats);
-    let (mut stores, mut raws, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stores, mut alones, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..settings.runs {
         let folder = tempfile::tempdir_in(&settings.dir).unwrap();
         let ours = async || {
@@ -250,10 +252,10 @@ async fn against_sqlite(settings: &Settings) {
             raw / store
         );
         stores.push(rate(store));
-        raws.push(rate(raw));
+        alones.push(rate(raw));
         ratios.push(raw / store);
     }
-    for (what, values) in [("store", stores), ("SQLite alone", raws)] {
+    for (what, values) in [("store", stores), ("SQLite alone", alones)] {
         let (min, median, max) = spread(values);
         println!("{what}: min {min:.0}, median {median:.0}, max {max:.0}");
     }

@@ -52,6 +52,13 @@ pub(super) fn conclude(error: &rusqlite::Error, path: &Path) -> StoreError {
     }
 }
 
+/// Whether a row was refused because one like it exists.
+pub(super) fn is_repeat(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|code| code.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! What is done to owed messages, each a piece of one transaction.
 
-use super::error::Error;
+use super::error::{self, Error};
 use super::rows::{self, Entry, select_entry, select_message};
 use super::writer::{Job, Tx};
 use super::{queue, sessions};
@@ -35,14 +35,13 @@ pub(super) fn accept(
     draft: &Draft,
     key: Option<&IdempotencyKey>,
 ) -> Result<Accepted, Error> {
-    let sid = sessions::sid(tx.db, &draft.message.session)?;
+    let sid = tx.sid(&draft.message.session)?;
     let now = draft.message.accepted_at;
     if let Some(key) = key
         && let Some(answer) = used_before(tx, key, now)?
     {
         return Ok(answer);
     }
-    refuse_repeat(tx, draft)?;
     let seq = insert(tx, sid, draft)?;
     if let Some(key) = key {
         keep_key(tx, key, seq, now)?;
@@ -53,29 +52,16 @@ pub(super) fn accept(
 /// Stores many messages.
 pub(super) fn accept_many(tx: &mut Tx<'_>, drafts: &[Draft]) -> Result<(), Error> {
     for draft in drafts {
-        let sid = sessions::sid(tx.db, &draft.message.session)?;
-        refuse_repeat(tx, draft)?;
+        let sid = tx.sid(&draft.message.session)?;
         insert(tx, sid, draft)?;
     }
     Ok(())
 }
 
-fn refuse_repeat(tx: &Tx<'_>, draft: &Draft) -> Result<(), Error> {
-    let known = tx.one(
-        "SELECT 1 FROM messages WHERE id = ?1",
-        (draft.message.id.as_str(),),
-        |_| Ok(()),
-    )?;
-    match known {
-        None => Ok(()),
-        Some(()) => Err(StoreError::Exists.into()),
-    }
-}
-
-fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, rusqlite::Error> {
+fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     let Draft { message, body } = draft;
     let chat = message.to.as_str();
-    tx.run(
+    let inserted = tx.run(
         "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
          accepted_at, due_at, expires_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, ?8, ?6)",
@@ -89,7 +75,13 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, rusqlite::Err
             message.due_at.0,
             message.expires_at.map(|at| at.0),
         ),
-    )?;
+    );
+    match inserted {
+        Ok(_) => {}
+        // Our own id is all that is unique in this table.
+        Err(error) if error::is_repeat(&error) => return Err(StoreError::Exists.into()),
+        Err(error) => return Err(error.into()),
+    }
     let seq = tx.db.last_insert_rowid();
     queue::append(tx, sid, chat, seq, message.due_at)?;
     tx.count(sid, None, Some(Status::Accepted));

@@ -156,11 +156,12 @@ pub(super) fn next_due(
 }
 
 /// Takes a session out of sight. Its rows go later, bit by bit ([`Sweep`]).
-pub(super) fn remove(tx: &Tx<'_>, session: &SessionId) -> Result<(), rusqlite::Error> {
+pub(super) fn remove(tx: &mut Tx<'_>, session: &SessionId) -> Result<(), rusqlite::Error> {
     tx.run(
         "UPDATE sessions SET name = NULL WHERE name = ?1",
         (session.as_str(),),
     )?;
+    tx.sessions_changed();
     Ok(())
 }
 

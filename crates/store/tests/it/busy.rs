@@ -1,6 +1,6 @@
 //! Others who write at the same time, and more requests than fit.
 
-use crate::support::{Desk, Disk, id, message};
+use crate::support::{Desk, Folder, id, message};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +30,12 @@ async fn child_that_adds_a_token() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process_adds_a_token_while_messages_come_in() {
-    let disk = Disk::new();
-    let store = Arc::new(disk.open());
+    let folder = Folder::new();
+    let store = Arc::new(folder.open());
     let desk = Desk::new(&*store).await;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "busy::child_that_adds_a_token", "--ignored"])
-        .env(DATABASE, disk.path())
+        .env(DATABASE, folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
@@ -58,17 +58,17 @@ async fn another_process_adds_a_token_while_messages_come_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_than_fits_is_refused_and_the_rest_is_done() {
-    let disk = Disk::new();
+    let folder = Folder::new();
     let options = Options {
         queue: 4,
         batch: 4,
         busy_timeout_ms: 60_000,
         ..Options::default()
     };
-    let store = Arc::new(SqliteStore::open(disk.path(), options).unwrap());
+    let store = Arc::new(SqliteStore::open(folder.path(), options).unwrap());
     let desk = Desk::new(&*store).await;
     // Somebody else holds the database: the writer cannot move.
-    let other = rusqlite::Connection::open(disk.path()).unwrap();
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut calls = tokio::task::JoinSet::new();
     let (told, mut refusals) = tokio::sync::mpsc::channel(64);
@@ -114,14 +114,14 @@ async fn more_than_fits_is_refused_and_the_rest_is_done() {
 
 #[tokio::test]
 async fn who_holds_the_database_too_long_makes_it_overloaded() {
-    let disk = Disk::new();
+    let folder = Folder::new();
     let options = Options {
         busy_timeout_ms: 50,
         ..Options::default()
     };
-    let store = SqliteStore::open(disk.path(), options).unwrap();
+    let store = SqliteStore::open(folder.path(), options).unwrap();
     let desk = Desk::new(&store).await;
-    let other = rusqlite::Connection::open(disk.path()).unwrap();
+    let other = rusqlite::Connection::open(folder.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.accept(message(&desk.session, 1, 1), None).await;
     assert_eq!(refused, Err(StoreError::Overloaded));

@@ -1,6 +1,6 @@
 //! A process that writes is killed with SIGKILL: what it was told is on disk.
 
-use crate::support::{Desk, Disk, id, message, number, record_of, session};
+use crate::support::{Desk, Folder, id, message, number, record_of, session};
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -70,7 +70,7 @@ async fn child_that_writes_until_killed() {
 
 #[tokio::test]
 async fn what_was_promised_survives_a_kill() {
-    let disk = Disk::new();
+    let folder = Folder::new();
     let (mut accepted, mut claimed, mut sent) = (HashSet::new(), HashSet::new(), HashSet::new());
     for round in 0..4_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -80,7 +80,7 @@ async fn what_was_promised_survives_a_kill() {
                 "--ignored",
                 "--nocapture",
             ])
-            .env(DATABASE, disk.path())
+            .env(DATABASE, folder.path())
             .env(FIRST, (round * 1_000_000).to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -111,7 +111,7 @@ async fn what_was_promised_survives_a_kill() {
         assert!(lines >= 150, "the child wrote only {lines} times");
     }
 
-    let store = disk.open();
+    let store = folder.open();
     for n in &accepted {
         assert!(
             store.message(&id(*n)).await.unwrap().is_some(),

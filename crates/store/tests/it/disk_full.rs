@@ -11,21 +11,18 @@ use steadfast_store::{Options, SqliteStore};
 /// Accepts until there is no room, several at a time; says which were stored and which were not.
 async fn fill(desk: &Desk<'_>, first: u64) -> (Vec<u64>, Vec<u64>) {
     let (mut stored, mut refused) = (Vec::new(), Vec::new());
-    let mut n = first;
+    let mut next = first;
     while refused.is_empty() {
-        assert!(n < first + 20_000, "this disk never fills up");
-        let eight = async |from: u64| {
-            let one = |n: u64| {
-                let mut new = message(&desk.session, n, n % 5);
-                new.body = Body::Text {
-                    text: "x".repeat(2_000),
-                };
-                async move { (n, desk.store.accept(new, None).await) }
+        assert!(next < first + 20_000, "this disk never fills up");
+        let one = async |n: u64| {
+            let mut new = message(&desk.session, n, n % 5);
+            new.body = Body::Text {
+                text: "x".repeat(2_000),
             };
-            let (a, b, c, d) = tokio::join!(one(from), one(from + 1), one(from + 2), one(from + 3));
-            [a, b, c, d]
+            (n, desk.store.accept(new, None).await)
         };
-        for (n, answer) in eight(n).await {
+        let four = tokio::join!(one(next), one(next + 1), one(next + 2), one(next + 3));
+        for (n, answer) in <[_; 4]>::from(four) {
             match answer {
                 Ok(accepted) => {
                     assert_eq!(accepted, Accepted::Stored);
@@ -37,7 +34,7 @@ async fn fill(desk: &Desk<'_>, first: u64) -> (Vec<u64>, Vec<u64>) {
                 }
             }
         }
-        n += 4;
+        next += 4;
     }
     (stored, refused)
 }
@@ -132,10 +129,10 @@ fn take_room(at: &Path, bytes: usize) {
 async fn a_full_disk_is_full_until_there_is_room() {
     // Who may not mount a disk has the test above, which goes the same way
     // through the store.
-    let Some(disk) = SmallDisk::mount("6m") else {
+    let Some(small) = SmallDisk::mount("6m") else {
         return;
     };
-    let (path, ballast) = (disk.file("steadfast.db"), disk.file("ballast"));
+    let (path, ballast) = (small.file("steadfast.db"), small.file("ballast"));
     take_room(&ballast, 3_000_000);
     let store = SqliteStore::open(&path, Options::default()).unwrap();
     let desk = Desk::new(&store).await;
@@ -167,13 +164,13 @@ async fn a_full_disk_is_full_until_there_is_room() {
 
 #[test]
 fn a_disk_without_room_for_an_empty_database_says_so() {
-    let Some(disk) = SmallDisk::mount("64k") else {
+    let Some(small) = SmallDisk::mount("64k") else {
         return;
     };
-    take_room(&disk.file("ballast"), 48_000);
-    let opened = SqliteStore::open(disk.file("steadfast.db"), Options::default());
+    take_room(&small.file("ballast"), 48_000);
+    let opened = SqliteStore::open(small.file("steadfast.db"), Options::default());
     assert_eq!(opened.err(), Some(StoreError::Full));
     // Nothing half-made is taken for a database later.
-    std::fs::remove_file(disk.file("ballast")).unwrap();
-    assert!(!disk.file("steadfast.db").exists());
+    std::fs::remove_file(small.file("ballast")).unwrap();
+    assert!(!small.file("steadfast.db").exists());
 }

@@ -1,22 +1,25 @@
 //! What lies at the database's place before we come.
 
-use crate::support::{Desk, Disk, id};
+use crate::support::{Desk, Folder, id};
 use std::os::unix::fs::PermissionsExt as _;
 use steadfast_core::port::{Store, StoreError};
 use steadfast_store::{Options, SqliteStore};
 
-fn open(disk: &Disk) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(disk.path(), Options::default())
+fn open(folder: &Folder) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(folder.path(), Options::default())
 }
 
 /// Why the file was refused; it must still be as it was.
-fn refusal(disk: &Disk) -> String {
-    let before = std::fs::read(disk.path()).unwrap();
-    for opened in [open(disk), SqliteStore::open_existing_for_cli(disk.path())] {
+fn refusal(folder: &Folder) -> String {
+    let before = std::fs::read(folder.path()).unwrap();
+    for opened in [
+        open(folder),
+        SqliteStore::open_existing_for_cli(folder.path()),
+    ] {
         match opened.err() {
             Some(StoreError::NotOurs { path, detail }) => {
-                assert_eq!(path, disk.path().display().to_string());
-                assert_eq!(std::fs::read(disk.path()).unwrap(), before);
+                assert_eq!(path, folder.path().display().to_string());
+                assert_eq!(std::fs::read(folder.path()).unwrap(), before);
                 if before.len() > 4_096 {
                     continue;
                 }
@@ -30,12 +33,12 @@ fn refusal(disk: &Disk) -> String {
 
 #[tokio::test]
 async fn a_new_database_is_private_and_stands_alone() {
-    let disk = Disk::new();
-    let store = disk.open();
+    let folder = Folder::new();
+    let store = folder.open();
     store.check().await.unwrap();
-    let folder = disk.path().parent().unwrap().to_owned();
+    let inside = folder.path().parent().unwrap().to_owned();
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(inside).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(
             entry.metadata().unwrap().permissions().mode() & 0o777,
@@ -53,14 +56,14 @@ async fn a_new_database_is_private_and_stands_alone() {
 
 #[tokio::test]
 async fn what_was_stored_is_there_after_a_restart() {
-    let disk = Disk::new();
-    let store = disk.open();
+    let folder = Folder::new();
+    let store = folder.open();
     let desk = Desk::new(&store).await;
     desk.accept(1, 1).await;
     desk.claim().await;
     let (message, sessions) = (desk.get(1).await, store.sessions().await);
     store.close().await;
-    let store = disk.open();
+    let store = folder.open();
     assert_eq!(store.message(&id(1)).await, Ok(Some(message)));
     assert_eq!(store.sessions().await, sessions);
     store.close().await;
@@ -68,41 +71,48 @@ async fn what_was_stored_is_there_after_a_restart() {
 
 #[tokio::test]
 async fn an_empty_file_and_a_half_made_one_are_no_obstacle() {
-    let disk = Disk::new();
-    std::fs::write(disk.path(), b"").unwrap();
-    std::fs::write(disk.path().with_extension("db.new"), b"half of a database").unwrap();
-    let store = disk.open();
+    let folder = Folder::new();
+    std::fs::write(folder.path(), b"").unwrap();
+    std::fs::write(
+        folder.path().with_extension("db.new"),
+        b"half of a database",
+    )
+    .unwrap();
+    let store = folder.open();
     assert_eq!(store.check().await, Ok(()));
     store.close().await;
-    assert!(!disk.path().with_extension("db.new").exists());
+    assert!(!folder.path().with_extension("db.new").exists());
 }
 
 #[tokio::test]
 async fn a_newer_schema_is_left_alone() {
-    let disk = Disk::new();
-    disk.open().close().await;
-    let db = rusqlite::Connection::open(disk.path()).unwrap();
+    let folder = Folder::new();
+    folder.open().close().await;
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
     db.pragma_update(None, "user_version", 1_000).unwrap();
     drop(db);
     let newer = Some(StoreError::NewerSchema {
         found: 1_000,
         known: 1,
     });
-    assert_eq!(open(&disk).err(), newer);
-    assert_eq!(SqliteStore::open_existing_for_cli(disk.path()).err(), newer);
+    assert_eq!(open(&folder).err(), newer);
+    assert_eq!(
+        SqliteStore::open_existing_for_cli(folder.path()).err(),
+        newer
+    );
 }
 
 #[tokio::test]
 async fn a_command_migrates_nothing_and_makes_nothing() {
-    let disk = Disk::new();
-    let none = SqliteStore::open_existing_for_cli(disk.path()).err();
+    let folder = Folder::new();
+    let none = SqliteStore::open_existing_for_cli(folder.path()).err();
     assert!(matches!(none, Some(StoreError::NotOurs { .. })), "{none:?}");
-    assert!(!disk.path().exists());
-    disk.open().close().await;
-    let db = rusqlite::Connection::open(disk.path()).unwrap();
+    assert!(!folder.path().exists());
+    folder.open().close().await;
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
     db.pragma_update(None, "user_version", 0).unwrap();
     drop(db);
-    let older = SqliteStore::open_existing_for_cli(disk.path()).err();
+    let older = SqliteStore::open_existing_for_cli(folder.path()).err();
     let Some(StoreError::Failed(why)) = older else {
         panic!("{older:?}")
     };
@@ -111,65 +121,65 @@ async fn a_command_migrates_nothing_and_makes_nothing() {
 
 #[test]
 fn files_of_others_are_left_alone() {
-    let disk = Disk::new();
-    std::fs::write(disk.path(), b"Dear diary").unwrap();
-    assert!(refusal(&disk).contains("SQLite"));
+    let folder = Folder::new();
+    std::fs::write(folder.path(), b"Dear diary").unwrap();
+    assert!(refusal(&folder).contains("SQLite"));
     // Begins like a database, and ends at once.
-    std::fs::write(disk.path(), b"SQLite format 3\0and no more").unwrap();
-    assert!(refusal(&disk).contains("cut off"));
+    std::fs::write(folder.path(), b"SQLite format 3\0and no more").unwrap();
+    assert!(refusal(&folder).contains("cut off"));
 
-    let disk = Disk::new();
-    let db = rusqlite::Connection::open(disk.path()).unwrap();
+    let folder = Folder::new();
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
     db.execute_batch("CREATE TABLE diary (day TEXT)").unwrap();
     drop(db);
-    refusal(&disk);
+    refusal(&folder);
 }
 
 #[tokio::test]
 async fn a_damaged_database_is_named() {
     // Cut in the middle: the header says that more pages should follow.
-    let disk = Disk::new();
-    disk.open().close().await;
-    let whole = std::fs::read(disk.path()).unwrap();
-    std::fs::write(disk.path(), &whole[..whole.len() / 2 / 4_096 * 4_096]).unwrap();
-    refusal(&disk);
+    let folder = Folder::new();
+    folder.open().close().await;
+    let whole = std::fs::read(folder.path()).unwrap();
+    std::fs::write(folder.path(), &whole[..whole.len() / 2 / 4_096 * 4_096]).unwrap();
+    refusal(&folder);
     // Our header, and nothing sensible behind it.
     let mut garbage = whole.clone();
     garbage[100..].fill(0xA5);
-    std::fs::write(disk.path(), &garbage).unwrap();
-    refusal(&disk);
+    std::fs::write(folder.path(), &garbage).unwrap();
+    refusal(&folder);
 }
 
 #[tokio::test]
 async fn a_log_that_lost_its_database_is_not_thrown_away() {
-    let disk = Disk::new();
-    let store = disk.open();
+    let folder = Folder::new();
+    let store = folder.open();
     let desk = Desk::new(&store).await;
     desk.accept(1, 1).await;
-    let moved = disk.path().with_extension("moved");
-    let log = disk.path().with_extension("db-wal");
-    std::fs::copy(disk.path(), &moved).unwrap();
+    let moved = folder.path().with_extension("moved");
+    let log = folder.path().with_extension("db-wal");
+    std::fs::copy(folder.path(), &moved).unwrap();
     let kept = std::fs::read(&log).unwrap();
     store.close().await;
-    std::fs::remove_file(disk.path()).unwrap();
+    std::fs::remove_file(folder.path()).unwrap();
     std::fs::write(&log, kept).unwrap();
 
-    let refused = open(&disk).err();
+    let refused = open(&folder).err();
     let Some(StoreError::NotOurs { detail, .. }) = refused else {
         panic!("{refused:?}")
     };
     assert!(detail.contains("db-wal"), "{detail}");
     // With the database back, the log is read.
-    std::fs::rename(&moved, disk.path()).unwrap();
-    let store = disk.open();
+    std::fs::rename(&moved, folder.path()).unwrap();
+    let store = folder.open();
     assert!(store.message(&id(1)).await.unwrap().is_some());
     store.close().await;
 }
 
 #[test]
 fn a_missing_folder_is_named() {
-    let disk = Disk::new();
-    let path = disk.path().join("deep").join("steadfast.db");
+    let folder = Folder::new();
+    let path = folder.path().join("deep").join("steadfast.db");
     let Some(StoreError::Failed(why)) = SqliteStore::open(&path, Options::default()).err() else {
         panic!("there is no such folder");
     };

@@ -1,7 +1,7 @@
 //! Whatever is asked, in whatever order: the store on disk answers as the
 //! plain one in memory does, and its queue and counters agree with its messages.
 
-use crate::support::{Disk, chat, id, message, record_of, session, wa};
+use crate::support::{Folder, chat, id, message, record_of, session, wa};
 use proptest::prelude::*;
 use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
 use steadfast_core::inbound::InboundMessage;
@@ -281,8 +281,8 @@ async fn attempts(asker: &Asker<'_>) -> String {
 }
 
 /// What must be true of the tables, whatever happened.
-fn check_tables(disk: &Disk) {
-    let db = rusqlite::Connection::open(disk.path()).unwrap();
+fn check_tables(folder: &Folder) {
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
     let broken = |rule: &str, sql: &str| {
         let found: i64 = db
             .query_row(&format!("SELECT count(*) FROM ({sql})"), (), |row| {
@@ -335,8 +335,8 @@ proptest! {
     fn both_stores_give_the_same_answers(ops in prop::collection::vec(op(), 1..120)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let disk = Disk::new();
-            let on_disk = disk.open();
+            let folder = Folder::new();
+            let on_disk = folder.open();
             let in_memory = MemoryStore::new();
             let stores: [&dyn Store; 2] = [&on_disk, &in_memory];
             let mut askers = stores.map(|store| Asker {
@@ -361,7 +361,7 @@ proptest! {
             assert_eq!(look(&on_disk).await, look(&in_memory).await);
             assert_eq!(attempts(&askers[0]).await, attempts(&askers[1]).await);
             on_disk.close().await;
-            check_tables(&disk);
+            check_tables(&folder);
         });
     }
 }

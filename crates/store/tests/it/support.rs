@@ -10,19 +10,19 @@ use steadfast_core::time::UnixMs;
 use steadfast_store::{Options, SqliteStore};
 
 /// A folder of its own with a database in it.
-pub(crate) struct Disk {
-    folder: tempfile::TempDir,
+pub(crate) struct Folder {
+    dir: tempfile::TempDir,
 }
 
-impl Disk {
+impl Folder {
     pub(crate) fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            dir: tempfile::tempdir().unwrap(),
         }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("steadfast.db")
+        self.dir.path().join("steadfast.db")
     }
 
     pub(crate) fn open(&self) -> SqliteStore {

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::mpsc;
+use steadfast_core::outbox::Status;
 use steadfast_core::port::StoreError;
 
 fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
@@ -32,14 +33,14 @@ fn insert(tx: &Tx<'_>, n: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Holds the writer inside a request, so that what is asked meanwhile becomes
+/// Keeps the writer inside a request, so that what is asked meanwhile becomes
 /// one batch. Dropping the sender lets it go on.
-struct Hold {
+struct Gate {
     entered: mpsc::Receiver<()>,
     release: mpsc::Sender<()>,
 }
 
-impl Hold {
+impl Gate {
     fn new() -> (
         Self,
         impl FnMut(&mut Tx<'_>) -> Result<(), Error> + Send + 'static,
@@ -59,10 +60,10 @@ impl Hold {
 async fn one_bad_request_does_not_touch_its_neighbours() {
     let folder = tempfile::tempdir().unwrap();
     let (writer, db) = writer(&folder);
-    let (hold, work) = Hold::new();
+    let (gate, work) = Gate::new();
     let held = writer.write(work, Manner::default());
     let rest = async {
-        tokio::task::block_in_place(|| hold.entered.recv()).unwrap();
+        tokio::task::block_in_place(|| gate.entered.recv()).unwrap();
         let good = |n| writer.write(move |tx: &mut Tx<'_>| insert(tx, n), Manner::default());
         let bad = writer.write(
             |tx: &mut Tx<'_>| {
@@ -79,7 +80,7 @@ async fn one_bad_request_does_not_touch_its_neighbours() {
         let answers = async { tokio::join!(good(1), bad, good(2), refused, good(3)) };
         let go = async {
             // By now all five wait: `join!` polls in order.
-            drop(hold.release);
+            drop(gate.release);
         };
         tokio::join!(answers, go).0
     };
@@ -98,10 +99,10 @@ async fn a_commit_that_fails_fails_everybody() {
         "CREATE TABLE child (n INTEGER REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED) STRICT",
     )
     .unwrap();
-    let (hold, work) = Hold::new();
+    let (gate, work) = Gate::new();
     let held = writer.write(work, Manner::default());
     let rest = async {
-        tokio::task::block_in_place(|| hold.entered.recv()).unwrap();
+        tokio::task::block_in_place(|| gate.entered.recv()).unwrap();
         let good = writer.write(|tx: &mut Tx<'_>| insert(tx, 1), Manner::default());
         let broken = writer.write(
             |tx: &mut Tx<'_>| {
@@ -112,7 +113,7 @@ async fn a_commit_that_fails_fails_everybody() {
             },
             Manner::default(),
         );
-        let go = async { drop(hold.release) };
+        let go = async { drop(gate.release) };
         let (good, broken, ()) = tokio::join!(good, broken, go);
         (good, broken)
     };
@@ -150,7 +151,7 @@ async fn what_nobody_hears_of_is_undone() {
     let folder = tempfile::tempdir().unwrap();
     let (writer, db) = writer(&folder);
     let (undone, undos) = mpsc::channel();
-    let (hold, mut work) = Hold::new();
+    let (gate, mut work) = Gate::new();
     let manner =
         Manner::default().unheard(move |n: &i64| Some(Box::new(Undo(undone, *n)) as Box<dyn Job>));
     let mut call = Box::pin(writer.write(
@@ -163,9 +164,9 @@ async fn what_nobody_hears_of_is_undone() {
     ));
     // Runs up to the wait for the answer, and is dropped while the writer is inside.
     assert!(poll_once(&mut call).is_pending());
-    tokio::task::block_in_place(|| hold.entered.recv()).unwrap();
+    tokio::task::block_in_place(|| gate.entered.recv()).unwrap();
     drop(call);
-    drop(hold.release);
+    drop(gate.release);
     assert_eq!(tokio::task::block_in_place(|| undos.recv()), Ok(7));
     assert!(rows(&db).is_empty());
 }
@@ -174,14 +175,14 @@ async fn what_nobody_hears_of_is_undone() {
 async fn what_nobody_waits_for_is_not_begun() {
     let folder = tempfile::tempdir().unwrap();
     let (writer, db) = writer(&folder);
-    let (hold, work) = Hold::new();
+    let (gate, work) = Gate::new();
     let mut held = Box::pin(writer.write(work, Manner::default()));
     assert!(poll_once(&mut held).is_pending());
-    tokio::task::block_in_place(|| hold.entered.recv()).unwrap();
+    tokio::task::block_in_place(|| gate.entered.recv()).unwrap();
     let mut given_up = Box::pin(writer.write(|tx: &mut Tx<'_>| insert(tx, 1), Manner::default()));
     assert!(poll_once(&mut given_up).is_pending());
     drop(given_up);
-    drop(hold.release);
+    drop(gate.release);
     assert_eq!(held.await, Ok(()));
     writer.close().await;
     assert!(rows(&db).is_empty());
@@ -191,13 +192,13 @@ async fn what_nobody_waits_for_is_not_begun() {
 async fn closing_finishes_what_is_queued() {
     let folder = tempfile::tempdir().unwrap();
     let (writer, db) = writer(&folder);
-    let (hold, work) = Hold::new();
+    let (gate, work) = Gate::new();
     let held = writer.write(work, Manner::default());
     let rest = async {
-        tokio::task::block_in_place(|| hold.entered.recv()).unwrap();
+        tokio::task::block_in_place(|| gate.entered.recv()).unwrap();
         let queued = writer.write(|tx: &mut Tx<'_>| insert(tx, 1), Manner::default());
         let close = async {
-            drop(hold.release);
+            drop(gate.release);
             writer.close().await;
         };
         tokio::join!(queued, close).0

@@ -23,8 +23,8 @@ macro_rules! contract {
             $($(
                 #[tokio::test]
                 async fn $scenario() {
-                    let disk = crate::support::Disk::new();
-                    let store = disk.open();
+                    let folder = crate::support::Folder::new();
+                    let store = folder.open();
                     super::$topic::$scenario(&store).await;
                     store.close().await;
                 }

@@ -1,0 +1,195 @@
+//! Writes: one thread, one connection, and group commit.
+//!
+//! A commit costs one sync of the disk, whatever it holds. So the writer runs
+//! all requests that wait in one transaction, commits once and then answers
+//! each. Nobody is answered before the commit.
+//!
+//! `desk` is the thread, `tx` what a request sees of its transaction; here is
+//! what the callers see.
+
+mod desk;
+mod tx;
+
+pub(super) use tx::Tx;
+
+use super::error::Error;
+use desk::Desk;
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+use steadfast_core::port::StoreError;
+use tokio::sync::oneshot;
+
+/// How long a caller waits for its answer before it is told that there is none.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One request to the writer.
+pub(super) trait Job: Send {
+    /// Does it. May be run again after a rollback, with nothing of the first run left.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error>;
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+    /// Answers, after the commit. What it returns is run next.
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) -> Option<Box<dyn Job>>;
+}
+
+type FollowUp<T> = Box<dyn FnOnce(&T) -> Option<Box<dyn Job>> + Send>;
+
+/// Work with somebody who waits for what it gives.
+struct Request<T, F> {
+    work: F,
+    given: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    /// What to do where the answer found nobody.
+    unheard: Option<FollowUp<T>>,
+    /// What to do after it, in any case.
+    then: Option<FollowUp<T>>,
+}
+
+impl<T, F> Job for Request<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        self.given = Some((self.work)(tx)?);
+        Ok(())
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) -> Option<Box<dyn Job>> {
+        let given = match (result, self.given) {
+            (Ok(()), Some(given)) => given,
+            // Unreachable by construction: `run` was `Ok`, so it has given.
+            (Ok(()), None) => return None,
+            (Err(error), _) => {
+                let _ = self.reply.send(Err(error));
+                return None;
+            }
+        };
+        let next = self.then.and_then(|then| then(&given));
+        match (self.reply.send(Ok(given)), self.unheard) {
+            (Err(Ok(given)), Some(unheard)) => unheard(&given),
+            _ => next,
+        }
+    }
+}
+
+enum Order {
+    Do(Box<dyn Job>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The writer's letterbox.
+pub(super) struct Writer {
+    orders: SyncSender<Order>,
+}
+
+/// How a request is treated beyond being run.
+pub(super) struct Manner<T> {
+    unheard: Option<FollowUp<T>>,
+    then: Option<FollowUp<T>>,
+}
+
+impl<T> Default for Manner<T> {
+    fn default() -> Self {
+        Self {
+            unheard: None,
+            then: None,
+        }
+    }
+}
+
+impl<T> Manner<T> {
+    /// Runs `undo` where the caller was gone before it could be answered.
+    pub(super) fn unheard(
+        mut self,
+        undo: impl FnOnce(&T) -> Option<Box<dyn Job>> + Send + 'static,
+    ) -> Self {
+        self.unheard = Some(Box::new(undo));
+        self
+    }
+
+    /// Runs `next` after the commit.
+    pub(super) fn then(
+        mut self,
+        next: impl FnOnce(&T) -> Option<Box<dyn Job>> + Send + 'static,
+    ) -> Self {
+        self.then = Some(Box::new(next));
+        self
+    }
+}
+
+/// Bounds of the writer.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Requests that may wait; one more is refused.
+    pub(super) queue: usize,
+    /// Requests in one transaction.
+    pub(super) batch: usize,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when told to, or when the letterbox is dropped.
+    pub(super) fn start(
+        connection: Connection,
+        path: PathBuf,
+        bounds: Bounds,
+        first: Option<Box<dyn Job>>,
+    ) -> std::io::Result<Self> {
+        let (orders, inbox) = sync_channel(bounds.queue.max(1));
+        let desk = Desk::new(connection, path, inbox, bounds.batch, first);
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || desk.serve())?;
+        Ok(Self { orders })
+    }
+
+    /// Does one piece of work in the next transaction. `Ok` means that it is on disk.
+    pub(super) async fn write<T, F>(&self, work: F, manner: Manner<T>) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Request {
+            work,
+            given: None,
+            reply,
+            unheard: manner.unheard,
+            then: manner.then,
+        });
+        self.orders
+            .try_send(Order::Do(job))
+            .map_err(|refused| match refused {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            })?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Closed),
+            Err(_) => Err(StoreError::Failed(format!(
+                "the disk gave no answer within {} s: whether it was stored is not known",
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
+
+    /// Finishes what is queued and closes the database.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        let orders = self.orders.clone();
+        // A full queue empties as the writer works; a closed one refuses.
+        let told = tokio::task::spawn_blocking(move || orders.send(Order::Close(done)).is_ok());
+        if matches!(told.await, Ok(true)) {
+            let _ = tokio::time::timeout(PATIENCE, closed).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
