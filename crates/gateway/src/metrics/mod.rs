@@ -24,6 +24,9 @@ pub struct Metrics {
     pub outcomes: Counter<2>,
     /// `steadfast_message_ack_seconds{session}`: from accepted to the server's ack.
     pub ack_seconds: Histogram<1>,
+    /// `steadfast_duplicates_prevented_total{session}`: a look-up found what a
+    /// retry would have sent a second time.
+    pub duplicates_prevented: Counter<1>,
     /// `steadfast_inbound_messages_total{session}`.
     pub inbound: Counter<1>,
     /// `steadfast_incidents_total{session, kind}`: failures noticed.
@@ -77,6 +80,11 @@ impl Default for Metrics {
                 "Time from accepted to the server's ack.",
                 ["session"],
                 LONG,
+            ),
+            duplicates_prevented: Counter::new(
+                "steadfast_duplicates_prevented_total",
+                "Look-ups that found what a blind retry would have sent twice.",
+                ["session"],
             ),
             inbound: Counter::new(
                 "steadfast_inbound_messages_total",
@@ -149,6 +157,7 @@ impl Metrics {
         self.accepted.write(out);
         self.outcomes.write(out);
         self.ack_seconds.write(out);
+        self.duplicates_prevented.write(out);
         self.inbound.write(out);
         self.incidents.write(out);
         self.recoveries.write(out);
