@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// Which of the example's figures is the floor of which fault.
+/// Which of the example's figures is the floor of which rung. A retry heals a
+/// page that was loaded anew by itself.
 const FLOORS: &[(&str, &str)] = &[
-    ("recover_browser_kill", "browser_killed"),
-    ("recover_new_tab", "page_closed"),
-    ("recover_crash_reload", "renderer_killed"),
-    ("terminate_hung_script", "script_hangs"),
+    ("recover_browser_kill", "restart_browser"),
+    ("recover_new_tab", "new_page"),
+    ("recover_crash_reload", "reload"),
+    ("recover_reload", "retry"),
+    ("terminate_hung_script", "terminate_script"),
 ];
 
 /// Linked, synced and connected: what the gateway calls ready. Nothing is
@@ -24,6 +26,15 @@ const FLOORS: &[(&str, &str)] = &[
 const READY: &str = "window.Debug?.VERSION !== undefined \
     && require('WAWebSocketModel').Socket.hasSynced \
     && require('WAWebStreamModel').Stream.mode === 'MAIN'";
+
+/// What the example found.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Floors {
+    /// The browser, with its version.
+    pub(crate) browser: String,
+    /// Medians in milliseconds, by rung.
+    pub(crate) by_rung: BTreeMap<&'static str, f64>,
+}
 
 /// Where the gateway's browser has its profile.
 ///
@@ -39,17 +50,13 @@ pub(crate) fn profile_of(gateway: &Gateway) -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::Bench("the gateway has no browser".to_owned()))
 }
 
-/// Measures the floor of every fault, in milliseconds, on a profile that is
+/// Measures the floor of every rung, in milliseconds, on a profile that is
 /// linked and that no browser uses.
 ///
 /// # Errors
 ///
 /// Where the example fails.
-pub(crate) fn measure(
-    profile: PathBuf,
-    simulator: &Simulator,
-    runs: u32,
-) -> Result<BTreeMap<&'static str, f64>, Error> {
+pub(crate) fn measure(profile: PathBuf, simulator: &Simulator, runs: u32) -> Result<Floors, Error> {
     let mut command = cargo();
     command.args(["run", "--release", "--locked", "--quiet"]);
     command.args(["--package", "steadfast-cdp", "--example", "floors", "--"]);
@@ -80,15 +87,19 @@ pub(crate) fn measure(
     Ok(read(&String::from_utf8_lossy(&output.stdout)))
 }
 
-fn read(lines: &str) -> BTreeMap<&'static str, f64> {
-    lines
-        .lines()
-        .filter_map(|line| {
-            let figure: Value = serde_json::from_str(line).ok()?;
-            let (_, fault) = FLOORS.iter().find(|(name, _)| figure["what"] == **name)?;
-            Some((*fault, figure["median"].as_f64()?))
-        })
-        .collect()
+fn read(lines: &str) -> Floors {
+    let mut floors = Floors::default();
+    for line in lines.lines() {
+        let said: Value = serde_json::from_str(line).unwrap_or_default();
+        if let Some(browser) = said["browser"].as_str() {
+            browser.clone_into(&mut floors.browser);
+        }
+        let rung = FLOORS.iter().find(|(name, _)| said["what"] == **name);
+        if let (Some((_, rung)), Some(median)) = (rung, said["median"].as_f64()) {
+            floors.by_rung.insert(rung, median);
+        }
+    }
+    floors
 }
 
 #[test]
@@ -96,5 +107,7 @@ fn figures_are_read_by_name() {
     let lines = r#"{"browser":"Chrome/156","cores":2}
 {"what":"recover_browser_kill","unit":"ms","runs":3,"min":1.0,"median":344.5,"max":400.0}
 {"what":"evaluate_sequential","unit":"per_s","runs":3,"min":1.0,"median":2.0,"max":3.0}"#;
-    assert_eq!(read(lines), BTreeMap::from([("browser_killed", 344.5)]));
+    let floors = read(lines);
+    assert_eq!(floors.browser, "Chrome/156");
+    assert_eq!(floors.by_rung, BTreeMap::from([("restart_browser", 344.5)]));
 }

@@ -72,8 +72,12 @@ impl Gateway {
     pub(crate) fn link(&self, simulator: &Simulator) -> Result<(), Error> {
         let code = self.until("a QR code", || {
             let path = "/v1/sessions/default/qr?format=raw";
-            let (_, answer) = self.client.call("GET", path, &Value::Null)?;
-            Ok(answer["code"].as_str().map(str::to_owned))
+            let (status, answer) = self.client.call("GET", path, &Value::Null)?;
+            // A problem has a code too, of another kind.
+            Ok(answer["code"]
+                .as_str()
+                .filter(|_| status == 200)
+                .map(str::to_owned))
         })?;
         simulator.scan(&code)?;
         self.ready()
@@ -126,11 +130,12 @@ impl Gateway {
     /// Where that does not come in time.
     pub(crate) fn recovered(
         &self,
+        fault: &str,
         before: Option<&Value>,
         start: Instant,
     ) -> Result<(Value, Duration), Error> {
         let old = before.map(|incident| incident["id"].clone());
-        self.until("recovered", || {
+        self.until(&format!("recovered from {fault}"), || {
             let ready = self.session()?["ready"] == json!(true);
             let at = start.elapsed();
             let new = self.incident()?.filter(|i| Some(&i["id"]) != old.as_ref());

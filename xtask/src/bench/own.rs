@@ -2,14 +2,14 @@
 
 use super::Options;
 use super::child::signal;
-use super::floors;
+use super::floors::{self, Floors};
 use super::gateway::Gateway;
 use super::simulator::Simulator;
-use super::stats::{Summary, summary};
+use super::stats::{Summary, summary, tenths};
 use crate::error::Error;
 use rustix::process::Signal;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -20,6 +20,8 @@ const MESSAGES_BEFORE_MEMORY: u32 = 200;
 /// All that was measured. Times are milliseconds, memory is MiB.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figures {
+    /// The browser, with its version.
+    pub(crate) browser: String,
     /// From starting the process to its first 202, on an empty data folder.
     pub(crate) first_start_ms: Option<Summary>,
     /// The same on a data folder with a linked session.
@@ -29,7 +31,7 @@ pub(crate) struct Figures {
     /// The same after it has brought messages to WhatsApp.
     pub(crate) memory_after_messages_mib: f64,
     /// By fault: from the fault to ready again.
-    pub(crate) recovery: BTreeMap<&'static str, Recovery>,
+    pub(crate) recovery: BTreeMap<Fault, Recovery>,
 }
 
 /// What one kind of fault cost.
@@ -39,17 +41,43 @@ pub(crate) struct Recovery {
     pub(crate) gateway_ms: Summary,
     /// The rung that healed it, each time.
     pub(crate) healed_by: Vec<String>,
-    /// The same with no gateway between; of a hung script, ending it alone.
+    /// What the rung that healed it most often costs with no gateway between;
+    /// of a hung script, ending it alone.
     pub(crate) floor_ms: Option<f64>,
 }
 
-/// What is done to the browser, by name.
-const FAULTS: &[&str] = &[
-    "browser_killed",
-    "page_closed",
-    "renderer_killed",
-    "script_hangs",
-];
+/// What is done to the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    /// SIGKILL to the browser.
+    BrowserKilled,
+    /// SIGKILL to the process of the page.
+    RendererKilled,
+    /// The page loads itself anew.
+    PageReloaded,
+    /// A loop without end on the page's main thread.
+    ScriptHangs,
+}
+
+impl Fault {
+    const ALL: [Self; 4] = [
+        Self::BrowserKilled,
+        Self::RendererKilled,
+        Self::PageReloaded,
+        Self::ScriptHangs,
+    ];
+
+    /// In words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::BrowserKilled => "browser killed",
+            Self::RendererKilled => "renderer killed",
+            Self::PageReloaded => "page reloaded",
+            Self::ScriptHangs => "script hangs",
+        }
+    }
+}
 
 /// Measures everything.
 ///
@@ -63,10 +91,10 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
     let simulator = Simulator::start(&binary, &folder)?;
 
     let (mut first_starts, mut restarts) = (Vec::new(), Vec::new());
-    let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    let mut healers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut times: BTreeMap<Fault, Vec<f64>> = BTreeMap::new();
+    let mut healers: BTreeMap<Fault, Vec<String>> = BTreeMap::new();
     let mut memory = None;
-    let mut floors = BTreeMap::new();
+    let mut floors = Floors::default();
     for run in 1..=options.runs {
         eprintln!("round {run} of {}", options.runs);
         let data = fresh(&folder, run)?;
@@ -76,7 +104,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         if memory.is_none() {
             memory = Some(read_memory(&gateway)?);
         }
-        for &fault in FAULTS {
+        for fault in Fault::ALL {
             let (ms, healed_by) = break_and_heal(&gateway, &simulator, fault)?;
             times.entry(fault).or_default().push(ms);
             healers.entry(fault).or_default().push(healed_by);
@@ -100,22 +128,25 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         .into_iter()
         .filter_map(|(fault, ms)| {
             let gateway_ms = summary(ms)?;
-            let healed_by = healers.remove(fault).unwrap_or_default();
+            let healed_by = healers.remove(&fault).unwrap_or_default();
+            let floor_ms =
+                most_common(&healed_by).and_then(|rung| floors.by_rung.get(rung).copied());
             Some((
                 fault,
                 Recovery {
                     gateway_ms,
                     healed_by,
-                    floor_ms: floors.get(fault).copied(),
+                    floor_ms,
                 },
             ))
         })
         .collect();
     Ok(Figures {
+        browser: floors.browser,
         first_start_ms: summary(first_starts),
         restart_ms: summary(restarts),
-        memory_ready_mib,
-        memory_after_messages_mib,
+        memory_ready_mib: tenths(memory_ready_mib),
+        memory_after_messages_mib: tenths(memory_after_messages_mib),
         recovery,
     })
 }
@@ -151,31 +182,72 @@ fn read_memory(gateway: &Gateway) -> Result<(f64, f64), Error> {
     Ok((ready, gateway.process.resident_mib()?))
 }
 
+/// Lets a fault loose; gives the milliseconds until ready again, and the rung that healed it.
 fn break_and_heal(
     gateway: &Gateway,
     simulator: &Simulator,
-    fault: &str,
+    fault: Fault,
 ) -> Result<(f64, String), Error> {
     let before = gateway.incident()?;
-    let gone = || Error::Bench(format!("there is no process for {fault}"));
-    let victim = match fault {
-        "browser_killed" => Some(gateway.browser().ok_or_else(gone)?),
-        "renderer_killed" => Some(gateway.renderer().ok_or_else(gone)?),
-        _ => None,
+    let gone = || {
+        Error::Bench(format!(
+            "there is no process to kill for: {}",
+            fault.words()
+        ))
     };
-    let start = Instant::now();
-    match (fault, victim) {
-        (_, Some(pid)) => signal(pid, Signal::KILL)?,
-        ("page_closed", None) => simulator.page_fault(&json!({ "kind": "close_page" }))?,
-        (_, None) => simulator.page_fault(&json!({ "kind": "hang", "ms": 0 }))?,
+    // The process is sought before the time runs.
+    let start = match fault {
+        Fault::BrowserKilled | Fault::RendererKilled => {
+            let victim = if fault == Fault::BrowserKilled {
+                gateway.browser()
+            } else {
+                gateway.renderer()
+            };
+            let victim = victim.ok_or_else(gone)?;
+            let start = Instant::now();
+            signal(victim, Signal::KILL)?;
+            start
+        }
+        Fault::PageReloaded => {
+            let start = Instant::now();
+            simulator.page_fault(&json!({ "kind": "reload" }))?;
+            start
+        }
+        Fault::ScriptHangs => {
+            let start = Instant::now();
+            simulator.page_fault(&json!({ "kind": "hang", "ms": 0 }))?;
+            start
+        }
+    };
+    let (incident, at) = gateway.recovered(fault.words(), before.as_ref(), start)?;
+    let healed_by = incident["healed_by"].as_str().unwrap_or("nothing");
+    Ok((at.as_secs_f64() * 1_000.0, healed_by.to_owned()))
+}
+
+/// The value that comes most often; of several, the first in the alphabet.
+pub(crate) fn most_common(values: &[String]) -> Option<&str> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
     }
-    let (incident, at) = gateway.recovered(before.as_ref(), start)?;
-    let healed_by = incident["healed_by"]
-        .as_str()
-        .map_or_else(|| Value::Null.to_string(), str::to_owned);
-    Ok((at.as_secs_f64() * 1_000.0, healed_by))
+    let most = counts.values().max().copied()?;
+    counts
+        .into_iter()
+        .find(|(_, n)| *n == most)
+        .map(|(value, _)| value)
 }
 
 fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1_000.0
+}
+
+#[test]
+fn the_most_common_rung_is_taken() {
+    let rungs = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        most_common(&rungs(&["reload", "new_page", "reload"])),
+        Some("reload")
+    );
+    assert_eq!(most_common(&rungs(&["b", "a"])), Some("a"));
+    assert_eq!(most_common(&[]), None);
 }

@@ -1,6 +1,6 @@
 //! Writes figures down: JSON under target/bench, a table into docs/PERFORMANCE.md.
 
-use super::own::Figures;
+use super::own::{Fault, Figures, most_common};
 use super::stats::Summary;
 use crate::error::Error;
 use std::fmt::Write as _;
@@ -43,9 +43,10 @@ fn replaced(text: &str, with: &str) -> Option<String> {
 
 fn table(figures: &Figures, machine: &str) -> String {
     let mut out = format!(
-        "Measured on {machine}.\n\n| what | goal | p50 | p95 | max | runs |\n|---|---|---|---|---|---|\n"
+        "Measured on {machine}, with {}.\n\n| what | goal | p50 | p95 | max | runs |\n|---|---|---|---|---|---|\n",
+        figures.browser
     );
-    let mut row = |what: &str, goal: &str, s: &Summary, unit: &str| {
+    let mut row = |what: &str, goal: &str, s: &Summary| {
         let Summary {
             runs,
             p50,
@@ -54,7 +55,7 @@ fn table(figures: &Figures, machine: &str) -> String {
         } = s;
         let _ = writeln!(
             out,
-            "| {what} | {goal} | {p50:.0} {unit} | {p95:.0} | {max:.0} | {runs} |"
+            "| {what} | {goal} | {p50:.0} ms | {p95:.0} | {max:.0} | {runs} |"
         );
     };
     for (what, goal, summary) in [
@@ -70,16 +71,16 @@ fn table(figures: &Figures, machine: &str) -> String {
         ),
     ] {
         if let Some(summary) = summary {
-            row(what, goal, summary, "ms");
+            row(what, goal, summary);
         }
     }
     for (fault, recovery) in &figures.recovery {
-        let name = format!("{}: fault to ready again", fault.replace('_', " "));
+        let rung = most_common(&recovery.healed_by).unwrap_or("nothing");
+        let name = format!("{}: fault to ready again, by `{rung}`", fault.words());
         row(
             &name,
-            &goal(fault, recovery.floor_ms),
+            &goal(*fault, recovery.floor_ms),
             &recovery.gateway_ms,
-            "ms",
         );
     }
     let _ = write!(
@@ -94,10 +95,10 @@ fn table(figures: &Figures, machine: &str) -> String {
 
 /// How long a fault may cost: a quarter more than its floor. A hung script has
 /// no event; two heartbeats of a second, and 100 ms, are its detection.
-fn goal(fault: &str, floor_ms: Option<f64>) -> String {
+fn goal(fault: Fault, floor_ms: Option<f64>) -> String {
     match (fault, floor_ms) {
         (_, None) => "the floor was not measured".to_owned(),
-        ("script_hangs", Some(floor)) => {
+        (Fault::ScriptHangs, Some(floor)) => {
             format!(
                 "<= 2100 + 1.25 x {floor:.0} = {:.0} ms",
                 2_100.0 + 1.25 * floor

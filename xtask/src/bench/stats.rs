@@ -21,7 +21,7 @@ pub(crate) fn summary(mut values: Vec<f64>) -> Option<Summary> {
     // The smallest value that at least this share of all does not exceed.
     let at = |share: f64| {
         let rank = (values.len() as f64 * share).ceil() as usize;
-        values.get(rank.max(1) - 1).copied()
+        values.get(rank.max(1) - 1).map(|value| tenths(*value))
     };
     Some(Summary {
         runs: values.len(),
@@ -29,6 +29,11 @@ pub(crate) fn summary(mut values: Vec<f64>) -> Option<Summary> {
         p95: at(0.95)?,
         max: at(1.0)?,
     })
+}
+
+/// Rounded to what such a measurement can tell.
+pub(crate) fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 #[test]
