@@ -70,7 +70,7 @@
       serialize() {
         const last = this.msgs?.last();
         return {
-          id: this.id.toJSON(),
+          id: this.id,
           t: this.t,
           timestamp: this.t,
           unreadCount: this.unreadCount,
@@ -81,8 +81,9 @@
           formattedTitle: this.formattedTitle,
           muteExpiration: this.mute?.expiration ?? 0,
           labels: this.labels,
+          ...(this.groupMetadata && { groupMetadata: this.groupMetadata.serialize() }),
           ...(this.ephemeralDuration && { ephemeralDuration: this.ephemeralDuration }),
-          ...(this.lastReceivedKey && { lastReceivedKey: this.lastReceivedKey.serialize() }),
+          ...(this.lastReceivedKey && { lastReceivedKey: this.lastReceivedKey }),
           msgs: last ? [last.serialize()] : [],
         };
       }

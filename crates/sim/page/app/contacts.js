@@ -37,7 +37,7 @@
   // Before the getters of contacts: a search for `getPhoneNumber` has to end here.
   define('WAWebApiContact', (exports, use) => {
     const cache = () => use('WAWebLidPnCache').lidPnCache;
-    const user = (value) => use('WAWebWidFactory').asUserWidOrThrow(use('WAWebWidFactory').createWid(String(value)));
+    const user = (value) => use('WAWebWidFactory').asUserWidOrThrow(use('WAWebWidFactory').createWidFromWidLike(value));
 
     exports.getCurrentLid = (value) => {
       const wid = user(value);
@@ -117,7 +117,7 @@
       static model = use('WAWebContactModel').default;
 
       gadd(value, options = {}) {
-        const wid = use('WAWebWidFactory').createWid(String(value));
+        const wid = use('WAWebWidFactory').createWidFromWidLike(value);
         return this.get(wid) ?? this.add({ id: wid, phoneNumber: use('WAWebApiContact').getPhoneNumber?.(wid) }, options);
       }
 

@@ -51,7 +51,7 @@
 
       unset(name, options) { return this.set({ [name]: undefined }, options); }
 
-      // JSON-safe: nested models and collections as their attributes.
+      // Nested models and collections as their attributes; addresses and keys stay what they are.
       serialize() {
         const plain = {};
         for (const name of this.__names) plain[name] = serializeValue(this[`__x_${name}`]);

@@ -38,14 +38,6 @@
 
       clone() { return new this.constructor(this); }
 
-      serialize() {
-        const { fromMe, remote, id, participant } = this;
-        const plain = { fromMe, remote: remote.toJSON(), id, ...(participant && { participant: participant.toJSON() }) };
-        const field = Object.keys(this).find((name) => this[name] === this.toString());
-        if (field) plain[field] = this.toString();
-        return plain;
-      }
-
       static fromString(text) {
         const [fromMe, remote, id, participant] = String(text).split('_');
         if (!id || (fromMe !== 'true' && fromMe !== 'false')) {

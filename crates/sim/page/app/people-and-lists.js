@@ -22,7 +22,7 @@
       }
 
       serialize() {
-        return { id: this.id.toJSON(), unreadCount: this.unreadCount ?? 0, totalCount: this.msgs?.length ?? 0 };
+        return { id: this.id, unreadCount: this.unreadCount ?? 0, totalCount: this.msgs?.length ?? 0 };
       }
     }
     defineModel(StatusModel, 'statusV3', ['id', 'msgs', 'unreadCount', 'totalCount', 'lastReceivedKey', 'contact']);

@@ -79,8 +79,6 @@
         return { server, user, _serialized };
       }
 
-      serialize() { return this.toJSON(); }
-
       static isWid(value) {
         return value instanceof Wid || (typeof value === 'string' && /^[^@\s]+@[a-z.]+$/.test(value));
       }
