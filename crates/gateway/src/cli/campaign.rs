@@ -120,7 +120,7 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<Exit, CliError> 
     })
 }
 
-fn this_binary() -> Result<PathBuf, CliError> {
+pub(super) fn this_binary() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|error| {
         CliError::new(
             Exit::Failed,
@@ -131,11 +131,11 @@ fn this_binary() -> Result<PathBuf, CliError> {
 }
 
 /// The browser as configured; the rest of a user's configuration is left alone.
-fn browser(context: &Context) -> Result<Option<PathBuf>, CliError> {
+pub(super) fn browser(context: &Context) -> Result<Option<PathBuf>, CliError> {
     Ok(context.load_config(Vec::new())?.config.browser.path)
 }
 
-fn cli_error(error: HarnessError) -> CliError {
+pub(super) fn cli_error(error: HarnessError) -> CliError {
     let (exit, remedy) = match &error {
         HarnessError::Browser(_) => (
             Exit::Browser,

@@ -9,6 +9,7 @@ pub mod exit;
 mod explain;
 mod init;
 pub mod out;
+mod recovery_test;
 mod relay;
 mod send;
 mod serve;
@@ -71,6 +72,8 @@ enum Command {
     Demo(campaign::DemoArgs),
     /// Prove that nothing is lost: many messages, many faults, one verdict
     Chaos(campaign::ChaosArgs),
+    /// Watch the gateway come back: health, a fault, a restart, a summary
+    RecoveryTest(recovery_test::RecoveryTestArgs),
     /// Stand between a gateway under test and its browser
     #[command(hide = true)]
     Relay(relay::RelayArgs),
@@ -122,6 +125,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Explain(args) => explain::run(context, &args),
         Command::Demo(args) => campaign_runtime(campaign::demo(context, args)),
         Command::Chaos(args) => campaign_runtime(campaign::chaos(context, args)),
+        Command::RecoveryTest(args) => campaign_runtime(recovery_test::run(context, args)),
         Command::Relay(args) => block_on(relay::run(context, args)),
         Command::Simulator(args) => block_on(simulator::run(context, args)),
         Command::Token(command) => block_on(token::run(context, command)),
