@@ -355,7 +355,7 @@ impl Engine for ScriptedEngine {
     async fn chats(&self) -> Result<Vec<ChatSummary>, Failure> {
         self.alive(Operation::Evaluate).await?;
         let mut chats: Vec<ChatSummary> = self.page.profile().chats.values().cloned().collect();
-        chats.sort_by(|a, b| b.last_message_at.cmp(&a.last_message_at));
+        chats.sort_by_key(|c| std::cmp::Reverse(c.last_message_at));
         Ok(chats)
     }
 

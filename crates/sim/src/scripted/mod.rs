@@ -7,10 +7,11 @@
 //! in microseconds and under a paused clock. A [`Script`] makes single calls
 //! fail, kills epochs and takes profiles away.
 //!
-//! Read in this order: `profile` (what survives), `page` (one epoch's page),
-//! `engine` (the calls), `script` (what a test may do).
+//! Read in this order: `profile` (what survives), `page` and
+//! `messages` (one epoch's page), `engine` (the calls), `script` (what a test may do).
 
 mod engine;
+mod messages;
 mod page;
 mod profile;
 mod script;

@@ -1,7 +1,7 @@
 //! One epoch's page: a socket to the world, kept up as the real page keeps it.
 
 use super::profile::{Known, Profile};
-use crate::frames::{ClientFrame, Hello, Item, MessageFrame, Plain, SendFrame, ServerFrame};
+use crate::frames::{ClientFrame, Hello, Plain, SendFrame, ServerFrame};
 use crate::hub::{Connection, Hub, Outbound};
 use crate::world::{ConnId, Network};
 use serde_json::{Map, Value};
@@ -9,26 +9,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use steadfast_core::failure::{Evidence, Failure, Observed, Operation, classify};
-use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
-use steadfast_core::outbox::Ack;
-use steadfast_core::port::{ChatSummary, EngineEvent, EventSink, InboundRefused, Phase};
-use steadfast_core::time::UnixMs;
+use steadfast_core::ids::{ChatId, Epoch};
+use steadfast_core::port::{EngineEvent, EventSink, Phase};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
-
-/// How long a message that the gateway could not store waits for the next try.
-const INBOUND_RETRY: Duration = Duration::from_millis(500);
-
-/// Messages that go to the gateway in one go before the socket is heard again.
-const INBOUND_BATCH: usize = 64;
 
 /// One epoch's page.
 pub(super) struct Page {
     hub: Arc<Hub>,
     pub(super) profile: Arc<Mutex<Profile>>,
     pub(super) epoch: Epoch,
-    sink: Arc<dyn EventSink>,
+    pub(super) sink: Arc<dyn EventSink>,
     state: Mutex<State>,
     /// Why this page is dead, once it is.
     dead: watch::Sender<Option<Failure>>,
@@ -151,7 +142,7 @@ impl Page {
         }
     }
 
-    fn event(&self, event: EngineEvent) {
+    pub(super) fn event(&self, event: EngineEvent) {
         self.sink.event(self.epoch, event);
     }
 
@@ -160,6 +151,11 @@ impl Page {
         if changed && self.dead.borrow().is_none() {
             self.event(EngineEvent::Phase(phase));
         }
+    }
+
+    /// Who waits for the server's word on a message of ours.
+    pub(super) fn take_waiting(&self, id: &str) -> Option<oneshot::Sender<i64>> {
+        self.state().acks.remove(id)
     }
 
     // ------------------------------------------------------------ calls
@@ -423,8 +419,9 @@ impl Page {
                 }
                 self.set_phase(Phase::Ready);
             }
-            Plain::Ack { id, level, .. } => self.take_level(&id, level),
-            Plain::Nack { id, level, .. } => self.take_level(&id, level),
+            Plain::Ack { id, level, .. } | Plain::Nack { id, level, .. } => {
+                self.take_level(&id, level);
+            }
             Plain::Result { rid, body, ok } => {
                 let reply = rid.as_u64().and_then(|n| self.state().replies.remove(&n));
                 if let Some(reply) = reply {
@@ -479,161 +476,6 @@ impl Page {
             }
             _ => Next::Again,
         }
-    }
-
-    // ------------------------------------------------------------ messages
-
-    /// A level of a message of ours: tells who waits, and the supervisor.
-    fn take_level(&self, id: &str, level: i64) {
-        {
-            let mut profile = self.profile();
-            if level != 0 {
-                profile.outbox.retain(|o| o != id);
-            }
-            match profile.messages.get_mut(id) {
-                Some(known) if level < 0 && known.level <= 0 => known.level = level,
-                Some(known) if level > known.level => known.level = level,
-                _ => return,
-            }
-        }
-        let waiting = self.state().acks.remove(id);
-        let waited = waiting.is_some_and(|w| w.send(level).is_ok());
-        let Ok(wa_message_id) = WaMessageId::parse(id) else {
-            return;
-        };
-        match Ack::from_level(level) {
-            Some(ack) => self.event(EngineEvent::Ack { wa_message_id, ack }),
-            None if !waited => self.event(EngineEvent::AckError {
-                wa_message_id,
-                level,
-            }),
-            None => {}
-        }
-    }
-
-    /// Takes something from the queue. True where there is a message for the gateway.
-    fn take_item(&self, item: Item) -> bool {
-        match item {
-            Item::Message(message) => self.take_message(*message),
-            Item::Receipt {
-                ids,
-                level,
-                participant: None,
-                ..
-            } => {
-                for id in ids {
-                    self.take_level(&id, level);
-                }
-                false
-            }
-            Item::Receipt { .. }
-            | Item::ChatUpdate { .. }
-            | Item::ContactUpdate { .. }
-            | Item::GroupUpdate { .. }
-            | Item::LidMigration { .. }
-            | Item::BlocklistUpdate { .. }
-            | Item::MeUpdate { .. } => false,
-        }
-    }
-
-    fn take_message(&self, message: MessageFrame) -> bool {
-        let (Ok(wa_message_id), Ok(chat), Ok(sender)) = (
-            WaMessageId::parse(&message.id),
-            ChatId::parse(&message.chat),
-            ChatId::parse(&message.author),
-        ) else {
-            return false;
-        };
-        let sent_at = UnixMs(message.t.saturating_mul(1000));
-        let mut profile = self.profile();
-        if profile.messages.contains_key(&message.id) {
-            return false;
-        }
-        profile.messages.insert(
-            message.id,
-            Known {
-                chat: message.chat.clone(),
-                body: message.body.clone(),
-                level: if message.from_me { message.ack } else { 1 },
-            },
-        );
-        let unread = u32::from(!message.from_me);
-        let summary = profile
-            .chats
-            .entry(message.chat)
-            .or_insert_with(|| ChatSummary {
-                name: message.push_name.clone(),
-                is_group: chat.is_group(),
-                id: chat.clone(),
-                unread: 0,
-                last_message_at: None,
-            });
-        summary.unread = summary.unread.saturating_add(unread);
-        summary.last_message_at = Some(sent_at);
-        profile.inbound.push_back(InboundMessage {
-            wa_message_id,
-            chat,
-            sender,
-            from_me: message.from_me,
-            kind: message.kind,
-            text: message.body,
-            sent_at,
-            recovered: false,
-        });
-        true
-    }
-
-    fn take_history(&self, message: &MessageFrame) {
-        self.profile()
-            .messages
-            .entry(message.id.clone())
-            .or_insert_with(|| Known {
-                chat: message.chat.clone(),
-                body: message.body.clone(),
-                level: message.ack.max(1),
-            });
-    }
-
-    fn take_chat(&self, chat: &Value) {
-        let text = |name: &str| chat[name].as_str().unwrap_or_default().to_owned();
-        let Ok(id) = ChatId::parse(&text("id")) else {
-            return;
-        };
-        let summary = ChatSummary {
-            name: text("name"),
-            is_group: id.is_group(),
-            id: id.clone(),
-            unread: chat["unread"]
-                .as_u64()
-                .and_then(|n| u32::try_from(n).ok())
-                .unwrap_or(0),
-            last_message_at: chat["t"]
-                .as_i64()
-                .filter(|t| *t > 0)
-                .map(|t| UnixMs(t.saturating_mul(1000))),
-        };
-        self.profile().chats.insert(id.as_str().to_owned(), summary);
-    }
-
-    /// Offers what others wrote to the gateway, oldest first; what it cannot
-    /// store stays. Tells when to offer again.
-    async fn offer_inbound(&self) -> Option<Instant> {
-        for _ in 0..INBOUND_BATCH {
-            let message = self.profile().inbound.front().cloned()?;
-            match self.sink.inbound(self.epoch, message).await {
-                Ok(()) => {
-                    self.profile().inbound.pop_front();
-                }
-                Err(InboundRefused::StaleEpoch) => return None,
-                Err(InboundRefused::NotStored(_)) => {
-                    if let Some(front) = self.profile().inbound.front_mut() {
-                        front.recovered = true;
-                    }
-                    return Some(Instant::now() + INBOUND_RETRY);
-                }
-            }
-        }
-        Some(Instant::now())
     }
 }
 
