@@ -79,6 +79,11 @@ pub(crate) struct WireError {
 }
 
 impl WireError {
+    /// JSON-RPC's "internal error".
+    pub(crate) fn is_internal(&self) -> bool {
+        self.code == -32603
+    }
+
     /// What the browser's refusal means. Chromium has one number, -32000, for
     /// many things, so its words decide (content/browser/devtools and
     /// v8/src/inspector, stable for years; the tests of this crate hold them).

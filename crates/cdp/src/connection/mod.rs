@@ -6,33 +6,27 @@
 //! under it: so no call can slip in between and wait for an answer that will
 //! never come.
 
+mod io;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use io::{read_loop, write_loop};
+
 use crate::Error;
-use crate::frame::{FrameDecoder, MAX_FRAME};
 use crate::page::PageState;
 use crate::session::{Reaction, Session};
 use crate::wire::{self, Incoming};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe;
+use table::{Command, Pending, Table};
 use tokio::sync::{Notify, oneshot, watch};
-
-/// Commands that may wait to be written. Chromium reads its pipe on a thread
-/// of its own, so they wait only where the browser itself stands still.
-const MAX_QUEUED: usize = 1024;
-
-/// Bytes of commands that may wait to be written: one of the largest, and as much again.
-const MAX_QUEUED_BYTES: usize = 2 * wire::MAX_COMMAND;
 
 /// Calls that may wait for their answer.
 const MAX_PENDING: usize = 8192;
-
-/// Small commands are written together up to this size: one pipe's worth.
-const WRITE_TOGETHER: usize = 64 << 10;
 
 type Answer = Result<Box<RawValue>, Error>;
 
@@ -52,35 +46,6 @@ pub(crate) struct Connection {
     /// A command was queued.
     queued: Notify,
     phase: watch::Sender<Phase>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    pending: HashMap<u64, Pending>,
-    sessions: HashMap<Arc<str>, Arc<Session>>,
-    /// Commands that wait to be written. One whose caller stops waiting is
-    /// taken out again: a browser that stands still holds up to the bound of
-    /// calls that somebody waits for, not of those given up.
-    queue: VecDeque<Command>,
-    queued_bytes: usize,
-}
-
-/// A call that waits for its answer.
-#[derive(Debug)]
-struct Pending {
-    session: Option<Arc<str>>,
-    method: &'static str,
-    /// Whether it was given to the pipe.
-    in_flight: bool,
-    /// Whether the page's scripts were terminated while it ran.
-    terminated: bool,
-    answer: oneshot::Sender<Answer>,
-}
-
-#[derive(Debug)]
-struct Command {
-    id: u64,
-    bytes: Vec<u8>,
 }
 
 /// Ends the script that runs in a page.
@@ -303,7 +268,7 @@ impl Connection {
         };
         let answer = match (incoming.error, incoming.result) {
             // V8 calls it an internal error.
-            (Some(_), _) if call.terminated => Err(Error::Terminated {
+            (Some(error), _) if call.terminated && error.is_internal() => Err(Error::Terminated {
                 method: call.method,
             }),
             (Some(error), _) => Err(error.into_error(call.method)),
@@ -393,68 +358,6 @@ impl Connection {
     }
 }
 
-impl Table {
-    fn enqueue(&mut self, command: Command, method: &'static str) -> Result<(), Error> {
-        let bytes = self.queued_bytes + command.bytes.len();
-        if self.queue.len() >= MAX_QUEUED || bytes > MAX_QUEUED_BYTES {
-            return Err(Error::Overloaded { method });
-        }
-        self.queued_bytes = bytes;
-        self.queue.push_back(command);
-        Ok(())
-    }
-
-    /// Takes from the queue what is worth one write. Gives whether there was anything.
-    fn dequeue(&mut self, bytes: &mut Vec<u8>) -> bool {
-        while bytes.len() < WRITE_TOGETHER
-            && let Some(command) = self.queue.pop_front()
-        {
-            self.queued_bytes -= command.bytes.len();
-            if let Some(call) = self.pending.get_mut(&command.id) {
-                call.in_flight = true;
-            }
-            if bytes.is_empty() {
-                *bytes = command.bytes;
-            } else {
-                bytes.extend_from_slice(&command.bytes);
-            }
-        }
-        !bytes.is_empty()
-    }
-
-    /// Takes a call out; its command too, where it was not yet written.
-    fn withdraw(&mut self, id: u64) -> Option<Pending> {
-        let call = self.pending.remove(&id)?;
-        if !call.in_flight
-            && let Some(at) = self.queue.iter().position(|command| command.id == id)
-            && let Some(command) = self.queue.remove(at)
-        {
-            self.queued_bytes -= command.bytes.len();
-        }
-        Some(call)
-    }
-
-    fn terminate_calls_of(&mut self, session: Option<&Session>) {
-        for call in self.pending.values_mut() {
-            if call.session.as_ref() == session.map(|session| &session.id) {
-                call.terminated = true;
-            }
-        }
-    }
-
-    fn fail_calls_of(&mut self, session: &Arc<str>, error: impl Fn(&'static str, bool) -> Error) {
-        let theirs: Vec<u64> = self
-            .pending
-            .iter()
-            .filter(|(_, call)| call.session.as_ref() == Some(session))
-            .map(|(id, _)| *id)
-            .collect();
-        for call in theirs.into_iter().filter_map(|id| self.withdraw(id)) {
-            let _ = call.answer.send(Err(error(call.method, call.in_flight)));
-        }
-    }
-}
-
 /// Takes a call out of the table when its caller stops waiting, for whatever
 /// reason: a command that is not yet written then never will be.
 struct Withdraw<'a> {
@@ -471,53 +374,6 @@ impl Withdraw<'_> {
 impl Drop for Withdraw<'_> {
     fn drop(&mut self) {
         self.connection.table().withdraw(self.id);
-    }
-}
-
-/// Reads until the pipe ends; then the browser is gone.
-pub(crate) async fn read_loop(connection: Arc<Connection>, mut from: pipe::Receiver) {
-    let mut decoder = FrameDecoder::new(MAX_FRAME);
-    'reading: loop {
-        match from.read_buf(decoder.room()).await {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the browser's pipe cannot be read");
-                break;
-            }
-        }
-        loop {
-            match decoder.next_frame() {
-                Ok(Some(frame)) => connection.take(frame),
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::error!(%error, "the connection is given up");
-                    break 'reading;
-                }
-            }
-        }
-    }
-    connection.die();
-}
-
-/// Writes what is queued until the connection closes; then its end of the pipe is closed.
-pub(crate) async fn write_loop(connection: Arc<Connection>, mut to: pipe::Sender) {
-    let mut closing = std::pin::pin!(connection.reached(Phase::Closing));
-    loop {
-        let mut bytes = Vec::new();
-        let written = tokio::select! {
-            biased;
-            () = &mut closing => break,
-            written = async {
-                connection.next_commands(&mut bytes).await;
-                to.write_all(&bytes).await
-            } => written,
-        };
-        if let Err(error) = written {
-            tracing::debug!(%error, "the browser's pipe cannot be written");
-            connection.die();
-            break;
-        }
     }
 }
 
@@ -539,186 +395,4 @@ struct Detached {
 struct TargetEvent {
     #[serde(rename = "targetId")]
     id: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::PageEvent;
-    use proptest::prelude::*;
-
-    const LONG: Duration = Duration::from_mins(1);
-
-    /// A connection with one page, as after an attach.
-    fn attached() -> (Arc<Connection>, Arc<Session>) {
-        let connection = Arc::new(Connection::new());
-        connection.take(
-            br#"{"method":"Target.attachedToTarget","params":{"sessionId":"S","targetInfo":{"targetId":"T","type":"page"}}}"#,
-        );
-        let session = connection.session("S").unwrap();
-        (connection, session)
-    }
-
-    /// Starts a call and lets it be registered.
-    async fn called(
-        connection: &Arc<Connection>,
-        session: &Arc<Session>,
-    ) -> tokio::task::JoinSet<Answer> {
-        let mut call = tokio::task::JoinSet::new();
-        let (connection, session) = (Arc::clone(connection), Arc::clone(session));
-        call.spawn(async move {
-            connection
-                .call(Some(&session), "M.m", (), LONG, OnCrashed::Refuse)
-                .await
-        });
-        tokio::task::yield_now().await;
-        call
-    }
-
-    async fn outcome(mut call: tokio::task::JoinSet<Answer>) -> Error {
-        call.join_next().await.unwrap().unwrap().unwrap_err()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whether_a_call_was_written_is_told_exactly() {
-        let method = "M.m";
-        for written in [false, true] {
-            let in_flight = written;
-            for (message, wanted) in [
-                (
-                    r#"{"method":"Target.targetCrashed","params":{"targetId":"T"}}"#,
-                    Error::PageCrashed { method, in_flight },
-                ),
-                (
-                    r#"{"method":"Inspector.targetCrashed","sessionId":"S"}"#,
-                    Error::PageCrashed { method, in_flight },
-                ),
-                (
-                    r#"{"method":"Target.detachedFromTarget","params":{"sessionId":"S"}}"#,
-                    Error::PageGone { method, in_flight },
-                ),
-                (
-                    r#"{"method":"Target.targetDestroyed","params":{"targetId":"T"}}"#,
-                    Error::PageGone { method, in_flight },
-                ),
-            ] {
-                let (connection, session) = attached();
-                let call = called(&connection, &session).await;
-                let mut bytes = Vec::new();
-                if written {
-                    connection.next_commands(&mut bytes).await;
-                }
-                connection.take(message.as_bytes());
-                assert_eq!(outcome(call).await, wanted);
-                // What was not written never will be.
-                assert!(!connection.table().dequeue(&mut Vec::new()));
-                assert_eq!(connection.table().queued_bytes, 0);
-            }
-            let (connection, session) = attached();
-            let call = called(&connection, &session).await;
-            if written {
-                connection.next_commands(&mut Vec::new()).await;
-            }
-            // The clock is paused: nothing else is to be done, so the deadline comes.
-            assert_eq!(
-                outcome(call).await,
-                Error::Timeout {
-                    method,
-                    after: LONG,
-                    in_flight
-                }
-            );
-            assert!(!connection.table().dequeue(&mut Vec::new()));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_crash_is_told_once_and_ends_with_the_reload() {
-        let (connection, session) = attached();
-        let mut events = session.subscribe();
-        for _ in 0..2 {
-            connection.take(br#"{"method":"Inspector.targetCrashed","sessionId":"S"}"#);
-            connection.take(br#"{"method":"Target.targetCrashed","params":{"targetId":"T"}}"#);
-            assert_eq!(*session.state.borrow(), PageState::Crashed);
-            let call = called(&connection, &session).await;
-            assert_eq!(
-                outcome(call).await,
-                Error::PageCrashed {
-                    method: "M.m",
-                    in_flight: false
-                }
-            );
-            connection.take(br#"{"method":"Inspector.targetReloadedAfterCrash","sessionId":"S"}"#);
-            assert_eq!(*session.state.borrow(), PageState::Alive);
-            assert_eq!(events.try_recv(), Some(PageEvent::Crashed));
-            assert_eq!(events.try_recv(), Some(PageEvent::Revived));
-            assert_eq!(events.try_recv(), None);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_dropped_call_leaves_nothing_behind() {
-        let (connection, session) = attached();
-        let call = called(&connection, &session).await;
-        assert_eq!(connection.table().pending.len(), 1);
-        drop(call);
-        tokio::task::yield_now().await;
-        assert_eq!(connection.table().pending.len(), 0);
-        assert_eq!(connection.table().queue.len(), 0);
-    }
-
-    /// Messages of the right shape with strange contents.
-    fn strange() -> impl Strategy<Value = Vec<u8>> {
-        let method = prop_oneof![
-            Just("Target.attachedToTarget"),
-            Just("Target.detachedFromTarget"),
-            Just("Target.targetCrashed"),
-            Just("Inspector.targetCrashed"),
-            Just("Inspector.targetReloadedAfterCrash"),
-            Just("Runtime.executionContextCreated"),
-            Just("Runtime.executionContextDestroyed"),
-            Just("Runtime.executionContextsCleared"),
-            Just("Runtime.bindingCalled"),
-            Just("Runtime.exceptionThrown"),
-            Just("Page.frameNavigated"),
-            Just("Page.javascriptDialogOpening"),
-            Just("No.such"),
-        ];
-        let params = prop_oneof![
-            Just(String::from("{}")),
-            Just(String::from("[]")),
-            Just(String::from("null")),
-            Just(String::from(r#"{"targetId":"T","sessionId":"S"}"#)),
-            Just(String::from(r#"{"frame":{"url":"\ud83d"}}"#)),
-            Just(String::from(
-                r#"{"context":{"id":1,"uniqueId":"u","auxData":{"isDefault":true,"frameId":"T"}}}"#
-            )),
-            Just(String::from(r#"{"exceptionDetails":{"text":"\udc00"}}"#)),
-            ".{0,20}",
-        ];
-        (method, params, any::<bool>()).prop_map(|(method, params, on_page)| {
-            let session = if on_page { r#","sessionId":"S""# } else { "" };
-            format!(r#"{{"method":"{method}","params":{params}{session}}}"#).into_bytes()
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn no_message_breaks_the_connection(
-            messages in prop::collection::vec(
-                prop_oneof![strange(), prop::collection::vec(any::<u8>(), 0..40)], 0..30
-            )
-        ) {
-            let (connection, _session) = attached();
-            for message in &messages {
-                connection.take(message);
-            }
-            prop_assert_eq!(connection.phase(), Phase::Open);
-            // It still serves a new page.
-            connection.take(
-                br#"{"method":"Target.attachedToTarget","params":{"sessionId":"S2","targetInfo":{"targetId":"T2"}}}"#,
-            );
-            prop_assert!(connection.session("S2").is_some());
-        }
-    }
 }
