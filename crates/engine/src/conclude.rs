@@ -30,6 +30,9 @@ pub(crate) fn conclude(operation: Operation, error: &Error) -> Failure {
             operation,
             Evidence::Cdp(CdpFault::ContextLost { in_flight: false }),
         ),
+        Error::BrowserSilent { .. } => {
+            known(operation, Kind::BrowserGone, Rung::RestartBrowser, error)
+        }
         Error::ProfileLocked { .. } | Error::ProfileHeld { .. } => {
             known(operation, Kind::ProfileLocked, Rung::Operator, error)
         }

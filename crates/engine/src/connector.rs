@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
-use steadfast_cdp::{Binary, Browser, LaunchOptions, Page, PageState};
+use steadfast_cdp::{Binary, Browser, LaunchOptions, Page, PageState, Version};
 use steadfast_core::failure::{Failure, Operation};
 use steadfast_core::ids::Epoch;
 use steadfast_core::port::{Close, Connector, Engine, EventSink, OpenStep};
@@ -27,6 +27,9 @@ use tracing::{debug, info, warn};
 
 /// An orphan that does not die in this time is not killable.
 const REAP: Duration = Duration::from_secs(5);
+/// How long a browser may take to name its version: it answers within 1 ms
+/// on an idle machine, whatever its pages do.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// After SIGKILL the kernel needs a moment to take a browser apart.
 const KILLED: Duration = Duration::from_secs(5);
 /// How long a stranger's network may take to say that it is there.
@@ -123,6 +126,9 @@ impl BrowserConnector {
     ) -> Result<Arc<Link>, Fault> {
         let way = Way::choose(step, state.browser_state());
         debug!(epoch = epoch.0, ?step, ?way, "opening");
+        if !matches!(way, Way::Start(_)) {
+            self.prove_alive(state).await?;
+        }
         match way {
             Way::Adopt { terminate } => {
                 match self.adopt(state, epoch, &sink, terminate).await {
@@ -198,6 +204,30 @@ impl BrowserConnector {
         state.browser = Some(browser);
         state.page = Some(OpenPage::new(page));
         Ok(())
+    }
+
+    /// Asks the browser itself for a sign of life before its page is worked
+    /// on. One that was stopped, or hangs, answers nothing, and no step within
+    /// it can help: it is killed.
+    async fn prove_alive(&self, state: &mut State) -> Result<(), Fault> {
+        let Some(browser) = state.browser.clone() else {
+            return Ok(());
+        };
+        let asked: Result<Version, _> = browser
+            .call("Browser.getVersion", json!({}), SIGN_OF_LIFE)
+            .await;
+        match asked {
+            Err(steadfast_cdp::Error::Timeout { .. }) => {}
+            // Whatever else is wrong shows in the step itself.
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        browser.kill();
+        state.browser = None;
+        state.page = None;
+        // Reaped before another starts on its profile; the kill bounds it.
+        let _ = tokio::time::timeout(REAP, browser.exited()).await;
+        let after_ms = u64::try_from(SIGN_OF_LIFE.as_millis()).unwrap_or(u64::MAX);
+        Err((Operation::Probe, Error::BrowserSilent { after_ms }))
     }
 
     async fn launch(&self, state: &mut State, dir: PathBuf) -> Result<Browser, Error> {

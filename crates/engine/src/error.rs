@@ -45,6 +45,12 @@ pub enum Error {
         /// The system's words.
         detail: String,
     },
+    /// The browser's process runs and answers nothing; it was killed.
+    #[error("the browser answered nothing within {after_ms} ms")]
+    BrowserSilent {
+        /// How long it had.
+        after_ms: u64,
+    },
     /// The browser could not be driven.
     #[error(transparent)]
     Cdp(#[from] cdp::Error),
@@ -87,6 +93,7 @@ impl Error {
             | Self::Library { .. }
             | Self::ProfileLocked { .. }
             | Self::ProfileHeld { .. }
+            | Self::BrowserSilent { .. }
             | Self::Profile { .. } => true,
         }
     }

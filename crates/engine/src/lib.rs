@@ -18,6 +18,7 @@ mod connector;
 mod engine;
 mod error;
 mod inbox;
+mod inject;
 mod link;
 mod memory;
 mod options;
@@ -30,6 +31,7 @@ mod wire;
 
 pub use connector::BrowserConnector;
 pub use error::Error;
+pub use inject::Injected;
 pub use options::{Deadlines, EngineOptions};
 pub use script::{WA_JS_LICENCE, WA_JS_NOTICES, WA_JS_VERSION};
 pub use steadfast_cdp::{Binary, Flavor, UserAgent};

@@ -1,4 +1,4 @@
-//! How much memory a process and its descendants use, from /proc.
+//! The processes below a browser, and how much memory they use, from /proc.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,6 +12,20 @@ pub(crate) fn tree_bytes(root: u32) -> Option<u64> {
     let tree = tree(root, &parents());
     let total: u64 = tree.iter().filter_map(|pid| process_bytes(*pid)).sum();
     (total > 0).then_some(total)
+}
+
+/// The descendants of a process whose command line holds this argument.
+pub(crate) fn descendants_with(root: u32, argument: &str) -> Vec<u32> {
+    tree(root, &parents())
+        .into_iter()
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                // A forked renderer writes its own line anew, with spaces for the zero bytes.
+                line.split(|byte| matches!(byte, 0 | b' '))
+                    .any(|arg| arg == argument.as_bytes())
+            })
+        })
+        .collect()
 }
 
 fn process_bytes(pid: u32) -> Option<u64> {

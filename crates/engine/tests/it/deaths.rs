@@ -1,10 +1,11 @@
 //! Each way to die is noticed by event, and told once with what it means.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, kill, text};
+use crate::harness::{FRIEND, PHONE, Scene, chat, text};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use steadfast_core::failure::{Kind, Rung};
 use steadfast_core::port::{EngineEvent, OpenStep, Phase, SendOutcome};
+use steadfast_engine::Injected;
 use steadfast_sim::frames::PageFault;
 use steadfast_sim::world::Fault;
 
@@ -15,7 +16,7 @@ const SOON: Duration = Duration::from_secs(3);
 async fn the_browser_is_killed() {
     let (scene, engine) = Scene::linked().await;
     let begun = Instant::now();
-    scene.kill_browser().await;
+    scene.connector.inject(Injected::KillBrowser).await.unwrap();
     let (failure, at) = scene.sink.failed(engine.epoch()).await;
     assert_eq!(failure.kind, Kind::BrowserGone);
     assert!(at - begun < SOON, "{:?}", at - begun);
@@ -28,58 +29,57 @@ async fn the_browser_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_closes_itself() {
+async fn the_page_is_closed() {
     let (scene, engine) = Scene::linked().await;
-    scene.page_fault(PageFault::ClosePage);
-    let (failure, _) = scene.sink.failed(engine.epoch()).await;
-    assert!(matches!(failure.kind, Kind::PageGone | Kind::BrowserGone), "{failure:?}");
+    let begun = Instant::now();
+    scene.connector.inject(Injected::ClosePage).await.unwrap();
+    let (failure, at) = scene.sink.failed(engine.epoch()).await;
+    assert_eq!(
+        (failure.kind, failure.rung),
+        (Kind::PageGone, Rung::NewPage),
+        "{failure:?}"
+    );
+    assert!(at - begun < SOON, "{:?}", at - begun);
     let (_, took) = scene.ready_by(OpenStep::NewPage).await;
     println!("page closed -> ready: {took:?}");
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_renderer_is_killed() {
-    let (scene, engine) = Scene::linked().await;
-    let begun = Instant::now();
-    kill(renderer_of(scene.connector.browser_pid().await.unwrap()));
-    let (failure, at) = scene.sink.failed(engine.epoch()).await;
-    assert_eq!(failure.kind, Kind::PageGone);
-    assert!(at - begun < SOON, "{:?}", at - begun);
-    let (_, took) = scene.ready_by(OpenStep::Reload).await;
-    println!("renderer killed -> ready: {took:?}");
+async fn the_renderer_dies() {
+    let (scene, mut engine) = Scene::linked().await;
+    for fault in [Injected::KillRenderer, Injected::CrashPage] {
+        let begun = Instant::now();
+        scene.connector.inject(fault).await.unwrap();
+        let (failure, at) = scene.sink.failed(engine.epoch()).await;
+        assert_eq!(failure.kind, Kind::PageGone, "{fault:?}");
+        assert!(at - begun < SOON, "{:?}", at - begun);
+        let (next, took) = scene.ready_by(OpenStep::Reload).await;
+        println!("{fault:?} -> ready: {took:?}");
+        engine = next;
+    }
     scene.end().await;
 }
 
-/// The renderer of the page: the newest renderer among the browser's descendants.
-fn renderer_of(browser: u32) -> u32 {
-    let mut parents = std::collections::HashMap::new();
-    let mut renderers = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
-            continue;
-        };
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-            continue;
-        };
-        let rest = stat.rsplit_once(')').unwrap().1;
-        parents.insert(pid, rest.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap());
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains("--type=renderer") && !line.contains("--extension-process") {
-            renderers.push(pid);
-        }
-    }
-    let descends = |mut pid: u32| {
-        while let Some(parent) = parents.get(&pid) {
-            if *parent == browser {
-                return true;
-            }
-            pid = *parent;
-        }
-        false
-    };
-    renderers.into_iter().filter(|pid| descends(*pid)).max().unwrap()
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_browser_answers_nothing_and_is_replaced() {
+    let (scene, engine) = Scene::linked_hasty().await;
+    scene.connector.inject(Injected::StopBrowser).await.unwrap();
+    let failure = engine.health().await.unwrap_err();
+    assert_eq!(failure.kind, Kind::PageHung, "{failure:?}");
+    assert!(scene.try_open(OpenStep::TerminateScript).await.is_err());
+    assert!(scene.try_open(OpenStep::NewPage).await.is_err());
+    // It was killed without having written its newest localStorage, as on any kill:
+    // whether the login survives depends on how old it was.
+    let engine = scene.open(OpenStep::RestartBrowser).await;
+    scene
+        .sink
+        .event(engine.epoch(), "a page that lives", |event| match event {
+            EngineEvent::Phase(Phase::Ready | Phase::Linking) => Some(()),
+            _ => None,
+        })
+        .await;
+    scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,11 @@ async fn the_page_goes_elsewhere() {
         url: "about:blank".to_owned(),
     });
     let (failure, _) = scene.sink.failed(engine.epoch()).await;
-    assert_eq!((failure.kind, failure.rung), (Kind::PageGone, Rung::Reload), "{failure:?}");
+    assert_eq!(
+        (failure.kind, failure.rung),
+        (Kind::PageGone, Rung::Reload),
+        "{failure:?}"
+    );
     scene.ready_by(OpenStep::Reload).await;
     scene.end().await;
 }
@@ -110,10 +114,17 @@ async fn the_page_reloads_itself_and_comes_back() {
                     _ => None,
                 })
                 .collect();
-            (phases.first() == Some(&Phase::Loading) && phases.last() == Some(&Phase::Ready)).then_some(())
+            (phases.first() == Some(&Phase::Loading) && phases.last() == Some(&Phase::Ready))
+                .then_some(())
         })
         .await;
-    assert!(!scene.sink.heard().iter().any(|h| matches!(h.event, EngineEvent::Failed(_))));
+    assert!(
+        !scene
+            .sink
+            .heard()
+            .iter()
+            .any(|h| matches!(h.event, EngineEvent::Failed(_)))
+    );
     crate::harness::send_ok(&scene, &engine, &chat(FRIEND), "after the reload").await;
     scene.end().await;
 }
@@ -124,7 +135,12 @@ async fn a_hung_page_answers_no_probe_and_is_freed() {
     scene.page_fault(PageFault::Hang { ms: 0 });
     crate::harness::eventually("the hang", || {
         let engine = engine.clone();
-        async move { engine.health().await.is_err_and(|failure| failure.kind == Kind::PageHung) }
+        async move {
+            engine
+                .health()
+                .await
+                .is_err_and(|failure| failure.kind == Kind::PageHung)
+        }
     })
     .await;
     let (freed, took) = scene.ready_by(OpenStep::TerminateScript).await;
@@ -146,13 +162,22 @@ async fn the_phone_unlinks_us() {
     let (scene, engine) = Scene::linked().await;
     scene.sim.control().unlink(PHONE, None, 0).unwrap();
     let (failure, _) = scene.sink.failed(engine.epoch()).await;
-    assert_eq!((failure.kind, failure.rung), (Kind::AuthRequired, Rung::Relink), "{failure:?}");
+    assert_eq!(
+        (failure.kind, failure.rung),
+        (Kind::AuthRequired, Rung::Relink),
+        "{failure:?}"
+    );
     // A fresh profile, and a new login.
     let engine = scene.open(OpenStep::FreshProfile).await;
     let code = scene.sink.qr(engine.epoch()).await;
     scene.sim.control().scan(PHONE, &code).unwrap();
     scene.sink.phase(engine.epoch(), Phase::Ready).await;
-    let linked = scene.sink.heard().iter().filter(|h| h.event == EngineEvent::Linked).count();
+    let linked = scene
+        .sink
+        .heard()
+        .iter()
+        .filter(|h| h.event == EngineEvent::Linked)
+        .count();
     assert_eq!(linked, 2);
     scene.end().await;
 }
@@ -160,7 +185,11 @@ async fn the_phone_unlinks_us() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_page_takes_the_link() {
     let (scene, engine) = Scene::linked().await;
-    scene.sim.control().fault(Fault::Conflict { account: None }).unwrap();
+    scene
+        .sim
+        .control()
+        .fault(Fault::Conflict { account: None })
+        .unwrap();
     let (failure, _) = scene.sink.failed(engine.epoch()).await;
     assert_eq!(failure.kind, Kind::Conflict);
     scene.ready_by(OpenStep::Reload).await;
@@ -190,11 +219,19 @@ async fn the_version_is_too_old() {
 async fn no_network_at_the_start_says_so() {
     let (scene, _) = Scene::linked().await;
     assert!(steadfast_core::port::Connector::network_reachable(&scene.connector).await);
-    let Scene { sim, connector, sink, dir, .. } = scene;
+    let Scene {
+        sim,
+        connector,
+        sink,
+        dir,
+        ..
+    } = scene;
     sim.shutdown().await;
     assert!(!steadfast_core::port::Connector::network_reachable(&connector).await);
     let epoch = steadfast_core::ids::Epoch(90);
-    let opened = steadfast_core::port::Connector::open(&connector, OpenStep::Reload, epoch, sink.clone()).await;
+    let opened =
+        steadfast_core::port::Connector::open(&connector, OpenStep::Reload, epoch, sink.clone())
+            .await;
     assert!(opened.is_ok());
     let (failure, _) = sink.failed(epoch).await;
     assert_eq!(failure.kind, Kind::NetworkDown, "{failure:?}");

@@ -53,7 +53,11 @@ pub(crate) struct Recorder {
 impl EventSink for Recorder {
     fn event(&self, epoch: Epoch, event: EngineEvent) {
         let at = Instant::now();
-        self.record.lock().unwrap().heard.push(Heard { epoch, event, at });
+        self.record
+            .lock()
+            .unwrap()
+            .heard
+            .push(Heard { epoch, event, at });
         self.news.notify_waiters();
     }
 
@@ -61,7 +65,9 @@ impl EventSink for Recorder {
         let mut record = self.record.lock().unwrap();
         if record.refuse > 0 {
             record.refuse -= 1;
-            return Err(InboundRefused::NotStored("the test's store is full".to_owned()));
+            return Err(InboundRefused::NotStored(
+                "the test's store is full".to_owned(),
+            ));
         }
         record.inbound.push((epoch, message));
         drop(record);
@@ -77,7 +83,11 @@ impl Recorder {
 
     pub(crate) fn inbound_messages(&self) -> Vec<InboundMessage> {
         let record = self.record.lock().unwrap();
-        record.inbound.iter().map(|(_, message)| message.clone()).collect()
+        record
+            .inbound
+            .iter()
+            .map(|(_, message)| message.clone())
+            .collect()
     }
 
     /// The store refuses the next so many messages.
@@ -86,7 +96,11 @@ impl Recorder {
     }
 
     /// Waits until `find` finds something in what was told.
-    pub(crate) async fn until<T>(&self, what: &str, find: impl Fn(&[Heard], &[InboundMessage]) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        find: impl Fn(&[Heard], &[InboundMessage]) -> Option<T>,
+    ) -> T {
         let deadline = Instant::now() + LONG;
         loop {
             let news = self.news.notified();
@@ -99,13 +113,23 @@ impl Recorder {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if tokio::time::timeout(left, news).await.is_err() {
-                panic!("waited in vain for {what}; heard: {:#?}", self.heard());
+                let heard: Vec<String> = self
+                    .heard()
+                    .iter()
+                    .map(|h| format!("{}: {:?}", h.epoch.0, h.event))
+                    .collect();
+                panic!("waited in vain for {what}; heard:\n{}", heard.join("\n"));
             }
         }
     }
 
     /// Waits for the first event of this epoch that `find` takes.
-    pub(crate) async fn event<T>(&self, epoch: Epoch, what: &str, find: impl Fn(&EngineEvent) -> Option<T>) -> (T, Instant) {
+    pub(crate) async fn event<T>(
+        &self,
+        epoch: Epoch,
+        what: &str,
+        find: impl Fn(&EngineEvent) -> Option<T>,
+    ) -> (T, Instant) {
         self.until(what, |heard, _| {
             heard
                 .iter()
@@ -143,7 +167,9 @@ impl Recorder {
     pub(crate) async fn ack(&self, id: &WaMessageId, least: Ack) {
         self.until(&format!("{least:?} of {id}"), |heard, _| {
             heard.iter().find_map(|h| match &h.event {
-                EngineEvent::Ack { wa_message_id, ack } if wa_message_id == id && *ack >= least => Some(()),
+                EngineEvent::Ack { wa_message_id, ack } if wa_message_id == id && *ack >= least => {
+                    Some(())
+                }
                 _ => None,
             })
         })
@@ -204,7 +230,10 @@ impl Scene {
         Self::linked_with(Knobs::default(), |_| {}).await
     }
 
-    pub(crate) async fn linked_with(knobs: Knobs, change: impl FnOnce(&mut EngineOptions)) -> (Self, Arc<dyn Engine>) {
+    pub(crate) async fn linked_with(
+        knobs: Knobs,
+        change: impl FnOnce(&mut EngineOptions),
+    ) -> (Self, Arc<dyn Engine>) {
         let scene = Self::with(knobs, change).await;
         let engine = scene.open(OpenStep::Launch).await;
         let code = scene.sink.qr(engine.epoch()).await;
@@ -247,12 +276,6 @@ impl Scene {
         let mut minted = self.minted.lock().unwrap();
         *minted += 1;
         WaMessageId::mint([*minted; 9])
-    }
-
-    /// Ends the browser with SIGKILL.
-    pub(crate) async fn kill_browser(&self) {
-        let pid = self.connector.browser_pid().await.unwrap();
-        kill(pid);
     }
 
     pub(crate) fn page_fault(&self, fault: PageFault) {
@@ -325,13 +348,13 @@ pub(crate) fn text(text: &str) -> Body {
     }
 }
 
-pub(crate) fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
-
 /// Sends and demands the server's ack.
-pub(crate) async fn send_ok(scene: &Scene, engine: &Arc<dyn Engine>, to: &ChatId, what: &str) -> WaMessageId {
+pub(crate) async fn send_ok(
+    scene: &Scene,
+    engine: &Arc<dyn Engine>,
+    to: &ChatId,
+    what: &str,
+) -> WaMessageId {
     let id = scene.mint();
     match engine.send(&id, to, &text(what)).await {
         SendOutcome::HandedOff(ack) if ack >= Ack::Server => id,
@@ -358,6 +381,8 @@ pub(crate) fn filler(count: u32) -> Value {
 
 /// Runs something beside the test, which waits for it in the end.
 #[expect(clippy::disallowed_methods, reason = "every caller awaits the handle")]
-pub(crate) fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+pub(crate) fn run<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
     tokio::spawn(work)
 }

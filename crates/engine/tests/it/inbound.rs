@@ -1,1 +1,234 @@
-//! (to come)
+//! What others write reaches the store once, over every kind of interruption.
+
+use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, knobs, send_ok};
+use serde_json::json;
+use std::time::Duration;
+use steadfast_core::inbound::InboundMessage;
+use steadfast_core::port::{Close, Connector, OpenStep, Phase};
+use steadfast_sim::frames::PageFault;
+use steadfast_sim::world::{Fault, OutsideMessage};
+
+fn written(scene: &Scene, text: &str) -> String {
+    let message = OutsideMessage {
+        from: FRIEND.to_owned(),
+        text: text.to_owned(),
+        ..OutsideMessage::default()
+    };
+    scene
+        .sim
+        .control()
+        .outside_message(PHONE, &message)
+        .unwrap()
+        .remove(0)
+}
+
+async fn received(scene: &Scene, id: &str) -> InboundMessage {
+    scene
+        .sink
+        .until(&format!("inbound {id}"), |_, inbound| {
+            inbound
+                .iter()
+                .find(|m| m.wa_message_id.as_str() == id)
+                .cloned()
+        })
+        .await
+}
+
+fn copies(scene: &Scene, id: &str) -> usize {
+    let all = scene.sink.inbound_messages();
+    all.iter()
+        .filter(|m| m.wa_message_id.as_str() == id)
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_arrive_live_and_once() {
+    let (scene, _engine) = Scene::linked().await;
+    let id = written(&scene, "hello you");
+    let message = received(&scene, &id).await;
+    assert_eq!(message.text, "hello you");
+    assert_eq!(message.chat, chat(FRIEND));
+    assert_eq!(message.sender, chat(FRIEND));
+    assert_eq!(message.kind, "chat");
+    assert!(!message.from_me && !message.recovered);
+    assert!(
+        message.sent_at.0 > 1_600_000_000_000,
+        "{:?}",
+        message.sent_at
+    );
+    // Loading anew offers nothing that the store has.
+    scene.ready_by(OpenStep::Reload).await;
+    let later = written(&scene, "and again");
+    received(&scene, &later).await;
+    assert_eq!(copies(&scene, &id), 1);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_at_once_arrive_in_order() {
+    let (scene, _engine) = Scene::linked().await;
+    let message = OutsideMessage {
+        from: FRIEND.to_owned(),
+        text: "number {n}".to_owned(),
+        count: Some(100),
+        ..OutsideMessage::default()
+    };
+    let ids = scene
+        .sim
+        .control()
+        .outside_message(PHONE, &message)
+        .unwrap();
+    received(&scene, ids.last().unwrap()).await;
+    scene
+        .sink
+        .until("all hundred", |_, inbound| {
+            (inbound.len() >= 100).then_some(())
+        })
+        .await;
+    let got: Vec<String> = scene
+        .sink
+        .inbound_messages()
+        .into_iter()
+        .map(|m| m.wa_message_id.as_str().to_owned())
+        .collect();
+    assert_eq!(got, ids);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_is_asked_again() {
+    let (scene, _engine) = Scene::linked().await;
+    scene.sink.refuse(3);
+    let id = written(&scene, "keep me");
+    received(&scene, &id).await;
+    assert_eq!(copies(&scene, &id), 1);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_when_the_page_died_comes_back_marked() {
+    let (scene, _engine) = Scene::linked().await;
+    scene.sink.refuse(u32::MAX);
+    let id = written(&scene, "nearly lost");
+    // The page has told the server that it has it: only its own store knows it now.
+    scene
+        .sim
+        .control()
+        .wait_for_entry(0, "the page's receipt", LONG, |e| {
+            e.event == steadfast_sim::journal::Event::Received
+        })
+        .await
+        .unwrap();
+    scene.open(OpenStep::Reload).await;
+    scene.sink.refuse(0);
+    let message = received(&scene, &id).await;
+    assert!(message.recovered);
+    assert_eq!(copies(&scene, &id), 1);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_we_were_away_is_fetched() {
+    let (scene, engine) = Scene::linked().await;
+    let first = written(&scene, "before");
+    received(&scene, &first).await;
+    drop(engine);
+    scene
+        .connector
+        .close(Close::Graceful {
+            deadline_ms: 10_000,
+        })
+        .await;
+    let away = written(&scene, "while away");
+    scene.ready_by(OpenStep::Launch).await;
+    received(&scene, &away).await;
+    assert_eq!((copies(&scene, &first), copies(&scene, &away)), (1, 1));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_outage_loses_nothing() {
+    let (scene, engine) = Scene::linked().await;
+    scene
+        .sim
+        .control()
+        .fault(Fault::NetworkAway { ms: 1_500 })
+        .unwrap();
+    scene.sink.phase(engine.epoch(), Phase::Offline).await;
+    let id = written(&scene, "during the outage");
+    received(&scene, &id).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_events_is_read_by_level() {
+    let (scene, engine) = Scene::linked().await;
+    scene.page_fault(PageFault::MuteEvents { on: true });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let id = written(&scene, "no event tells of me");
+    received(&scene, &id).await;
+    let sent = send_ok(&scene, &engine, &chat(FRIEND), "nor of my acks").await;
+    scene
+        .sink
+        .ack(&sent, steadfast_core::outbox::Ack::Read)
+        .await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_and_our_other_devices_are_told_apart() {
+    let (scene, engine) = Scene::linked().await;
+    let group = scene
+        .sim
+        .control()
+        .create_group("Friends", PHONE, &[FRIEND.to_owned()])
+        .unwrap();
+    let in_group = OutsideMessage {
+        from: FRIEND.to_owned(),
+        group: Some(group.clone()),
+        text: "to the group".to_owned(),
+        ..OutsideMessage::default()
+    };
+    let id = scene
+        .sim
+        .control()
+        .outside_message(PHONE, &in_group)
+        .unwrap()
+        .remove(0);
+    let message = received(&scene, &id).await;
+    assert_eq!(message.chat.as_str(), group);
+    assert_eq!(message.sender, chat(FRIEND));
+
+    let from_phone = scene
+        .sim
+        .control()
+        .phone_send(PHONE, FRIEND, "from my phone")
+        .unwrap();
+    let message = received(&scene, &from_phone).await;
+    assert!(message.from_me);
+    assert_eq!((message.chat, message.sender), (chat(FRIEND), chat(PHONE)));
+
+    // Our own sends are no inbound messages, also after a reload.
+    let own = send_ok(&scene, &engine, &chat(FRIEND), "ours").await;
+    scene.ready_by(OpenStep::Reload).await;
+    let after = written(&scene, "after");
+    received(&scene, &after).await;
+    assert_eq!(copies(&scene, own.as_str()), 0);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_not_inbound() {
+    let scene = Scene::with(knobs(json!({})), |_| {}).await;
+    for n in 0..5 {
+        written(&scene, &format!("old {n}"));
+    }
+    let engine = scene.open(OpenStep::Launch).await;
+    let code = scene.sink.qr(engine.epoch()).await;
+    scene.sim.control().scan(PHONE, &code).unwrap();
+    scene.sink.phase(engine.epoch(), Phase::Ready).await;
+    let live = written(&scene, "new");
+    let message = received(&scene, &live).await;
+    assert!(!message.recovered);
+    scene.end().await;
+}

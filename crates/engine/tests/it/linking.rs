@@ -22,9 +22,14 @@ async fn a_phone_scans_the_code() {
     let linked = place(&EngineEvent::Linked).unwrap();
     let ready = place(&EngineEvent::Phase(Phase::Ready)).unwrap();
     assert!(linking < linked && linked < ready, "{events:#?}");
-    assert_eq!(events.iter().filter(|e| **e == EngineEvent::Linked).count(), 1);
+    assert_eq!(
+        events.iter().filter(|e| **e == EngineEvent::Linked).count(),
+        1
+    );
     let me = events.iter().find_map(|event| match event {
-        EngineEvent::Me { id, push_name } if push_name.is_some() => Some((id.user().to_owned(), push_name.clone())),
+        EngineEvent::Me { id, push_name } if push_name.is_some() => {
+            Some((id.user().to_owned(), push_name.clone()))
+        }
         _ => None,
     });
     assert_eq!(me, Some((PHONE.to_owned(), Some("Ada".to_owned()))));
@@ -88,7 +93,11 @@ async fn a_pairing_code_links_too() {
     assert_eq!(failure.kind, Kind::PermanentRequestError);
     let code = engine.request_pair_code(PHONE).await.unwrap();
     assert_eq!(code.len(), 8, "{code}");
-    scene.sim.control().enter_pairing_code(PHONE, &code).unwrap();
+    scene
+        .sim
+        .control()
+        .enter_pairing_code(PHONE, &code)
+        .unwrap();
     scene.sink.phase(engine.epoch(), Phase::Ready).await;
     scene.end().await;
 }

@@ -1,6 +1,5 @@
 //! The engine on the simulator's page, in real Chromium.
 
-mod contract_free;
 mod deaths;
 mod harness;
 mod inbound;

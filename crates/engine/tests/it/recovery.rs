@@ -4,7 +4,10 @@ use crate::harness::{FRIEND, PHONE, Scene, chat, send_ok, text};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use steadfast_core::outbox::Ack;
-use steadfast_core::port::{Close, Connector, EngineEvent, LookupOutcome, OpenStep, Phase, SendOutcome};
+use steadfast_core::port::{
+    Close, Connector, EngineEvent, LookupOutcome, OpenStep, Phase, SendOutcome,
+};
+use steadfast_engine::Injected;
 use steadfast_sim::journal::Event;
 use steadfast_sim::world::Fault;
 
@@ -23,10 +26,18 @@ async fn each_step_leads_back_to_ready() {
         let (engine, took) = scene.ready_by(step).await;
         println!("{step:?} -> ready: {took:?}");
         let found = engine.lookup(&id, &chat(FRIEND)).await;
-        assert!(matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server), "{step:?}: {found:?}");
+        assert!(
+            matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server),
+            "{step:?}: {found:?}"
+        );
         send_ok(&scene, &engine, &chat(FRIEND), &format!("after {step:?}")).await;
     }
-    let linked = scene.sink.heard().iter().filter(|h| h.event == EngineEvent::Linked).count();
+    let linked = scene
+        .sink
+        .heard()
+        .iter()
+        .filter(|h| h.event == EngineEvent::Linked)
+        .count();
     assert_eq!(linked, 1, "no step but a scan makes a new login");
     // Exactly one page was connected at a time.
     let view = scene.sim.control().account(PHONE).unwrap();
@@ -42,15 +53,25 @@ async fn a_killed_browser_is_back_with_its_login() {
     // WhatsApp Web's localStorage is on disk a few seconds after the link.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let begun = Instant::now();
-    scene.kill_browser().await;
+    scene.connector.inject(Injected::KillBrowser).await.unwrap();
     let (_, noticed) = scene.sink.failed(engine.epoch()).await;
     let engine = scene.open(OpenStep::RestartBrowser).await;
     let ready = scene.sink.phase(engine.epoch(), Phase::Ready).await;
-    println!("killed -> noticed {:?} -> ready {:?}", noticed - begun, ready - begun);
+    println!(
+        "killed -> noticed {:?} -> ready {:?}",
+        noticed - begun,
+        ready - begun
+    );
     let found = engine.lookup(&id, &chat(FRIEND)).await;
-    assert!(matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server), "{found:?}");
+    assert!(
+        matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server),
+        "{found:?}"
+    );
     let never = scene.mint();
-    assert_eq!(engine.lookup(&never, &chat(FRIEND)).await, LookupOutcome::NotFound);
+    assert_eq!(
+        engine.lookup(&never, &chat(FRIEND)).await,
+        LookupOutcome::NotFound
+    );
     scene.end().await;
 }
 
@@ -64,7 +85,10 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
             let (engine, id) = (engine.clone(), scene.mint());
             let to = chat(&format!("491514000000{n}"));
             let sent = id.clone();
-            let task = crate::harness::run(async move { engine.send(&sent, &to, &text("in flight")).await });
+            let task =
+                crate::harness::run(
+                    async move { engine.send(&sent, &to, &text("in flight")).await },
+                );
             (id, chat(&format!("491514000000{n}")), task)
         })
         .collect();
@@ -79,7 +103,7 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
             .await
             .unwrap();
     }
-    scene.kill_browser().await;
+    scene.connector.inject(Injected::KillBrowser).await.unwrap();
     scene.turn(json!({"ack_delay_ms": 5}));
     let mut messages = Vec::new();
     for (id, to, task) in sends {
@@ -93,11 +117,17 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
             LookupOutcome::Found(ack) if ack >= Ack::Server => {}
             LookupOutcome::Found(_) => {
                 let outcome = engine.resend(&id, &to).await;
-                assert!(matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{outcome:?}");
+                assert!(
+                    matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+                    "{outcome:?}"
+                );
             }
             LookupOutcome::NotFound => {
                 let outcome = engine.send(&id, &to, &text("in flight")).await;
-                assert!(matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{outcome:?}");
+                assert!(
+                    matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+                    "{outcome:?}"
+                );
             }
             other => panic!("{id}: {other:?}"),
         }
@@ -131,10 +161,19 @@ async fn an_old_epoch_ends_at_once_and_tells_nothing_more() {
     let outcome = waiting.await.unwrap();
     assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    assert!(matches!(old.send(&scene.mint(), &chat(FRIEND), &text("x")).await, SendOutcome::NotSent(_)));
+    assert!(matches!(
+        old.send(&scene.mint(), &chat(FRIEND), &text("x")).await,
+        SendOutcome::NotSent(_)
+    ));
     scene.turn(json!({"ack_delay_ms": 5}));
     scene.sink.phase(new.epoch(), Phase::Ready).await;
-    let late = scene.sink.heard().into_iter().skip(told).filter(|h| h.epoch != new.epoch()).count();
+    let late = scene
+        .sink
+        .heard()
+        .into_iter()
+        .skip(told)
+        .filter(|h| h.epoch != new.epoch())
+        .count();
     assert_eq!(late, 0);
     scene.end().await;
 }
@@ -142,7 +181,11 @@ async fn an_old_epoch_ends_at_once_and_tells_nothing_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_reconnects_by_itself() {
     let (scene, engine) = Scene::linked().await;
-    scene.sim.control().fault(Fault::DropSockets { account: None }).unwrap();
+    scene
+        .sim
+        .control()
+        .fault(Fault::DropSockets { account: None })
+        .unwrap();
     scene.sink.phase(engine.epoch(), Phase::Offline).await;
     scene
         .sink
@@ -162,7 +205,12 @@ async fn the_page_reconnects_by_itself() {
 async fn closed_gracefully_and_launched_again_it_is_still_linked() {
     let (scene, _) = Scene::linked().await;
     // No waiting: a graceful close writes what a kill would lose.
-    scene.connector.close(Close::Graceful { deadline_ms: 10_000 }).await;
+    scene
+        .connector
+        .close(Close::Graceful {
+            deadline_ms: 10_000,
+        })
+        .await;
     scene.connector.close(Close::Kill).await;
     assert_eq!(scene.connector.browser_pid().await, None);
     let (engine, took) = scene.ready_by(OpenStep::Launch).await;
@@ -176,10 +224,21 @@ async fn logging_out_leaves_no_link_behind() {
     let (scene, engine) = Scene::linked().await;
     engine.logout().await.unwrap();
     crate::harness::eventually("the device to go", || async {
-        scene.sim.control().account(PHONE).unwrap().devices.is_empty()
+        scene
+            .sim
+            .control()
+            .account(PHONE)
+            .unwrap()
+            .devices
+            .is_empty()
     })
     .await;
-    scene.connector.close(Close::Graceful { deadline_ms: 10_000 }).await;
+    scene
+        .connector
+        .close(Close::Graceful {
+            deadline_ms: 10_000,
+        })
+        .await;
     scene.connector.erase().await.unwrap();
     let engine = scene.open(OpenStep::Launch).await;
     scene.sink.qr(engine.epoch()).await;

@@ -27,12 +27,21 @@ async fn a_message_goes_out_under_its_id_and_its_acks_come_back() {
     let taken = scene.entries(Event::Taken, &id);
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].body.as_deref(), Some("first"));
-    assert_eq!(engine.lookup(&id, &chat(FRIEND)).await, LookupOutcome::Found(Ack::Read));
+    assert_eq!(
+        engine.lookup(&id, &chat(FRIEND)).await,
+        LookupOutcome::Found(Ack::Read)
+    );
 
     // Long texts, line ends and other scripts arrive as they were written.
-    let body = format!("{}\nзавтра 👍 \u{202e}x \"quoted\" \\", "lang ".repeat(5000));
+    let body = format!(
+        "{}\nзавтра 👍 \u{202e}x \"quoted\" \\",
+        "lang ".repeat(5000)
+    );
     let id = send_ok(&scene, &engine, &chat(FRIEND), &body).await;
-    assert_eq!(scene.entries(Event::Taken, &id)[0].body.as_deref(), Some(body.as_str()));
+    assert_eq!(
+        scene.entries(Event::Taken, &id)[0].body.as_deref(),
+        Some(body.as_str())
+    );
 
     let levels: Vec<i64> = scene
         .sink
@@ -67,7 +76,10 @@ async fn the_same_id_twice_is_one_message() {
     let (scene, engine) = Scene::linked().await;
     let id = send_ok(&scene, &engine, &chat(FRIEND), "once").await;
     let again = engine.send(&id, &chat(FRIEND), &text("once")).await;
-    assert!(matches!(again, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{again:?}");
+    assert!(
+        matches!(again, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+        "{again:?}"
+    );
     scene.delivered(&id).await;
     assert_eq!(scene.taken_and_delivered(&id), (1, 1));
     assert!(scene.entries(Event::Repeat, &id).is_empty());
@@ -83,7 +95,10 @@ async fn many_chats_are_written_to_at_once() {
         async move { (id.clone(), engine.send(&id, &to, &text("hello")).await) }
     });
     for (id, outcome) in futures_util::future::join_all(sends).await {
-        assert!(matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{id}: {outcome:?}");
+        assert!(
+            matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+            "{id}: {outcome:?}"
+        );
         assert_eq!(scene.entries(Event::Taken, &id).len(), 1);
     }
     scene.end().await;
@@ -100,7 +115,10 @@ async fn a_group_is_written_to() {
     let group = chat(&group);
     let mut id = send_ok(&scene, &engine, &group, "to all").await;
     scene.delivered(&id).await;
-    assert!(matches!(engine.lookup(&id, &group).await, LookupOutcome::Found(_)));
+    assert!(matches!(
+        engine.lookup(&id, &group).await,
+        LookupOutcome::Found(_)
+    ));
     tokio::time::sleep(Duration::from_secs(3)).await;
     id = send_ok(&scene, &engine, &group, "to all, by wa-js").await;
     scene.delivered(&id).await;
@@ -127,7 +145,10 @@ async fn a_number_without_whatsapp_is_rejected() {
     assert_eq!(failure.kind, Kind::RecipientInvalid);
     assert!(scene.entries(Event::Taken, &id).is_empty());
     assert_eq!(engine.check_number(&chat(nobody)).await, Ok(None));
-    assert_eq!(engine.check_number(&chat(FRIEND)).await, Ok(Some(chat(FRIEND))));
+    assert_eq!(
+        engine.check_number(&chat(FRIEND)).await,
+        Ok(Some(chat(FRIEND)))
+    );
     scene.end().await;
 }
 
@@ -156,7 +177,10 @@ async fn thrown_after_it_went_out_it_is_known_by_its_ack() {
 }
 
 /// Whatever the page throws: never "not sent" for what was taken, and a look-up tells.
-async fn send_ok_after_fault(scene: &Scene, engine: &std::sync::Arc<dyn steadfast_core::port::Engine>) {
+async fn send_ok_after_fault(
+    scene: &Scene,
+    engine: &std::sync::Arc<dyn steadfast_core::port::Engine>,
+) {
     // The fault travels over the page's own socket; wait until the page has obeyed.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let id = scene.mint();
@@ -169,7 +193,10 @@ async fn send_ok_after_fault(scene: &Scene, engine: &std::sync::Arc<dyn steadfas
             other => panic!("the look-up did not decide: {other:?}"),
         };
     }
-    assert!(matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{outcome:?}");
+    assert!(
+        matches!(outcome, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+        "{outcome:?}"
+    );
     scene.delivered(&id).await;
     assert_eq!(scene.taken_and_delivered(&id), (1, 1));
 }
@@ -181,23 +208,43 @@ async fn a_promise_that_never_settles_holds_nobody_up() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let begun = Instant::now();
     send_ok(&scene, &engine, &chat(FRIEND), "acked all the same").await;
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_ack_it_is_with_the_page_and_no_more() {
     let (scene, engine) = Scene::linked_with(knobs(json!({})), impatient).await;
-    scene.sim.control().fault(Fault::LoseSends { count: 1 }).unwrap();
+    scene
+        .sim
+        .control()
+        .fault(Fault::LoseSends { count: 1 })
+        .unwrap();
     let id = scene.mint();
-    let outcome = engine.send(&id, &chat(FRIEND), &text("lost on the wire")).await;
+    let outcome = engine
+        .send(&id, &chat(FRIEND), &text("lost on the wire"))
+        .await;
     assert_eq!(outcome, SendOutcome::HandedOff(Ack::Pending));
-    assert_eq!(engine.lookup(&id, &chat(FRIEND)).await, LookupOutcome::Found(Ack::Pending));
+    assert_eq!(
+        engine.lookup(&id, &chat(FRIEND)).await,
+        LookupOutcome::Found(Ack::Pending)
+    );
     // The page's own outbox sends it once the socket is new; or a resend does.
-    scene.sim.control().fault(Fault::DropSockets { account: None }).unwrap();
+    scene
+        .sim
+        .control()
+        .fault(Fault::DropSockets { account: None })
+        .unwrap();
     scene.sink.ack(&id, Ack::Server).await;
     let resent = engine.resend(&id, &chat(FRIEND)).await;
-    assert!(matches!(resent, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{resent:?}");
+    assert!(
+        matches!(resent, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+        "{resent:?}"
+    );
     assert_eq!(scene.taken_and_delivered(&id).0, 1);
     scene.end().await;
 }
@@ -218,7 +265,10 @@ async fn what_the_server_refuses_is_found_failed_and_can_be_resent() {
     let id = scene.mint();
     let outcome = engine.send(&id, &chat(FRIEND), &text("refused")).await;
     assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
-    assert_eq!(engine.lookup(&id, &chat(FRIEND)).await, LookupOutcome::FoundFailed(-1));
+    assert_eq!(
+        engine.lookup(&id, &chat(FRIEND)).await,
+        LookupOutcome::FoundFailed(-1)
+    );
     scene
         .sink
         .until("the failed ack", |heard, _| {
@@ -229,7 +279,10 @@ async fn what_the_server_refuses_is_found_failed_and_can_be_resent() {
         })
         .await;
     let resent = engine.resend(&id, &chat(FRIEND)).await;
-    assert!(matches!(resent, SendOutcome::HandedOff(ack) if ack >= Ack::Server), "{resent:?}");
+    assert!(
+        matches!(resent, SendOutcome::HandedOff(ack) if ack >= Ack::Server),
+        "{resent:?}"
+    );
     assert_eq!(scene.taken_and_delivered(&id).0, 1);
     scene.end().await;
 }
@@ -265,6 +318,9 @@ async fn an_unready_page_is_given_nothing() {
             (last == Some(steadfast_core::port::Phase::Ready)).then_some(())
         })
         .await;
-    assert_eq!(engine.lookup(&id, &chat(FRIEND)).await, LookupOutcome::NotFound);
+    assert_eq!(
+        engine.lookup(&id, &chat(FRIEND)).await,
+        LookupOutcome::NotFound
+    );
     scene.end().await;
 }
