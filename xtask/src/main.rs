@@ -1,8 +1,8 @@
 //! What a developer runs: `cargo xtask ci`, `cargo xtask licenses`, `cargo xtask bench`.
 //!
 //! The rules about the tree itself are ordinary tests here: which crate may
-//! depend on which ([`direction`]), and links and words that must not stand
-//! in it ([`tree`]).
+//! depend on which (`direction.rs`), and links and words that must not stand
+//! in it (`tree.rs`).
 
 #![expect(
     clippy::print_stdout,

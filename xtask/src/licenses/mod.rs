@@ -34,11 +34,11 @@ pub(crate) fn write() -> Result<(), Error> {
     std::fs::write(&path, render()?).map_err(Error::file(&path))
 }
 
-/// Compares THIRD-PARTY.md with what [`write`] would write.
+/// Compares THIRD-PARTY.md with what [`write()`] would write.
 ///
 /// # Errors
 ///
-/// As [`write`], and where they differ.
+/// As [`write()`], and where they differ.
 pub(crate) fn check() -> Result<(), Error> {
     let path = path();
     let found = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
