@@ -6,7 +6,8 @@ const require = createRequire(import.meta.url);
 const BUNDLE = fs.readFileSync(require.resolve('@wppconnect/wa-js'), 'utf8');
 // Neither analytics nor foreign servers for link previews: wa-js has both on by default.
 const CONFIG = 'window.WPPConfig = { disableGoogleAnalytics: true, linkPreviewApiServers: [] };';
-const WAIT = { timeout: 30_000 };
+// By time, not by frame: a tab in the background draws none.
+const WAIT = { timeout: 30_000, polling: 100 };
 
 /** Opens the page; `page.problems` collects errors that it reports. */
 export async function openPage(browser, { bundle = true } = {}) {

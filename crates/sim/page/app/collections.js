@@ -28,9 +28,9 @@
 
       add(items, options = {}) {
         const { announce } = use('WAWebBaseModel');
-        const list = Array.isArray(items) ? items : [items];
         const added = [];
-        for (const item of list) {
+        let ordered = true;
+        for (const item of Array.isArray(items) ? items : [items]) {
           const known = this.get(item.id);
           if (known) {
             if (options.merge && known !== item) {
@@ -40,6 +40,7 @@
             continue;
           }
           const model = item instanceof this.modelClass ? item : new this.modelClass(item);
+          ordered &&= this.belongsLast(model);
           this._models.push(model);
           this._index[String(model.id)] = model;
           model.__holders.add(this);
@@ -47,8 +48,13 @@
           added.push(model);
           if (!options.silent) announceTo(this, announce, model, options);
         }
-        if (this.constructor.comparator) this.sort({ silent: true });
+        if (!ordered) this.sort({ silent: true });
         return Array.isArray(items) ? added : added[0];
+      }
+
+      belongsLast(model) {
+        const { comparator } = this.constructor;
+        return !comparator || this.length === 0 || comparator(this.last(), model) <= 0;
       }
 
       gadd(id, options = {}) { return this.get(id) ?? this.add({ id }, options); }
@@ -62,14 +68,18 @@
       }
 
       remove(items, options = {}) {
-        for (const item of Array.isArray(items) ? [...items] : [items]) {
+        const gone = new Set();
+        for (const item of Array.isArray(items) ? items : [items]) {
           const model = this.get(item);
           if (!model) continue;
+          gone.add(model);
           delete this._index[String(model.id)];
-          this._models = this._models.filter((other) => other !== model);
           model.__holders.delete(this);
-          if (!options.silent) this.trigger('remove', model, this, options);
         }
+        if (gone.size === 0) return;
+        this._models = this._models.filter((model) => !gone.has(model));
+        if (options.silent) return;
+        for (const model of gone) this.trigger('remove', model, this, options);
       }
 
       forgetKey(id) { delete this._index[String(id)]; }

@@ -3,6 +3,7 @@
 
 (() => {
   const { define } = WAPage;
+  const KEPT_PER_CHAT = 500;
 
   define('WAWebMsgModel', (exports, use) => {
     const { BaseModel, defineModel, serializeValue } = use('WAWebBaseModel');
@@ -147,6 +148,16 @@
         this.chatId = chatId;
         this.loadAroundPromise = Promise.resolve();
         this.msgLoadState = { noEarlierMsgs: false, isLoadingEarlierMsgs: false };
+      }
+
+      // The client keeps the newest of a long chat in memory; the rest lies in the database.
+      trim() {
+        if (this.length < 2 * KEPT_PER_CHAT) return;
+        const { MsgCollection } = use('WAWebMsgCollection');
+        const old = this._models.slice(0, this.length - KEPT_PER_CHAT)
+          .filter((message) => message.rowId !== undefined && !(message.id.fromMe && message.ack === 0));
+        this.remove(old, { silent: true });
+        MsgCollection.remove(old, { silent: true });
       }
 
       // Loads earlier messages from our own database.

@@ -89,8 +89,8 @@
       pumping = true;
       do {
         pumpAgain = false;
-        const waiting = [...entries.values()].sort((one, other) => one.sequence - other.sequence);
-        for (const entry of waiting) {
+        // A Map keeps the order of first entry, which is that of the sequence.
+        for (const entry of [...entries.values()]) {
           if (!entry.durable || !use('WAWebWire').isLoggedIn()) break;
           if (entry.needsUpload) upload(entry);
           else if (entry.sentIn !== connection) await handOver(entry);

@@ -136,6 +136,7 @@
       use('WAWebMediaDataModel').attach(message);
       MsgCollection.add(message);
       chat.msgs.add(message);
+      chat.msgs.trim();
       chat.set({ t: Math.max(chat.t ?? 0, message.t ?? 0), lastReceivedKey: message.id });
       if (!message.id.fromMe && attributes.isNewMsg) chat.set({ unreadCount: Math.max(0, chat.unreadCount) + 1 });
       if (chat.archive && attributes.isNewMsg) chat.set({ archive: false });

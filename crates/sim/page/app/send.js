@@ -21,6 +21,7 @@
       use('WAWebMediaDataModel').attach(message);
       MsgCollection.add(message);
       chat.msgs.add(message);
+      chat.msgs.trim();
       chat.set({ t: message.t, lastReceivedKey: message.id });
       use('WAWebChatCollection').ChatCollection.sort();
 

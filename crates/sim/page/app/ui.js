@@ -3,6 +3,7 @@
 
 (() => {
   const { define } = WAPage;
+  const ROWS_SHOWN = 100;
   const TICKS = { '-1': '!', 0: '◷', 1: '✓', 2: '✓✓', 3: '✓✓', 4: '✓✓' };
 
   define('WAWebUi', (exports, use) => {
@@ -65,10 +66,9 @@
       side.append(element('header', '', `WhatsApp · ${use('WAWebConnModel').Conn.pushname ?? ''}`));
       const { state } = use('WAWebSocketModel').Socket;
       if (state !== 'CONNECTED') side.append(element('div', 'banner', 'Computer not connected'));
-      for (const chat of use('WAWebChatCollection').ChatCollection.getModelsArray()) {
-        if (chat.archive || !exports.passesFilter(chat)) continue;
-        side.append(chatRow(chat));
-      }
+      const shown = use('WAWebChatCollection').ChatCollection
+        .filter((chat) => !chat.archive && exports.passesFilter(chat)).slice(0, ROWS_SHOWN);
+      for (const chat of shown) side.append(chatRow(chat));
       return side;
     }
 
