@@ -115,8 +115,12 @@ fn announcements(dir: &DataDir) -> Vec<Leftover> {
         .collect()
 }
 
-/// The profile's lock, where neither an engine nor a browser has it.
-fn free_profile(profile: &Path) -> Option<Option<fs::File>> {
+/// A profile that neither an engine nor a browser has, locked where it has a lock.
+struct Free {
+    _lock: Option<fs::File>,
+}
+
+fn free_profile(profile: &Path) -> Option<Free> {
     let lock = profile.join("lock");
     let held = match OpenOptions::new().read(true).write(true).open(&lock) {
         Ok(file) => {
@@ -126,7 +130,7 @@ fn free_profile(profile: &Path) -> Option<Option<fs::File>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(_) => return None,
     };
-    (!browser_runs_on(profile)).then_some(held)
+    (!browser_runs_on(profile)).then_some(Free { _lock: held })
 }
 
 /// Whether any process names this profile on its command line.

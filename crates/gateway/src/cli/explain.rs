@@ -40,14 +40,7 @@ pub(super) fn run(context: &Context, args: &ExplainArgs) -> Result<Exit, CliErro
     }
     let text = match &args.text {
         Some(text) => text.clone(),
-        None => {
-            let mut text = String::new();
-            let read = std::io::stdin().lock().take(MAX_TEXT_BYTES);
-            { read }
-                .read_to_string(&mut text)
-                .map_err(|e| unreadable(&e))?;
-            text
-        }
+        None => read_stdin()?,
     };
     if text.trim().is_empty() {
         return Err(CliError::new(
@@ -71,6 +64,16 @@ pub(super) fn run(context: &Context, args: &ExplainArgs) -> Result<Exit, CliErro
         context.out.line(format!("{name} {what}"));
     }
     Ok(Exit::Done)
+}
+
+fn read_stdin() -> Result<String, CliError> {
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_TEXT_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|e| unreadable(&e))?;
+    Ok(text)
 }
 
 fn unreadable(error: &std::io::Error) -> CliError {

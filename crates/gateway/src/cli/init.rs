@@ -3,14 +3,13 @@
 use super::client::Client;
 use super::exit::Exit;
 use super::out::{CliError, Tone};
-use super::serve::{Gateway, stand_in, start, start_logging};
+use super::serve::{Gateway, start, start_logging};
 use super::{Context, asked_to_stop};
 use crate::app::DEFAULT_SESSION;
 use crate::data_dir::DataDir;
 use crate::qr::Picture;
 use clap::Args;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,16 +27,10 @@ pub(super) struct InitArgs {
     /// How long to wait for the phone, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     timeout: u64,
-    /// Use the stand-in at this address, with --web-spki [browser.web_resolve]
-    #[arg(long, value_name = "ADDR:PORT", requires = "web_spki", hide = true)]
-    web_resolve: Option<SocketAddr>,
-    /// [browser.web_spki]
-    #[arg(long, value_name = "BASE64", requires = "web_resolve", hide = true)]
-    web_spki: Option<String>,
 }
 
 pub(super) async fn run(context: &Context, args: InitArgs) -> Result<Exit, CliError> {
-    let gateway = gateway(context, &args).await?;
+    let gateway = gateway(context).await?;
     let linked = tokio::select! {
         linked = link(context, gateway.client(), &args) => linked,
         stop = asked_to_stop() => stop.map(|()| Exit::Interrupted),
@@ -47,7 +40,7 @@ pub(super) async fn run(context: &Context, args: InitArgs) -> Result<Exit, CliEr
 }
 
 /// The gateway that runs on the data folder, else one for this command alone.
-async fn gateway(context: &Context, args: &InitArgs) -> Result<Gateway, CliError> {
+async fn gateway(context: &Context) -> Result<Gateway, CliError> {
     if let Some(client) = Client::find(context).await? {
         return Ok(Gateway::Theirs(client));
     }
@@ -56,9 +49,6 @@ async fn gateway(context: &Context, args: &InitArgs) -> Result<Gateway, CliError
     if std::env::var_os("STEADFAST_LOG__LEVEL").is_none() {
         // The terminal belongs to the QR code.
         flags.push(("init", "log.level", "error".to_owned()));
-    }
-    if let (Some(address), Some(spki)) = (args.web_resolve, &args.web_spki) {
-        flags.extend(stand_in(address, spki));
     }
     let loaded = context.load_config(flags)?;
     let metrics = start_logging(&loaded)?;
@@ -162,7 +152,7 @@ async fn show_qr(
     if code.is_empty() || code == last {
         return Ok(());
     }
-    *last = code.to_owned();
+    code.clone_into(last);
     context
         .out
         .value(&json!({"event": "qr", "code": code, "expires_at": qr["expires_at"]}));

@@ -13,7 +13,6 @@ use crate::qr::Picture;
 use crate::serve::{Running, ServeOptions, serve};
 use clap::Args;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_sim::{SimConfig, Simulator};
@@ -59,7 +58,9 @@ async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError
     }
     let simulator = if args.simulator {
         let simulator = start_simulator().await?;
-        flags.extend(stand_in(simulator.addr(), simulator.spki()));
+        let (address, spki) = (simulator.addr().to_string(), simulator.spki().to_owned());
+        flags.push(("--simulator", "browser.web_resolve", address));
+        flags.push(("--simulator", "browser.web_spki", spki));
         Some(simulator)
     } else {
         None
@@ -91,17 +92,6 @@ async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError
         simulator.shutdown().await;
     }
     Ok(exit)
-}
-
-/// The configuration that points sessions at a stand-in.
-pub(super) fn stand_in(
-    address: SocketAddr,
-    spki: &str,
-) -> [(&'static str, &'static str, String); 2] {
-    [
-        ("--simulator", "browser.web_resolve", address.to_string()),
-        ("--simulator", "browser.web_spki", spki.to_owned()),
-    ]
 }
 
 async fn start_simulator() -> Result<Simulator, CliError> {

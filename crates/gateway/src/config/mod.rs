@@ -240,20 +240,15 @@ impl Merge {
                 }
                 continue;
             }
-            match find(&name) {
-                Some(key) => self.text(key.name, text, Source::Env(variable.clone())),
-                None => {
-                    let what = match nearest(&name).and_then(find) {
-                        Some(near) => {
-                            format!("sets no known key; did you mean {}?", near.env_name())
-                        }
-                        None => {
-                            "sets no known key; `steadfast config` lists the known ones".to_owned()
-                        }
-                    };
-                    self.problem(variable.clone(), what);
-                }
+            if let Some(key) = find(&name) {
+                self.text(key.name, text, Source::Env(variable.clone()));
+                continue;
             }
+            let what = match nearest(&name).and_then(find) {
+                Some(near) => format!("sets no known key; did you mean {}?", near.env_name()),
+                None => "sets no known key; `steadfast config` lists the known ones".to_owned(),
+            };
+            self.problem(variable.clone(), what);
         }
     }
 

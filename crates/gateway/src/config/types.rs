@@ -154,6 +154,7 @@ pub enum LogFormat {
 }
 
 /// An empty text in the file or the environment means "not set".
+#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
 mod empty_is_none {
     use super::{Deserialize, Deserializer, Serialize, Serializer};
 

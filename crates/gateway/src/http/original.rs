@@ -38,6 +38,7 @@ fn session() -> Result<SessionId, Problem> {
 /// The original's status, flat, with more beside it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the original's shape")]
 pub(super) struct Status {
     /// CONNECTED, OPENING, PAIRING, UNPAIRED, UNPAIRED_IDLE, TIMEOUT, CONFLICT, UNLAUNCHED.
     state: &'static str,
@@ -82,7 +83,7 @@ pub(super) async fn status(_: Caller<ToRead>, State(state): AppState) -> Answer<
 /// The original's QR answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Qr {
+pub(super) struct QrAnswer {
     success: bool,
     #[serde(rename = "hasQR")]
     has_qr: bool,
@@ -94,8 +95,8 @@ pub(super) struct Qr {
 
 /// The QR code, where one waits to be scanned.
 #[utoipa::path(get, path = "/api/whatsapp/qr", tag = "original",
-    responses((status = 200, body = Qr)))]
-pub(super) async fn qr(_: Caller<ToAdmin>, State(state): AppState) -> Answer<Qr> {
+    responses((status = 200, body = QrAnswer)))]
+pub(super) async fn qr(_: Caller<ToAdmin>, State(state): AppState) -> Answer<QrAnswer> {
     let session = session()?;
     let qr = state.app.sessions.qr(&session).await?;
     let message = match &qr {
@@ -106,7 +107,7 @@ pub(super) async fn qr(_: Caller<ToAdmin>, State(state): AppState) -> Answer<Qr>
         None => "There is no code now; ask again",
     };
     let expires_at = qr.as_ref().map(|qr| qr.expires_at.rfc3339());
-    Ok(JsonAnswer(Qr {
+    Ok(JsonAnswer(QrAnswer {
         success: true,
         has_qr: qr.is_some(),
         qr: qr.map(|qr| qr.code),
@@ -256,6 +257,7 @@ pub(super) struct Sent {
 /// It is on disk, and will be sent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the original's names")]
 pub(super) struct Queued {
     success: bool,
     queued: bool,

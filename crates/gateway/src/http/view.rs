@@ -54,6 +54,10 @@ pub(super) struct OutboxJson {
 
 /// One session.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts for a reader, no states"
+)]
 pub(super) struct SessionJson {
     /// Its name.
     name: String,

@@ -1,11 +1,18 @@
 //! The gateway from outside: its HTTP surface over real sockets with sessions
 //! that are made up, and the real binary for everything that the command
 //! line can be asked or given wrongly.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected has failed"
+)]
 
 mod binary;
 mod cli_config;
 mod cli_errors;
 mod cli_explain;
+mod cli_link;
 mod cli_serve;
 mod client;
 mod fake;
