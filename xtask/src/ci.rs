@@ -124,7 +124,10 @@ impl Step {
             Self::Doc => command
                 .args(["doc", "--workspace", "--no-deps", "--release", "--locked"])
                 // Links to private modules serve those who read the source.
-                .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
+                .env(
+                    "RUSTDOCFLAGS",
+                    "-D warnings -A rustdoc::private_intra_doc_links",
+                ),
             Self::Doctest => command
                 .args(["test", "--doc", "--workspace", "--release", "--locked"])
                 .arg("--quiet"),
