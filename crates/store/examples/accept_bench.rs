@@ -292,12 +292,12 @@ async fn deliver(store: &SqliteStore, fence: Fence, count: usize) -> f64 {
 
 async fn at_sizes(settings: &Settings) {
     println!(
-        "\nmicroseconds for one, by how many are queued: accept ({} callers), claim and record, depth",
+        "\nmicroseconds for one (min, median, max), by how many are queued: accept ({} callers), claim and record, take_fence, depth",
         settings.callers
     );
     let folder = tempfile::tempdir_in(&settings.dir).unwrap();
     let store = Arc::new(fresh(&folder.path().join("store.db")).await);
-    let fence = store.take_fence(&session()).await.unwrap();
+    let mut fence = store.take_fence(&session()).await.unwrap();
     let (mut queued, mut next) = (0, 0);
     let sample = settings.accepts.min(5_000);
     for size in &settings.sizes {
@@ -310,22 +310,25 @@ async fn at_sizes(settings: &Settings) {
             next += count;
             queued += count;
         }
-        let (mut accepts, mut deliveries, mut depths) = (Vec::new(), Vec::new(), Vec::new());
+        let mut columns = [const { Vec::new() }; 4];
         for _ in 0..settings.runs {
             let rows = messages(next, sample, settings.chats);
             next += sample;
             let seconds = through_the_store(&store, rows, settings.callers).await;
-            accepts.push(seconds * 1e6 / sample as f64);
+            columns[0].push(seconds * 1e6 / sample as f64);
             // As many go as came: the queue keeps its size.
-            deliveries.push(deliver(&store, fence, sample).await * 1e6);
+            columns[1].push(deliver(&store, fence, sample).await * 1e6);
+            let started = Instant::now();
+            fence = store.take_fence(&session()).await.unwrap();
+            columns[2].push(started.elapsed().as_secs_f64() * 1e6);
             let started = Instant::now();
             store.depth(&session()).await.unwrap();
-            depths.push(started.elapsed().as_secs_f64() * 1e6);
+            columns[3].push(started.elapsed().as_secs_f64() * 1e6);
         }
         print!("{size:9}");
-        for values in [accepts, deliveries, depths] {
+        for values in columns {
             let (min, median, max) = spread(values);
-            print!("   min {min:6.1} median {median:6.1} max {max:6.1}");
+            print!("  | {min:7.1} {median:7.1} {max:7.1}");
         }
         println!();
     }

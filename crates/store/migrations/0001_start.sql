@@ -31,7 +31,6 @@ CREATE TABLE sessions (
     sending INTEGER NOT NULL DEFAULT 0,
     waiting_for_a_person INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX sessions_removed ON sessions (sid) WHERE name IS NULL;
 
 CREATE TABLE messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

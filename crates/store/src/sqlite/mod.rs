@@ -346,7 +346,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.writer.close().await;
+        // Readers first: only who closes last and may write folds the log in.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }

@@ -61,8 +61,8 @@ pub(super) fn open(
             "the database has schema version {found}, this program writes {known}: start the gateway once to bring it up to date"
         )));
     }
-    apply_migrations(&mut connection).map_err(said)?;
     writer_pragmas(&connection, options).map_err(said)?;
+    apply_migrations(&mut connection).map_err(said)?;
     Ok(connection)
 }
 
@@ -156,6 +156,9 @@ fn create(path: &Path) -> Result<(), StoreError> {
         Connection::open_with_flags(&draft, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(said)?;
     connection
         .pragma_update(None, "foreign_keys", true)
+        .map_err(said)?;
+    connection
+        .pragma_update(None, "synchronous", "full")
         .map_err(said)?;
     apply_migrations(&mut connection).map_err(said)?;
     connection

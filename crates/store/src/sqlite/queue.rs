@@ -4,6 +4,9 @@
 //! is the one in flight ([`State::Claimed`]), or else the oldest, its
 //! [`State::Head`]. Only heads are in the index that a claim reads, so a claim
 //! costs the same however many messages wait behind them.
+//!
+//! Queries name their index: left to itself SQLite takes the primary key
+//! where it should take a partial index, and reads the whole queue.
 
 use super::writer::Tx;
 use rusqlite::types::{ToSql, ToSqlOutput};
@@ -71,7 +74,8 @@ pub(super) fn rejoin(tx: &Tx<'_>, sid: i64, chat: &str, seq: i64, due_at: UnixMs
 pub(super) fn due(tx: &Tx<'_>, sid: i64, now: UnixMs, limit: u32) -> Result<Vec<(String, i64)>> {
     tx.db
         .prepare_cached(
-            "SELECT chat, seq FROM queue WHERE sid = ?1 AND state = 1 AND due_at <= ?2
+            "SELECT chat, seq FROM queue INDEXED BY queue_heads
+             WHERE sid = ?1 AND state = 1 AND due_at <= ?2
              ORDER BY due_at, seq LIMIT ?3",
         )?
         .query_map((sid, now.0, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -109,7 +113,9 @@ pub(super) fn free(tx: &Tx<'_>, sid: i64, chat: &str, seq: i64) -> Result<()> {
 pub(super) fn free_all(tx: &Tx<'_>, sid: i64) -> Result<()> {
     let claimed: Vec<(String, i64)> = tx
         .db
-        .prepare_cached("SELECT chat, seq FROM queue WHERE sid = ?1 AND state = 2")?
+        .prepare_cached(
+            "SELECT chat, seq FROM queue INDEXED BY queue_claimed WHERE sid = ?1 AND state = 2",
+        )?
         .query_map((sid,), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_>>()?;
     for (chat, seq) in claimed {
@@ -149,7 +155,7 @@ fn first(tx: &Tx<'_>, sid: i64, chat: &str) -> Result<Option<(i64, State)>> {
 
 fn claimed(tx: &Tx<'_>, sid: i64, chat: &str) -> Result<bool> {
     let found = tx.one(
-        "SELECT 1 FROM queue WHERE sid = ?1 AND chat = ?2 AND state = 2",
+        "SELECT 1 FROM queue INDEXED BY queue_claimed WHERE sid = ?1 AND chat = ?2 AND state = 2",
         (sid, chat),
         |_| Ok(()),
     )?;

@@ -172,7 +172,7 @@ pub(super) fn page(
     let mut positions = Vec::new();
     {
         let mut of_status = view.prepare_cached(
-            "SELECT seq FROM messages WHERE sid = ?1 AND status = ?2 AND seq > ?3
+            "SELECT seq FROM messages INDEXED BY messages_by_status WHERE sid = ?1 AND status = ?2 AND seq > ?3
              ORDER BY seq LIMIT ?4",
         )?;
         // The index is by status, and status by status it is asked: the cost is

@@ -148,7 +148,7 @@ pub(super) fn next_due(
     session: &SessionId,
 ) -> Result<Option<UnixMs>, rusqlite::Error> {
     db.prepare_cached(
-        "SELECT q.due_at FROM queue q JOIN sessions s ON s.sid = q.sid
+        "SELECT q.due_at FROM queue q INDEXED BY queue_heads JOIN sessions s ON s.sid = q.sid
          WHERE s.name = ?1 AND q.state = 1 ORDER BY q.due_at LIMIT 1",
     )?
     .query_row((session.as_str(),), |row| row.get(0).map(UnixMs))

@@ -36,22 +36,25 @@ async fn a_new_database_is_private_and_stands_alone() {
     let folder = Folder::new();
     let store = folder.open();
     store.check().await.unwrap();
-    let inside = folder.path().parent().unwrap().to_owned();
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(inside).unwrap() {
-        let entry = entry.unwrap();
-        assert_eq!(
-            entry.metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        names.push(entry.file_name().into_string().unwrap());
-    }
-    names.sort();
+    let names = || {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder.path().parent().unwrap()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names.sort();
+        names
+    };
     assert_eq!(
-        names,
+        names(),
         ["steadfast.db", "steadfast.db-shm", "steadfast.db-wal"]
     );
+    // A clean end leaves one file, with everything in it.
+    assert_eq!(store.sessions().await, Ok(vec![]));
     store.close().await;
+    assert_eq!(names(), ["steadfast.db"]);
 }
 
 #[tokio::test]

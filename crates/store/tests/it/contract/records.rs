@@ -36,7 +36,7 @@ pub(super) async fn inbound_is_kept_once(store: &dyn Store) {
     assert!(keep(&desk, inbound(1, 1)).await);
     assert!(!keep(&desk, inbound(1, 1)).await);
     let mut changed = inbound(1, 1);
-    changed.text = "edited".to_owned();
+    changed.text.push_str(", edited");
     assert!(!keep(&desk, changed).await);
     // The same id in another chat, or for another account, is another message.
     assert!(keep(&desk, inbound(1, 2)).await);
@@ -274,12 +274,12 @@ pub(super) async fn incidents_are_bounded(store: &dyn Store) {
     let mut long = incident(&desk, 5_000);
     let step = long.steps[0].clone();
     long.steps = vec![step; MAX_INCIDENT_STEPS + 20];
-    long.steps[19].detail = "too old".to_owned();
-    long.steps[20].detail = "just kept".to_owned();
+    long.steps[19].detail.push_str(", too old");
+    long.steps[20].detail.push_str(", just kept");
     store.put_incident(long).await.unwrap();
     let kept = store.incidents(&desk.session, None, 1).await.unwrap();
     assert_eq!(kept[0].steps.len(), MAX_INCIDENT_STEPS);
-    assert_eq!(kept[0].steps[0].detail, "just kept");
+    assert_eq!(kept[0].steps[0].detail, "seen, just kept");
 }
 
 pub(super) async fn a_check_writes(store: &dyn Store) {
