@@ -31,6 +31,7 @@ mod process;
 mod procfs;
 pub mod reap;
 mod session;
+pub mod storage;
 mod wire;
 
 pub use binary::{Binary, Flavor};

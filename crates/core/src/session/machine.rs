@@ -77,7 +77,7 @@ impl Machine {
                 epoch,
                 expires_in_ms,
             } if self.is_live(epoch) => Ok(self.qr(epoch, expires_in_ms)),
-            Event::Linked { epoch } if self.is_live(epoch) => Ok(self.linked()),
+            Event::Linked { epoch } if self.is_live(epoch) => Ok(self.linked(epoch)),
             Event::Failed { epoch, failure } if self.is_live(epoch) => {
                 Ok(self.failed(now, &failure, Some(epoch)))
             }
@@ -211,8 +211,10 @@ impl Machine {
         match phase {
             Phase::Loading => match self.state {
                 // WhatsApp reloads itself for an update.
-                State::Ready { .. } | State::Linking { .. } => self.went_back(epoch),
-                State::Starting { .. }
+                State::Ready { .. } => self.went_back(epoch),
+                // Between the scan and the first sync the page connects anew.
+                State::Linking { .. }
+                | State::Starting { .. }
                 | State::Syncing { .. }
                 | State::Recovering { .. }
                 | State::Conflict { .. }
@@ -321,18 +323,16 @@ impl Machine {
     }
 
     /// A phone has just linked the profile.
-    fn linked(&mut self) -> Effects {
+    fn linked(&mut self, epoch: Epoch) -> Effects {
         let mut effects = vec![Effect::NewLogin];
+        let climb = self.state.climb();
         match &mut self.state {
             State::Linking { login, .. } | State::Syncing { login, .. } => *login = Login::Fresh,
+            State::Starting { .. } | State::Recovering { .. } | State::Conflict { .. } => {
+                effects.extend(self.syncing(epoch, Login::Fresh, climb));
+            }
             State::Ready { .. } => effects.extend(self.secure(None)),
-            // Whatever is under way starts the page anew; the login shows then.
-            State::Starting { .. }
-            | State::Recovering { .. }
-            | State::Conflict { .. }
-            | State::Stopped
-            | State::LoggedOut
-            | State::Parked { .. } => {}
+            State::Stopped | State::LoggedOut | State::Parked { .. } => {}
         }
         effects
     }

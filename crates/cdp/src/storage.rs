@@ -1,0 +1,135 @@
+//! Waiting until nobody has a profile's databases open.
+//!
+//! A browser that is killed leaves helper processes behind for a moment, and
+//! one of them holds the databases in which a login is stored. Chromium that
+//! finds such a database locked does not wait: it throws the database away
+//! and begins an empty one, and the login is gone (seen with a browser killed
+//! under load: the next start 30 ms later showed a QR code).
+
+use crate::procfs;
+use rustix::process::{Flock, FlockType, fcntl_getlk};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How many processes are waited for at the most; each holds a lock of its own.
+const MOST_HOLDERS: usize = 64;
+
+/// Waits until no process holds a database of this profile, and returns how
+/// many were waited for. Those that still run on the profile at `deadline`
+/// are killed; call it with the profile's own lock held, after
+/// [`reap_orphan`](crate::reap::reap_orphan).
+///
+/// # Errors
+/// The profile cannot be read, or a process that does not name this profile
+/// as its own still holds a database at `deadline` ([`io::ErrorKind::TimedOut`]).
+pub async fn released(user_data_dir: &Path, deadline: Duration) -> io::Result<usize> {
+    let mut waited = 0;
+    for lock in lock_files(user_data_dir)? {
+        while let Some(pid) = holder(&lock)? {
+            waited += 1;
+            if waited > MOST_HOLDERS {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let Some(process) = procfs::open(pid)? else {
+                continue;
+            };
+            let killer = procfs::carries_profile(pid, user_data_dir)
+                .then(|| process.try_clone())
+                .transpose()?;
+            if tokio::time::timeout(deadline, procfs::ended(process))
+                .await
+                .is_ok()
+            {
+                continue;
+            }
+            let Some(killer) = killer else {
+                return Err(io::ErrorKind::TimedOut.into());
+            };
+            tracing::warn!(pid, "a process that held the profile's databases is killed");
+            procfs::kill(&killer)?;
+            tokio::time::timeout(deadline, procfs::ended(killer))
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        }
+    }
+    Ok(waited)
+}
+
+/// Which process holds this lock, other than ourselves.
+fn holder(lock: &Path) -> io::Result<Option<u32>> {
+    let file = match File::options().read(true).write(true).open(lock) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let asked = Flock::from(FlockType::WriteLock);
+    let held = fcntl_getlk(&file, &asked)?;
+    Ok(held
+        .and_then(|lock| lock.pid)
+        .map(|pid| pid.as_raw_nonzero().get().unsigned_abs()))
+}
+
+/// LevelDB's lock files in the profile (`LOCK` beside the data).
+fn lock_files(user_data_dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let default = user_data_dir.join("Default");
+    let mut files = vec![
+        default.join("Local Storage/leveldb/LOCK"),
+        default.join("Session Storage/LOCK"),
+        default.join("Service Worker/Database/LOCK"),
+    ];
+    let databases = match fs::read_dir(default.join("IndexedDB")) {
+        Ok(databases) => databases,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        Err(error) => return Err(error),
+    };
+    for database in databases {
+        files.push(database?.path().join("LOCK"));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[tokio::test]
+    async fn a_profile_without_databases_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let waited = released(folder.path(), Duration::from_secs(1)).await;
+        assert_eq!(waited.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_holder_is_waited_for_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let leveldb = folder.path().join("Default/Local Storage/leveldb");
+        fs::create_dir_all(&leveldb).unwrap();
+        let lock = leveldb.join("LOCK");
+        fs::write(&lock, "").unwrap();
+        // A process that takes the lock as LevelDB does (fcntl), says so, and ends when its input does.
+        let mut child = Command::new("python3")
+            .args([
+                "-c",
+                "import fcntl,sys\nf=open(sys.argv[1],'r+')\nfcntl.lockf(f,fcntl.LOCK_EX)\nprint('held',flush=True)\nsys.stdin.read()",
+            ])
+            .arg(&lock)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = [0; 4];
+        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(holder(&lock).unwrap(), Some(child.id()));
+        let stranger = released(folder.path(), Duration::from_millis(50)).await;
+        assert_eq!(stranger.unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+        let (waited, ()) = tokio::join!(released(folder.path(), Duration::from_secs(20)), async {
+            drop(child.stdin.take());
+        });
+        assert_eq!(waited.unwrap(), 1);
+        child.wait().unwrap();
+    }
+}
