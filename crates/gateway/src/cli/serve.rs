@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::qr::Picture;
 use crate::serve::{Running, ServeOptions, serve};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,20 @@ pub(super) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, CliError>
     ended
 }
 
+/// Every connection is a file handle, and the usual limit of 1,024 is meant to
+/// be raised by programs that know it (getrlimit(2)). The hard limit stays.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where it may not be raised, connections beyond it wait.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
 async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError> {
+    raise_file_limit();
     let mut flags = Vec::new();
     if let Some(listen) = &args.listen {
         flags.push(("--listen", "server.listen", listen.clone()));

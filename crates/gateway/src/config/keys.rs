@@ -120,7 +120,7 @@ pub const KEYS: &[Key] = &[
         30_000,
         100,
         600_000,
-        "How long a client may take to send a request body.",
+        "How long a client may take to send a request body, and to go on reading an answer.",
     ),
     number(
         "server.request_timeout_ms",

@@ -11,6 +11,7 @@ mod original;
 pub mod problem;
 mod server;
 mod sessions;
+mod stall;
 mod system;
 mod view;
 

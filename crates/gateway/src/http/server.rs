@@ -2,6 +2,7 @@
 //! head, and an orderly end.
 
 use super::HttpState;
+use super::stall::Stall;
 use crate::events;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,10 +14,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Pause after the system refused a connection for want of file handles or
 /// memory: at once it would only refuse again.
@@ -59,56 +59,71 @@ impl Server {
     async fn run(self, state: Arc<HttpState>, router: Router) {
         let bounds = state.app.config.server.clone();
         let slots = Arc::new(Semaphore::new(bounds.max_connections as usize));
-        let connections = TaskTracker::new();
         let stopping = state.stopping.clone();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(bounds.header_timeout_ms))
             .max_buf_size(bounds.max_header_bytes)
             .half_close(false);
-        loop {
-            let slot = tokio::select! {
-                () = stopping.cancelled() => break,
-                slot = slots.clone().acquire_owned() => match slot {
-                    Ok(slot) => slot,
-                    Err(_) => break,
-                },
-            };
-            let stream = tokio::select! {
-                () = stopping.cancelled() => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        // One connection that broke before we took it is nobody's fault.
-                        if !connection_error(&error) {
-                            tracing::error!(event = events::HTTP_ACCEPT_FAILED, %error, "cannot take connections");
-                            tokio::time::sleep(ACCEPT_PAUSE).await;
-                        }
-                        continue;
-                    }
-                },
-            };
+        let stall_limit = Duration::from_millis(bounds.body_timeout_ms);
+        // Aborted when this future is dropped.
+        let mut connections = JoinSet::new();
+        while let Some((stream, slot)) = self.next(&state, &slots, &mut connections).await {
             state.app.metrics.http_connections.inc([]);
-            let connection = connection(stream, http.clone(), router.clone(), stopping.clone());
+            let (http, router) = (http.clone(), router.clone());
+            let (stream, stopping) = (Stall::new(stream, stall_limit), stopping.clone());
             connections.spawn(async move {
-                connection.await;
+                connection(stream, http, router, stopping).await;
                 drop(slot);
             });
         }
         drop(self.listener);
-        connections.close();
-        connections.wait().await;
+        while connections.join_next().await.is_some() {}
+    }
+
+    /// The next connection with its place among those that may be open;
+    /// `None` once the gateway stops.
+    async fn next(
+        &self,
+        state: &HttpState,
+        slots: &Arc<Semaphore>,
+        connections: &mut JoinSet<()>,
+    ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+        let accept = async {
+            let slot = slots.clone().acquire_owned().await.ok()?;
+            loop {
+                match self.listener.accept().await {
+                    Ok((stream, _)) => {
+                        // Small answers must not wait for Nagle's timer.
+                        let _ = stream.set_nodelay(true);
+                        return Some((stream, slot));
+                    }
+                    // One connection that broke before we took it is nobody's fault.
+                    Err(error) if connection_error(&error) => {}
+                    Err(error) => {
+                        tracing::error!(event = events::HTTP_ACCEPT_FAILED, %error, "cannot take connections");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        let mut accept = pin!(accept);
+        loop {
+            tokio::select! {
+                () = state.stopping.cancelled() => return None,
+                accepted = accept.as_mut() => return accepted,
+                Some(_) = connections.join_next() => {}
+            }
+        }
     }
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: Stall,
     http: http1::Builder,
     router: Router,
     stopping: CancellationToken,
 ) {
-    // Small answers must not wait for Nagle's timer.
-    let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);
     let connection = http
         .serve_connection(TokioIo::new(stream), service)

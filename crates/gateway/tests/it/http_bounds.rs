@@ -138,6 +138,21 @@ async fn slow_clients_are_let_go() {
 }
 
 #[tokio::test]
+async fn a_client_who_asks_and_never_reads_is_let_go() {
+    let surface = Surface::with(|config| config.server.body_timeout_ms = 300).await;
+    let mut stream = TcpStream::connect(surface.address).await.unwrap();
+    let asks = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    let pushing = async {
+        // The answers fill the socket's buffers, then the questions do.
+        while stream.write_all(asks.as_bytes()).await.is_ok() {}
+    };
+    tokio::time::timeout(DEADLINE, pushing)
+        .await
+        .expect("the connection was never ended");
+    surface.stop().await;
+}
+
+#[tokio::test]
 async fn a_bug_ends_one_request_and_nothing_else() {
     let surface = Surface::start().await;
     surface
