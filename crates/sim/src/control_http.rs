@@ -4,7 +4,7 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::journal::Event;
 use crate::world::{Fault, NewAccount, OutsideMessage, PersonPatch};
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -129,21 +129,21 @@ impl IntoResponse for Problem {
     }
 }
 
-/// JSON whatever the content type says, with errors as the others.
+/// JSON whatever the content type says; nothing at all is `{}`. Errors as the others.
 struct Body<T>(T);
 
 impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        request.headers_mut().insert(
-            header::CONTENT_TYPE,
-            header::HeaderValue::from_static("application/json"),
-        );
-        Json::<T>::from_request(request, state)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let invalid = |text: String| Problem(Error::Invalid(text));
+        let bytes = Bytes::from_request(request, state)
             .await
-            .map(|Json(body)| Self(body))
-            .map_err(|e: JsonRejection| Problem(Error::Invalid(e.body_text())))
+            .map_err(|e| invalid(e.body_text()))?;
+        let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+        serde_json::from_slice(bytes)
+            .map(Self)
+            .map_err(|e| invalid(e.to_string()))
     }
 }
 

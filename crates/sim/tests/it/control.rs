@@ -119,7 +119,7 @@ async fn everything_can_be_done_from_another_process() {
     let last = incoming["last"].as_u64().unwrap();
     let path = format!("GET /journal?after={last}&events=unlinked&wait_ms=20000");
     let (waited, unlinked) = tokio::join!(call(&sim, &path, OURS, &Value::Null), async {
-        call(&sim, &format!("POST {a}/unlink"), OURS, &json!({})).await
+        call(&sim, &format!("POST {a}/unlink"), OURS, &Value::Null).await
     });
     assert_eq!(unlinked.1["unlinked"], 1);
     assert_eq!(waited.1["entries"][0]["event"], "unlinked");

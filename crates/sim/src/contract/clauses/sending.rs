@@ -136,7 +136,13 @@ pub(in crate::contract) async fn a_text_handed_over_while_offline_arrives_when_t
         // In the page's outbox, or perhaps: it must come out of it once.
         SendOutcome::HandedOff(_) | SendOutcome::Unknown(_) => session.reached(&id(1)).await?,
         SendOutcome::NotSent(failure) => {
-            ensure(failure.resend == Resend::Yes, || format!("{failure:?}"))?;
+            // Where its evidence leaves doubt the id is looked up first, as delivery would.
+            if failure.resend != Resend::Yes {
+                let found = session.engine.lookup(&id(1), &to).await;
+                ensure(found == LookupOutcome::NotFound, || {
+                    format!("said not to be sent, and found: {found:?}")
+                })?;
+            }
             with_server(&session.engine.send(&id(1), &to, &text("patience")).await)?;
             session.reached(&id(1)).await?;
         }
