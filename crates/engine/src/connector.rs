@@ -16,8 +16,8 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_cdp::storage;
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
+use steadfast_cdp::storage;
 use steadfast_cdp::{Binary, Browser, LaunchOptions, Page, PageState, Version};
 use steadfast_core::failure::{Failure, Operation};
 use steadfast_core::ids::Epoch;
@@ -543,7 +543,10 @@ async fn clear_the_way(dir: &std::path::Path) -> Result<(), Error> {
     }
     let waited = storage::released(dir, REAP).await.map_err(unusable)?;
     if waited > 0 {
-        debug!(waited, "waited for processes of a dead browser that held its databases");
+        debug!(
+            waited,
+            "waited for processes of a dead browser that held its databases"
+        );
     }
     match clear_stale_lock(dir).map_err(unusable)? {
         ProfileLock::Free => Ok(()),

@@ -1,7 +1,7 @@
 //! A simulator, a connector, and a record of what the engine told.
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// Generous: other work shares the machine.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 pub(crate) const PHONE: &str = "4915110000001";
 pub(crate) const FRIEND: &str = "4915120000002";
 
@@ -373,10 +373,6 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: im
 
 pub(crate) fn knobs(patch: Value) -> Knobs {
     serde_json::from_value(patch).unwrap()
-}
-
-pub(crate) fn filler(count: u32) -> Value {
-    json!({ "filler_modules": count })
 }
 
 /// Runs something beside the test, which waits for it in the end.

@@ -1,5 +1,16 @@
 //! The engine on the simulator's page, in real Chromium.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how long a recovery took is worth seeing beside its test"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod contract;
 mod deaths;
 mod harness;
 mod inbound;
