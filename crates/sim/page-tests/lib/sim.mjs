@@ -63,7 +63,13 @@ export class Sim {
 
   fault(kind, members = {}) { return this.post('/faults', { kind, ...members }); }
 
-  pageFault(kind, members = {}) { return this.fault('page', { fault: { kind, ...members } }); }
+  /** Resolves when a page has obeyed, or, where that ends the page, when it has been told. */
+  async pageFault(kind, members = {}) {
+    const { last } = await this.get('/journal?after=0&limit=1');
+    await this.fault('page', { fault: { kind, ...members } });
+    const told = (entry) => entry.seq > last && JSON.stringify(entry).includes(`fault ${kind}`);
+    if (!['reload', 'navigate', 'close_page'].includes(kind)) await this.waitFor('page_log', told);
+  }
 
   incoming(text, members = {}) { return this.post(`/accounts/${ME}/messages`, { from: BOB, text, ...members }); }
 

@@ -65,6 +65,7 @@ describe('the page', () => {
       for (const [index, key] of keys.entries()) await sendNow(page, `unacked ${index}`, key);
       await sim.waitFor('ack_dropped', (entry) => entry.id === stanza(keys[1]));
       await sim.fault('drop_sockets');
+      await sim.waitFor('repeat', (entry) => entry.id === stanza(keys[1]));
       for (const key of keys) await waitForAck(page, key, 1);
       assert.deepEqual((await sim.journal('taken')).map((entry) => entry.id), keys.map(stanza));
       assert.deepEqual((await sim.journal('repeat')).map((entry) => entry.id), keys.map(stanza));

@@ -9,6 +9,8 @@
     let hangs = 0;
 
     exports.obey = (frame) => {
+      // So that whoever asked for it knows when it is in force.
+      use('WAWebWire').send({ op: 'log', level: 'info', text: `fault ${frame.kind}` });
       switch (frame.kind) {
         case 'hang': spin(frame.ms); break;
         case 'force_state': use('WAWebSocketModel').Socket.set({ state: frame.state }); break;
