@@ -68,6 +68,11 @@ pub enum Effect {
         /// With this.
         failure: Failure,
     },
+    /// Within the open incident, this came to light too.
+    IncidentFailure {
+        /// What.
+        failure: Failure,
+    },
     /// A step of the open incident.
     IncidentStep {
         /// The rung taken or to be taken; `None` while waiting or noticing.

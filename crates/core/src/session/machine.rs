@@ -721,9 +721,8 @@ impl Machine {
     /// Opens an incident, or adds to the one that is open.
     fn note_failure(&self, failure: &Failure) -> Effects {
         if self.state.climb().is_some() {
-            vec![Effect::IncidentStep {
-                rung: None,
-                detail: format!("{}: {}", failure.kind, failure.evidence),
+            vec![Effect::IncidentFailure {
+                failure: failure.clone(),
             }]
         } else {
             vec![Effect::OpenIncident {

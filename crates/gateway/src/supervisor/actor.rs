@@ -345,6 +345,12 @@ impl Actor {
                 self.save().await;
             }
             Effect::OpenIncident { failure } => self.open_incident(&failure),
+            Effect::IncidentFailure { failure } => {
+                let now = self.parts.clock.unix();
+                if let Some(incident) = &mut self.incident {
+                    incident.learn(&self.parts.incidents, &failure, now);
+                }
+            }
             Effect::IncidentStep { rung, detail } => {
                 if let Some(rung) = rung {
                     tracing::info!(event = "restart_attempt", session = %self.parts.record.id, %rung, detail);

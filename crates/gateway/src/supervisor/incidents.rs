@@ -5,7 +5,7 @@
 
 use crate::sessions::IncidentSummary;
 use std::sync::Arc;
-use steadfast_core::failure::{Failure, Rung};
+use steadfast_core::failure::{Failure, Kind, Rung};
 use steadfast_core::ids::{SessionId, ulid};
 use steadfast_core::port::{Incident, IncidentStep, Store};
 use steadfast_core::session::IncidentEnd;
@@ -83,6 +83,19 @@ impl OpenIncident {
             rung: None,
             attempt: 0,
         }
+    }
+
+    /// Notes what came to light on the way. The first sign is often no more
+    /// than that: a context that went, and then the word that the phone has
+    /// unlinked us. The incident is named after what says more.
+    pub(super) fn learn(&mut self, log: &IncidentLog, failure: &Failure, now: UnixMs) {
+        let vague = [Kind::TransientContext, Kind::Unknown].map(Kind::as_str);
+        if vague.contains(&self.record.kind.as_str()) {
+            self.record.kind = failure.kind.as_str().to_owned();
+            self.record.evidence.clone_from(&failure.evidence);
+        }
+        let detail = format!("{}: {}", failure.kind, failure.evidence);
+        self.step(log, None, detail, now);
     }
 
     /// Adds a step. Beyond the bound only the count in the last one changes.
