@@ -167,12 +167,6 @@ fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> f64 {
              VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, NULL, ?6)",
         )
         .unwrap();
-    let mut queue_row = db
-        .prepare(
-            "INSERT INTO queue (sid, chat, seq, due_at, state) VALUES (?1, ?2, ?3, ?4,
-             NOT EXISTS (SELECT 1 FROM queue WHERE sid = ?1 AND chat = ?2))",
-        )
-        .unwrap();
     let mut counter = db
         .prepare("UPDATE sessions SET accepted = accepted + ?2 WHERE sid = ?1")
         .unwrap();
@@ -193,9 +187,6 @@ fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> f64 {
                     message.accepted_at.0,
                     message.due_at.0,
                 ))
-                .unwrap();
-            queue_row
-                .execute((sid, to, db.last_insert_rowid(), message.due_at.0))
                 .unwrap();
         }
         counter.execute((sid, batch.len() as i64)).unwrap();

@@ -26,6 +26,9 @@ CREATE TABLE sessions (
     parked TEXT,
     -- Who may write its messages.
     fence INTEGER NOT NULL,
+    -- Its messages up to this seq that are owed stand in `queue`. Later ones
+    -- have not been looked at yet: all of them are accepted, none was claimed.
+    queued_upto INTEGER NOT NULL DEFAULT 0,
     -- How many of its messages have this status: kept, never counted.
     accepted INTEGER NOT NULL DEFAULT 0,
     sending INTEGER NOT NULL DEFAULT 0,
@@ -63,8 +66,12 @@ CREATE INDEX messages_by_status ON messages (sid, status);
 -- no attempt has touched cannot be acked, so accepting pays nothing for this.
 CREATE INDEX messages_by_wa ON messages (sid, wa_message_id) WHERE attempts > 0;
 
--- Every message that is owed (accepted or sending), chat by chat. For each
--- chat at most one row is not `behind`: its head, or the one that is claimed.
+-- The messages that are owed (accepted or sending), chat by chat, up to
+-- sessions.queued_upto. Of each chat exactly one row is not `behind`: its
+-- head, or the one that is claimed.
+--
+-- Chats come at random, so a row here costs a page of its own. Accepting
+-- writes none: a claim puts the newest messages in their places first.
 CREATE TABLE queue (
     sid INTEGER NOT NULL,
     chat TEXT NOT NULL,

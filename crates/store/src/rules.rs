@@ -58,8 +58,12 @@ impl Standing {
     /// What came of an attempt.
     ///
     /// An owed message goes where the outcome says. One that has left the
-    /// queue meanwhile (an ack was faster) only ever moves forward.
+    /// queue meanwhile (an ack was faster) only ever moves forward. One that
+    /// nobody ever claimed stays as it is: there was no attempt.
     pub(crate) fn record(&mut self, recorded: &Recorded) {
+        if self.attempts == 0 {
+            return;
+        }
         if let Outcome::Sent(ack) = recorded.outcome
             && self.ack(ack, recorded.at)
         {

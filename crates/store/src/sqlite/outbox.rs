@@ -60,7 +60,6 @@ pub(super) fn accept_many(tx: &mut Tx<'_>, drafts: &[Draft]) -> Result<(), Error
 
 fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     let Draft { message, body } = draft;
-    let chat = message.to.as_str();
     let inserted = tx.run(
         "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
          accepted_at, due_at, expires_at, updated_at)
@@ -69,7 +68,7 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
             sid,
             message.id.as_str(),
             message.wa_message_id.as_str(),
-            chat,
+            message.to.as_str(),
             body,
             message.accepted_at.0,
             message.due_at.0,
@@ -83,7 +82,6 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
         Err(error) => return Err(error.into()),
     }
     let seq = tx.db.last_insert_rowid();
-    queue::append(tx, sid, chat, seq, message.due_at)?;
     tx.count(sid, None, Some(Status::Accepted));
     Ok(seq)
 }

@@ -1,16 +1,30 @@
 //! The queue table: who is next in each chat.
 //!
-//! Three states. Of each chat's rows at most one is not [`State::Behind`]: it
+//! Three states. Of each chat's rows exactly one is not [`State::Behind`]: it
 //! is the one in flight ([`State::Claimed`]), or else the oldest, its
 //! [`State::Head`]. Only heads are in the index that a claim reads, so a claim
 //! costs the same however many messages wait behind them.
+//!
+//! A message that was just accepted has no row here: chats come at random, and
+//! a page of the disk for each accept would be the dearest part of it. Claims
+//! [`place`] what is new, oldest first. So whatever is not placed yet is newer
+//! than all that is, in every chat, and no claim can take a later message
+//! before an earlier one.
 //!
 //! Queries name their index: left to itself SQLite takes the primary key
 //! where it should take a partial index, and reads the whole queue.
 
 use super::writer::Tx;
 use rusqlite::types::{ToSql, ToSqlOutput};
+use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::HashSet;
 use steadfast_core::time::UnixMs;
+
+/// New messages that are given their places in one go.
+const PLACED_AT_ONCE: u32 = 128;
+/// New messages that one claim gives their places at most, while it looks for
+/// chats that owe something: it bounds how long others wait for the writer.
+const PLACED_AT_MOST: u32 = 4_096;
 
 /// A row's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +56,76 @@ impl State {
 
 type Result<T> = std::result::Result<T, rusqlite::Error>;
 
-/// Puts a message that was just accepted at the end of its chat's queue.
-pub(super) fn append(tx: &Tx<'_>, sid: i64, chat: &str, seq: i64, due_at: UnixMs) -> Result<()> {
+/// Gives so many new messages of a session their places, oldest first; how many there were.
+pub(super) fn place(tx: &Tx<'_>, sid: i64, at_most: u32) -> Result<u32> {
+    let mut new = fresh(tx.db, sid, at_most)?;
+    let Some(last) = new.last().map(|fresh| fresh.seq) else {
+        return Ok(0);
+    };
+    // Neighbours in the table one after the other.
+    new.sort_unstable_by(|a, b| (&a.chat, a.seq).cmp(&(&b.chat, b.seq)));
+    for Fresh { seq, chat, due_at } in &new {
+        tx.run(
+            "INSERT INTO queue (sid, chat, seq, due_at, state) VALUES (?1, ?2, ?3, ?4,
+             NOT EXISTS (SELECT 1 FROM queue WHERE sid = ?1 AND chat = ?2))",
+            (sid, chat, seq, due_at.0),
+        )?;
+    }
     tx.run(
-        "INSERT INTO queue (sid, chat, seq, due_at, state) VALUES (?1, ?2, ?3, ?4,
-         NOT EXISTS (SELECT 1 FROM queue WHERE sid = ?1 AND chat = ?2))",
-        (sid, chat, seq, due_at.0),
+        "UPDATE sessions SET queued_upto = ?2 WHERE sid = ?1",
+        (sid, last),
     )?;
-    Ok(())
+    Ok(u32::try_from(new.len()).unwrap_or(at_most))
+}
+
+/// A message that has no place yet.
+struct Fresh {
+    seq: i64,
+    chat: String,
+    due_at: UnixMs,
+}
+
+fn fresh(db: &Connection, sid: i64, at_most: u32) -> Result<Vec<Fresh>> {
+    db.prepare_cached(
+        "SELECT seq, chat, due_at FROM messages INDEXED BY messages_by_status
+         WHERE sid = ?1 AND status = 'accepted'
+         AND seq > (SELECT queued_upto FROM sessions WHERE sid = ?1) ORDER BY seq LIMIT ?2",
+    )?
+    .query_map((sid, at_most), |row| {
+        Ok(Fresh {
+            seq: row.get(0)?,
+            chat: row.get(1)?,
+            due_at: UnixMs(row.get(2)?),
+        })
+    })?
+    .collect()
+}
+
+/// When the next free head of a session is due. Reads only; `db` must be in a transaction.
+///
+/// Where more messages are new than are worth looking at here, the answer is
+/// the beginning of time: a claim is due, to place them.
+pub(super) fn next_due(db: &Connection, sid: i64) -> Result<Option<UnixMs>> {
+    let mut soonest = db
+        .prepare_cached(
+            "SELECT due_at FROM queue INDEXED BY queue_heads
+             WHERE sid = ?1 AND state = 1 ORDER BY due_at LIMIT 1",
+        )?
+        .query_row((sid,), |row| row.get(0).map(UnixMs))
+        .optional()?;
+    let new = fresh(db, sid, PLACED_AT_ONCE + 1)?;
+    if new.len() > PLACED_AT_ONCE as usize {
+        return Ok(Some(UnixMs(0)));
+    }
+    let mut placed =
+        db.prepare_cached("SELECT 1 FROM queue WHERE sid = ?1 AND chat = ?2 LIMIT 1")?;
+    let mut seen = HashSet::new();
+    for Fresh { chat, due_at, .. } in new {
+        if !placed.exists((sid, &chat))? && seen.insert(chat) {
+            soonest = Some(soonest.map_or(due_at, |soonest| soonest.min(due_at)));
+        }
+    }
+    Ok(soonest)
 }
 
 /// Gives a released message its old place again, wherever that is.
@@ -72,11 +148,28 @@ pub(super) fn rejoin(tx: &Tx<'_>, sid: i64, chat: &str, seq: i64, due_at: UnixMs
 
 /// The heads that are due, longest due first: chat and position.
 pub(super) fn due(tx: &Tx<'_>, sid: i64, now: UnixMs, limit: u32) -> Result<Vec<(String, i64)>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    // Twice as many as are taken, so that what is new never waits for long
+    // behind what is tried again and again.
+    let mut placed = place(tx, sid, PLACED_AT_ONCE.max(limit.saturating_mul(2)))?;
+    let mut total = placed;
+    loop {
+        let due = placed_and_due(tx, sid, now, limit)?;
+        if due.len() == limit as usize || placed == 0 || total >= PLACED_AT_MOST {
+            return Ok(due);
+        }
+        placed = place(tx, sid, PLACED_AT_ONCE)?;
+        total = total.saturating_add(placed);
+    }
+}
+
+fn placed_and_due(tx: &Tx<'_>, sid: i64, now: UnixMs, limit: u32) -> Result<Vec<(String, i64)>> {
     tx.db
         .prepare_cached(
             "SELECT chat, seq FROM queue INDEXED BY queue_heads
-             WHERE sid = ?1 AND state = 1 AND due_at <= ?2
-             ORDER BY due_at, seq LIMIT ?3",
+             WHERE sid = ?1 AND state = 1 AND due_at <= ?2 ORDER BY due_at, seq LIMIT ?3",
         )?
         .query_map((sid, now.0, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()

@@ -144,15 +144,14 @@ pub(super) fn depth(db: &Connection, session: &SessionId) -> Result<OutboxDepth,
 
 /// When the next free head of a session is due.
 pub(super) fn next_due(
-    db: &Connection,
+    db: &mut Connection,
     session: &SessionId,
 ) -> Result<Option<UnixMs>, rusqlite::Error> {
-    db.prepare_cached(
-        "SELECT q.due_at FROM queue q INDEXED BY queue_heads JOIN sessions s ON s.sid = q.sid
-         WHERE s.name = ?1 AND q.state = 1 ORDER BY q.due_at LIMIT 1",
-    )?
-    .query_row((session.as_str(),), |row| row.get(0).map(UnixMs))
-    .optional()
+    let view = db.transaction()?;
+    match find(&view, session)? {
+        Some(sid) => queue::next_due(&view, sid),
+        None => Ok(None),
+    }
 }
 
 /// Takes a session out of sight. Its rows go later, bit by bit ([`Sweep`]).

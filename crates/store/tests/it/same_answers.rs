@@ -310,8 +310,15 @@ fn check_tables(folder: &Folder) {
         "what is owed is queued, as it stands",
         &format!(
             "SELECT 1 FROM messages m {live} LEFT JOIN queue q ON q.sid = m.sid AND q.chat = m.chat AND q.seq = m.seq
-             WHERE (m.status IN ('accepted', 'sending')) IS NOT (q.seq IS NOT NULL)
+             WHERE (m.status IN ('accepted', 'sending') AND m.seq <= s.queued_upto) IS NOT (q.seq IS NOT NULL)
              OR (q.seq IS NOT NULL AND q.due_at <> m.due_at)"
+        ),
+    );
+    broken(
+        "what has no place yet was never touched",
+        &format!(
+            "SELECT 1 FROM messages m {live}
+             WHERE m.seq > s.queued_upto AND (m.attempts > 0 OR m.status NOT IN ('accepted', 'cancelled'))"
         ),
     );
     broken(

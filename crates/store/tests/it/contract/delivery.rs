@@ -334,6 +334,46 @@ pub(super) async fn outcomes_of_strangers_are_passed_over(store: &dyn Store) {
     assert_eq!(two.status(2).await, Status::Sending);
 }
 
+pub(super) async fn an_outcome_without_an_attempt_is_passed_over(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    desk.accept(1, 1).await;
+    let before = desk.get(1).await;
+    for what in [SENT, not_sent(1), unknown(1), Outcome::Expired] {
+        desk.record(1, what, 3_000).await;
+        assert_eq!(desk.get(1).await, before);
+    }
+    assert_eq!(desk.claim().await, [1]);
+}
+
+/// More messages than any claim looks at.
+const MANY: u64 = 12_000;
+
+pub(super) async fn a_long_queue_is_found_to_its_end(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    // All in one chat, and one message of another chat behind them.
+    let crowd = (1..=MANY).map(|n| message(&desk.session, n, 1)).collect();
+    store.accept_many(crowd).await.unwrap();
+    desk.accept(MANY + 1, 2).await;
+    let mut found = Vec::new();
+    for _ in 0..20 {
+        found.extend(desk.claim().await);
+        if found.len() == 2 {
+            break;
+        }
+        // There is more: nobody may go to sleep over it.
+        let due = store.next_due(&desk.session).await.unwrap();
+        assert!(due.is_some_and(|due| due <= UnixMs(LATER)), "{due:?}");
+    }
+    assert_eq!(found, [1, MANY + 1]);
+    assert_eq!(store.next_due(&desk.session).await, Ok(None));
+    // What was not looked at yet can be taken back all the same.
+    desk.accept(MANY + 2, 3).await;
+    desk.accept(MANY + 3, 3).await;
+    store.cancel(&id(MANY + 2), UnixMs(2_000)).await.unwrap();
+    assert_eq!(desk.claim().await, [MANY + 3]);
+    assert_eq!(desk.depth().await, (MANY - 1, 3, 0));
+}
+
 pub(super) async fn attempts_tell_what_happened(store: &dyn Store) {
     let desk = Desk::new(store).await;
     desk.accept(1, 1).await;

@@ -62,6 +62,8 @@ contract! {
         fences_only_grow,
         sessions_do_not_share_queues,
         outcomes_of_strangers_are_passed_over,
+        an_outcome_without_an_attempt_is_passed_over,
+        a_long_queue_is_found_to_its_end,
         attempts_tell_what_happened,
         attempts_are_bounded;
     acks:
