@@ -8,7 +8,7 @@ use crate::options::LaunchOptions;
 use crate::{procfs, reap};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,13 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the reader may take to read what a dead browser had still written.
 const DRAIN: Duration = Duration::from_millis(100);
+
+/// How long the helpers of a browser that ended in order may take to end
+/// by themselves: one of them writes the pages' storage.
+const HELPERS_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the system may take to end the helpers once they are killed.
+const HELPERS_KILLED: Duration = Duration::from_secs(5);
 
 /// Our ends of a started browser.
 pub(crate) struct Started {
@@ -182,6 +189,38 @@ impl Process {
         true
     }
 
+    /// Handles on the browser's helper processes. Only before the leader is
+    /// reaped: until then the group's number is its own.
+    fn helpers(&self) -> Vec<OwnedFd> {
+        procfs::group_of(self.pid)
+            .and_then(|pids| procfs::open_all(&pids))
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "the browser's helpers are not waited for");
+                Vec::new()
+            })
+    }
+
+    /// Waits until the helpers have ended, so that nobody holds the
+    /// profile's databases when the next browser opens them: Chromium begins
+    /// an empty database where it finds one locked.
+    async fn end_helpers(&self, helpers: Vec<OwnedFd>) {
+        let mut all_ended = std::pin::pin!(procfs::all_ended(helpers));
+        if ended_in_order(self.pid)
+            && tokio::time::timeout(HELPERS_GRACE, &mut all_ended)
+                .await
+                .is_ok()
+        {
+            return;
+        }
+        self.kill();
+        if tokio::time::timeout(HELPERS_KILLED, all_ended)
+            .await
+            .is_err()
+        {
+            tracing::warn!(pid = self.pid, "helpers of the browser do not end");
+        }
+    }
+
     /// Reaps the dead leader, after the last of its group was killed.
     fn reap(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
         self.kill();
@@ -237,6 +276,7 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
     let mut kill_at = process.kill_at.subscribe();
     let mut gone = std::pin::pin!(connection.reached(Phase::Gone));
     let mut pipe_ended = false;
+    let mut helpers = None;
     let exited = exited(process.pid);
     let mut exited = std::pin::pin!(exited);
     loop {
@@ -253,6 +293,8 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
             () = &mut gone, if !pipe_ended => {
                 pipe_ended = true;
                 process.kill_at(Instant::now() + GRACE);
+                // While the system takes the browser apart.
+                helpers = Some(process.helpers());
             }
             () = time_is_up => {
                 tracing::warn!(pid = process.pid, "the browser did not end in time and is killed");
@@ -269,6 +311,9 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
         let _ = tokio::time::timeout(DRAIN, gone).await;
         connection.die();
     }
+    process
+        .end_helpers(helpers.unwrap_or_else(|| process.helpers()))
+        .await;
     match process.reap(child) {
         Ok(Some(status)) => Some(status),
         // The handle was not to be had, or told too early: ask the plain way.
@@ -285,6 +330,14 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
             None
         }
     }
+}
+
+/// Whether a process that is not yet reaped ended by itself, not by a signal.
+fn ended_in_order(pid: u32) -> bool {
+    let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    Pid::from_raw(pid as i32)
+        .and_then(|pid| waitid(WaitId::Pid(pid), how).ok().flatten())
+        .is_some_and(|status| status.exited())
 }
 
 /// Waits until the process has ended, without reaping it: until then its

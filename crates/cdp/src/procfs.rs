@@ -23,6 +23,8 @@ pub(crate) struct Stat {
     pub(crate) start_ticks: u64,
     /// It has ended and only waits to be reaped.
     pub(crate) is_zombie: bool,
+    /// It stands still (SIGSTOP, or a debugger).
+    pub(crate) is_stopped: bool,
 }
 
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
@@ -35,6 +37,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
     Some(Stat {
         is_zombie: matches!(*fields.first()?, "Z" | "X"),
+        is_stopped: matches!(*fields.first()?, "T" | "t"),
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
@@ -65,9 +68,8 @@ fn line_carries_profile(line: &[u8], user_data_dir: &OsStr) -> bool {
     })
 }
 
-/// The live processes that belong to a browser: those of its process group
-/// and their descendants, as far as they run on its profile.
-pub(crate) fn family(leader: u32, user_data_dir: &Path) -> io::Result<Vec<u32>> {
+/// All processes that have not ended.
+fn all_live() -> io::Result<Vec<(u32, Stat)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -78,6 +80,23 @@ pub(crate) fn family(leader: u32, user_data_dir: &Path) -> io::Result<Vec<u32>> 
             all.push((pid, stat));
         }
     }
+    Ok(all)
+}
+
+/// The live processes of a group other than its leader. A process that is on
+/// its way out counts until it has closed its files.
+pub(crate) fn group_of(leader: u32) -> io::Result<Vec<u32>> {
+    Ok(all_live()?
+        .into_iter()
+        .filter(|(pid, stat)| stat.group == leader && *pid != leader)
+        .map(|(pid, _)| pid)
+        .collect())
+}
+
+/// The live processes that belong to a browser: those of its process group
+/// and their descendants, as far as they run on its profile.
+pub(crate) fn family(leader: u32, user_data_dir: &Path) -> io::Result<Vec<u32>> {
+    let all = all_live()?;
     let mut family: HashSet<u32> = all
         .iter()
         .filter(|(pid, stat)| *pid == leader || stat.group == leader)
@@ -113,6 +132,21 @@ pub(crate) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// Handles on those of the processes that have not ended.
+pub(crate) fn open_all(pids: &[u32]) -> io::Result<Vec<OwnedFd>> {
+    pids.iter()
+        .filter_map(|pid| open(*pid).transpose())
+        .collect()
+}
+
+/// Waits until all the processes behind the handles have ended.
+pub(crate) async fn all_ended(handles: Vec<OwnedFd>) -> io::Result<()> {
+    for handle in handles {
+        ended(handle).await?;
+    }
+    Ok(())
+}
+
 /// Waits until the process behind a handle has ended, without reaping it.
 #[expect(
     unsafe_code,
@@ -143,7 +177,7 @@ mod tests {
         let text = "7 (a) b (c)) S 3 5 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1";
         let stat = parse_stat(text).unwrap();
         assert_eq!((stat.parent, stat.group, stat.start_ticks), (3, 5, 4242));
-        assert!(!stat.is_zombie);
+        assert!(!stat.is_zombie && !stat.is_stopped);
         assert_eq!(parse_stat("nonsense"), None);
         assert_eq!(parse_stat("1 (x) S 1"), None);
     }

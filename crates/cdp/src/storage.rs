@@ -93,6 +93,7 @@ fn lock_files(user_data_dir: &Path) -> io::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{FlockOperation, fcntl_lock};
     use std::process::{Command, Stdio};
 
     #[tokio::test]
@@ -102,6 +103,20 @@ mod tests {
         assert_eq!(waited.unwrap(), 0);
     }
 
+    const LOCK: &str = "STEADFAST_CDP_TEST_LOCK";
+
+    /// What another process does: it takes the lock as LevelDB does, says so,
+    /// and ends when its input does.
+    #[test]
+    #[ignore = "runs as a process of its own, started by the test below"]
+    fn holds_a_lock() {
+        let lock = std::env::var_os(LOCK).unwrap();
+        let file = File::options().read(true).write(true).open(lock).unwrap();
+        fcntl_lock(&file, FlockOperation::LockExclusive).unwrap();
+        io::Write::write_all(&mut io::stderr(), b"held").unwrap();
+        io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+    }
+
     #[tokio::test]
     async fn a_holder_is_waited_for_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
@@ -109,19 +124,18 @@ mod tests {
         fs::create_dir_all(&leveldb).unwrap();
         let lock = leveldb.join("LOCK");
         fs::write(&lock, "").unwrap();
-        // A process that takes the lock as LevelDB does (fcntl), says so, and ends when its input does.
-        let mut child = Command::new("python3")
-            .args([
-                "-c",
-                "import fcntl,sys\nf=open(sys.argv[1],'r+')\nfcntl.lockf(f,fcntl.LOCK_EX)\nprint('held',flush=True)\nsys.stdin.read()",
-            ])
-            .arg(&lock)
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture"])
+            .arg("storage::tests::holds_a_lock")
+            .env(LOCK, &lock)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut said = [0; 4];
-        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+        io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(&said, b"held");
         assert_eq!(holder(&lock).unwrap(), Some(child.id()));
         let stranger = released(folder.path(), Duration::from_millis(50)).await;
         assert_eq!(stranger.unwrap_err().kind(), io::ErrorKind::TimedOut);

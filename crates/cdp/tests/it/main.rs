@@ -17,6 +17,7 @@ mod event_flood;
 mod fake_browser;
 mod hang;
 mod headless_shell;
+mod killed_profile;
 mod large_messages;
 mod launch_failures;
 mod orphan;

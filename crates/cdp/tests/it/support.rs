@@ -108,6 +108,18 @@ pub(crate) fn processes_of(profile: &Path) -> Vec<u32> {
     found
 }
 
+/// The processes of a profile without the crash reporter, which is a session
+/// of its own, holds nothing, and ends a moment later.
+pub(crate) fn helpers_of(profile: &Path) -> Vec<u32> {
+    processes_of(profile)
+        .into_iter()
+        .filter(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| !name.starts_with("chrome_crashpad"))
+        })
+        .collect()
+}
+
 /// The processes of a profile that are renderers of pages.
 pub(crate) fn renderers_of(profile: &Path) -> Vec<u32> {
     processes_of(profile)
