@@ -41,7 +41,7 @@ describe('the page', () => {
       // Before a library has repaired it: what a caller of `_serialized` finds.
       const bare = await browser.newPage();
       await bare.goto('https://web.whatsapp.com/');
-      await bare.waitForFunction(() => { try { return Boolean(require('WAWebMsgKey')); } catch { return false; } });
+      await bare.waitForFunction(() => { try { return require('WAWebSocketModel').Socket.state === 'UNPAIRED'; } catch { return false; } });
       assert.deepEqual(await bare.evaluate(() => {
         const MsgKey = require('WAWebMsgKey');
         const key = new MsgKey({ fromMe: true, remote: require('WAWebWidFactory').createWid('1@c.us'), id: 'X' });
@@ -50,7 +50,7 @@ describe('the page', () => {
       await bare.close();
       await link(page, sim);
       const sent = await send();
-      assert.equal(sent.ack, 1);
+      assert.ok(sent.ack >= 1);
       await page.reload();
       await waitForMain(page);
       assert.equal(await page.evaluate(async (id) => (await WPP.chat.getMessageById(id)).id._serialized, sent.id), sent.id);
@@ -72,7 +72,7 @@ describe('the page', () => {
     test('with as many modules as the real one', async () => {
       await start({ filler_modules: 13_000 });
       assert.ok(await page.evaluate(() => Object.keys(require('__debug').modulesMap).length) > 13_000);
-      assert.equal((await send()).ack, 1);
+      assert.ok((await send()).ack >= 1);
     });
 
     test('of a version of its own', async () => {
@@ -126,7 +126,7 @@ describe('the page', () => {
       await waitForState(page, 'PROXYBLOCK');
       await sim.pageFault('force_stream', { mode: 'OFFLINE' });
       await page.waitForFunction(() => WPP.conn.getStreamData().mode === 'OFFLINE');
-      assert.equal((await send()).ack, 1);
+      assert.ok((await send()).ack >= 1);
     });
 
     test('reloads, goes away', async () => {

@@ -40,7 +40,7 @@ describe('wa-js on the page', () => {
     const key = firstKey;
     const sent = await page.evaluate((to, messageId) => WPP.chat.sendTextMessage(to, 'first', { messageId }), CHAT, key);
     assert.equal(sent.id, key);
-    assert.equal(sent.ack, 1);
+    assert.ok(sent.ack >= 1);
     assert.equal(sent.sendMsgResult.messageSendResult, 'OK');
     await sim.waitFor('delivered', (entry) => entry.id === key.split('_')[2] && entry.body === 'first');
     for (const ack of [1, 2, 3]) await waitToHear(page, { event: 'ack', ack, ids: key });
@@ -60,9 +60,9 @@ describe('wa-js on the page', () => {
   test('refuses a key that it holds', async () => {
     const key = mintKey(CHAT);
     const send = (text) => page.evaluate((to, body, messageId) => (
-      WPP.chat.sendTextMessage(to, body, { messageId }).then((sent) => sent.ack, (error) => error.name)
+      WPP.chat.sendTextMessage(to, body, { messageId }).then((sent) => sent.ack >= 1, (error) => error.name)
     ), CHAT, text, key);
-    assert.equal(await send('once'), 1);
+    assert.equal(await send('once'), true);
     assert.equal(await send('twice'), 'DuplicateMessageError');
   });
 
