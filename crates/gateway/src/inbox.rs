@@ -129,8 +129,7 @@ async fn write_ack(
                 return;
             }
             // Sent by another device of the account, or known already.
-            Ok(None) => return,
-            Err(StoreError::Closed) => return,
+            Ok(None) | Err(StoreError::Closed) => return,
             Err(error) => {
                 tracing::warn!(event = "ack_not_stored_yet", session = %job.session, %error);
                 tokio::time::sleep(ACK_RETRY).await;

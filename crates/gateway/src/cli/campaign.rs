@@ -110,7 +110,7 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<Exit, CliError> 
         }
         fought = campaign.fight(&show) => fought,
     };
-    let (report, verdict) = fought.map_err(cli_error)?;
+    let (report, verdict) = fought.map_err(|error| cli_error(&error))?;
     out.value(&report);
     summary(out, &report, &verdict);
     Ok(if report.is_clean() {
@@ -135,8 +135,8 @@ pub(super) fn browser(context: &Context) -> Result<Option<PathBuf>, CliError> {
     Ok(context.load_config(Vec::new())?.config.browser.path)
 }
 
-pub(super) fn cli_error(error: HarnessError) -> CliError {
-    let (exit, remedy) = match &error {
+pub(super) fn cli_error(error: &HarnessError) -> CliError {
+    let (exit, remedy) = match error {
         HarnessError::Browser(_) => (
             Exit::Browser,
             "`steadfast check` says what is missing, and how to install it",
@@ -205,7 +205,7 @@ impl Screen {
                 );
             }
             Progress::Settling => {
-                self.say("all accepted, all faults over; waiting for the last ack")
+                self.say("all accepted, all faults over; waiting for the last ack");
             }
         }
     }

@@ -74,7 +74,12 @@ pub(super) async fn run(context: &Context, args: RecoveryTestArgs) -> Result<Exi
     };
     match tokio::time::timeout(LIMIT, tested).await {
         Ok(tested) => tested?,
-        Err(_) => log.add("time", false, Instant::now(), format!("not done within {} s", LIMIT.as_secs())),
+        Err(_) => log.add(
+            "time",
+            false,
+            Instant::now(),
+            format!("not done within {} s", LIMIT.as_secs()),
+        ),
     }
     let failed = log.steps.iter().filter(|s| !s.ok).count();
     context.out.value(&json!({
@@ -87,10 +92,18 @@ pub(super) async fn run(context: &Context, args: RecoveryTestArgs) -> Result<Exi
     let tone = if failed == 0 { Tone::Good } else { Tone::Bad };
     let sum = format!("{} passed, {failed} failed", log.steps.len() - failed);
     context.out.line(context.out.tone(tone, &sum));
-    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+    Ok(if failed == 0 {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
-async fn on_stage(context: &Context, form: &'static str, log: &mut StepLog) -> Result<(), CliError> {
+async fn on_stage(
+    context: &Context,
+    form: &'static str,
+    log: &mut StepLog,
+) -> Result<(), CliError> {
     let stage = Stage::set(StageOptions {
         steadfast: this_binary()?,
         browser: browser(context)?,
@@ -99,10 +112,10 @@ async fn on_stage(context: &Context, form: &'static str, log: &mut StepLog) -> R
         env: Vec::new(),
     })
     .await
-    .map_err(cli_error)?;
+    .map_err(|error| cli_error(&error))?;
     let tested = drill(&stage, form, log).await;
-    stage.strike().await.map_err(cli_error)?;
-    tested.map_err(cli_error)
+    stage.strike().await.map_err(|error| cli_error(&error))?;
+    tested.map_err(|error| cli_error(&error))
 }
 
 async fn drill(stage: &Arc<Stage>, form: &str, log: &mut StepLog) -> Result<(), HarnessError> {
@@ -117,7 +130,12 @@ async fn drill(stage: &Arc<Stage>, form: &str, log: &mut StepLog) -> Result<(), 
     if matches!(form, "full" | "simulate") {
         let started = Instant::now();
         let healed = FaultKind::PageClose.strike(stage).await;
-        log.add("page closed, ready again", healed.is_ok(), started, word(&healed));
+        log.add(
+            "page closed, ready again",
+            healed.is_ok(),
+            started,
+            word(&healed),
+        );
     }
     if matches!(form, "full" | "restart") {
         let started = Instant::now();
@@ -131,7 +149,12 @@ async fn drill(stage: &Arc<Stage>, form: &str, log: &mut StepLog) -> Result<(), 
             Ok(()) => stage.ready_again(&mut events, READY_WITHIN).await.map(drop),
             Err(error) => Err(error),
         };
-        log.add("restart on request, ready again", back.is_ok(), started, word(&back));
+        log.add(
+            "restart on request, ready again",
+            back.is_ok(),
+            started,
+            word(&back),
+        );
     }
     if matches!(form, "full" | "retry") {
         retry(stage, log).await?;
@@ -151,19 +174,37 @@ async fn retry(stage: &Arc<Stage>, log: &mut StepLog) -> Result<(), HarnessError
     let client = async || stage.client().await;
     let offer = accept(client, "4915550000200", text, Duration::from_secs(10)).await?;
     let Offer::Taken(message) = offer else {
-        log.add("a message is accepted", false, started, format!("{offer:?}"));
+        log.add(
+            "a message is accepted",
+            false,
+            started,
+            format!("{offer:?}"),
+        );
         return Ok(());
     };
     let control = stage.control().clone();
     let taken = control
-        .wait_for_entry(0, "the message at the server", Duration::from_secs(20), |e| {
-            e.id.as_deref() == Some(&message.wa_message_id)
-        })
+        .wait_for_entry(
+            0,
+            "the message at the server",
+            Duration::from_secs(20),
+            |e| e.id.as_deref() == Some(&message.wa_message_id),
+        )
         .await;
-    log.add("the message is in flight", taken.is_ok(), started, word(&taken));
+    log.add(
+        "the message is in flight",
+        taken.is_ok(),
+        started,
+        word(&taken),
+    );
     let healed = FaultKind::PageClose.strike(stage).await;
     stage.turn("ack_delay_ms", json!(5))?;
-    log.add("page closed under it, ready again", healed.is_ok(), started, word(&healed));
+    log.add(
+        "page closed under it, ready again",
+        healed.is_ok(),
+        started,
+        word(&healed),
+    );
     let status = settled(stage, &message.id).await;
     let journal = control.journal(0, usize::MAX, &[]);
     let copies = journal
@@ -190,7 +231,10 @@ async fn settled(stage: &Stage, id: &str) -> String {
         if let Some(client) = stage.client().await
             && let Ok(message) = client.get(&path).await
         {
-            status = message["status"].as_str().unwrap_or_default().to_owned();
+            message["status"]
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut status);
             if !matches!(status.as_str(), "accepted" | "sending") {
                 return status;
             }
@@ -250,7 +294,12 @@ async fn against(client: &Client, form: &str, log: &mut StepLog) -> Result<(), C
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let state = format!("the session is {}", text(&session["state"]));
-        log.add("ready again", session["ready"] == json!(true), started, state);
+        log.add(
+            "ready again",
+            session["ready"] == json!(true),
+            started,
+            state,
+        );
     }
     Ok(())
 }
@@ -275,9 +324,15 @@ struct StepLog {
 impl StepLog {
     fn add(&mut self, name: &'static str, ok: bool, started: Instant, detail: String) {
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (tone, sign) = if ok { (Tone::Good, "pass") } else { (Tone::Bad, "FAIL") };
-        self.out
-            .line(format!("{}  {name} ({ms} ms) {detail}", self.out.tone(tone, sign)));
+        let (tone, sign) = if ok {
+            (Tone::Good, "pass")
+        } else {
+            (Tone::Bad, "FAIL")
+        };
+        self.out.line(format!(
+            "{}  {name} ({ms} ms) {detail}",
+            self.out.tone(tone, sign)
+        ));
         self.steps.push(Step {
             name,
             ok,

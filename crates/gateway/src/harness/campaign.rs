@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 /// How a campaign is fought.
 #[derive(Debug, Clone)]
@@ -142,8 +142,7 @@ impl Campaign {
                 fought = &mut fight => break fought?,
                 event = log.recv() => match event {
                     Ok(event) if tells_of_failure(&event) => show(Progress::Gateway(&event)),
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => {}
+                    Ok(_) | Err(_) => {}
                 },
             }
         };

@@ -111,19 +111,17 @@ impl Gateway {
         let first = tokio::time::timeout(LIMIT, listening).await;
         let data_dir = DataDir::open(&options.data_dir).ok();
         let announced = data_dir.and_then(|dir| dir.announced());
-        match (first, announced) {
-            (Ok(Some(_)), Some(running)) => Ok(Self {
+        if let (Ok(Some(_)), Some(running)) = (first, announced) {
+            return Ok(Self {
                 client: Client::new(&running.url, &running.token),
                 child,
                 tail,
                 _readers: readers,
-            }),
-            _ => {
-                let _ = child.start_kill();
-                let _ = child.wait().await;
-                Err(HarnessError::GatewayEnded(join(&tail)))
-            }
+            });
         }
+        let _ = child.start_kill();
+        let _ = child.wait().await;
+        Err(HarnessError::GatewayEnded(join(&tail)))
     }
 
     /// Speaks to it.

@@ -167,13 +167,11 @@ pub async fn run(options: RelayOptions) -> io::Result<i32> {
                 if gone {
                     tasks.abort_all();
                     while tasks.join_next().await.is_some() {}
-                    break match tokio::time::timeout(EXIT_LIMIT, browser.wait()).await {
-                        Ok(status) => status?,
-                        Err(_) => {
-                            browser.start_kill()?;
-                            browser.wait().await?
-                        }
-                    };
+                    if let Ok(status) = tokio::time::timeout(EXIT_LIMIT, browser.wait()).await {
+                        break status?;
+                    }
+                    browser.start_kill()?;
+                    break browser.wait().await?;
                 }
             }
         }

@@ -91,7 +91,7 @@ impl OpenIncident {
     pub(super) fn learn(&mut self, log: &IncidentLog, failure: &Failure, now: UnixMs) {
         let vague = [Kind::TransientContext, Kind::Unknown].map(Kind::as_str);
         if vague.contains(&self.record.kind.as_str()) {
-            self.record.kind = failure.kind.as_str().to_owned();
+            failure.kind.as_str().clone_into(&mut self.record.kind);
             self.record.evidence.clone_from(&failure.evidence);
         }
         let detail = format!("{}: {}", failure.kind, failure.evidence);

@@ -86,7 +86,7 @@ pub struct Supervisor {
 }
 
 /// How long a person's wish may wait for the actor to take it.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_mins(1);
 /// How long the page may take to answer a question.
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 /// Wishes that may wait for one session.
@@ -100,10 +100,6 @@ impl Supervisor {
     /// Loads every session and starts those that are wanted, one after the
     /// other with a pause between; returns before they are up. `first` is
     /// made where it does not exist.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, where the gateway is put together"
-    )]
     pub async fn start(
         options: SupervisorOptions,
         connectors: Arc<dyn Connectors>,

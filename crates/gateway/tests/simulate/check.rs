@@ -39,7 +39,7 @@ impl Totals {
         self.repeats_dropped += outcome.repeats_dropped;
     }
 
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: &Self) -> Self {
         Self {
             accepted: self.accepted + other.accepted,
             parked: self.parked + other.parked,
@@ -77,7 +77,6 @@ pub(crate) fn judge(
             Status::Sent | Status::Delivered | Status::Read | Status::Played if !delivered => {
                 return Err(format!("{} counts as sent, and is lost", message.id));
             }
-            Status::Sent | Status::Delivered | Status::Read | Status::Played => {}
             // Only what was in flight when a login was lost may wait for a person.
             Status::Parked if truth.logins_lost == 0 => {
                 return Err(format!(
@@ -85,7 +84,7 @@ pub(crate) fn judge(
                     message.id, message.reason
                 ));
             }
-            Status::Parked => {}
+            Status::Sent | Status::Delivered | Status::Read | Status::Played | Status::Parked => {}
             Status::Accepted | Status::Sending => {
                 return Err(format!(
                     "{} did not settle: {:?}, {} attempts, {:?}",

@@ -94,24 +94,20 @@ impl Connector for SimConnector {
         self.world.pause(100).await;
         let gone = {
             let mut truth = self.world.lock();
-            match &mut truth.page {
-                Some(page) => {
-                    page.hung = false;
-                    // A new epoch: calls of the old one end.
-                    page.gone.cancel();
-                    page.gone = CancellationToken::new();
-                    page.gone.clone()
-                }
-                None => {
-                    let gone = CancellationToken::new();
-                    truth.page = Some(Page {
-                        gone: gone.clone(),
-                        hung: false,
-                        ready: false,
-                    });
-                    gone
-                }
+            let gone = CancellationToken::new();
+            if let Some(page) = &mut truth.page {
+                page.hung = false;
+                // A new epoch: calls of the old one end.
+                page.gone.cancel();
+                page.gone = gone.clone();
+            } else {
+                truth.page = Some(Page {
+                    gone: gone.clone(),
+                    hung: false,
+                    ready: false,
+                });
             }
+            gone
         };
         let engine = SimEngine {
             world: self.world.clone(),

@@ -190,6 +190,6 @@ impl<S: Store> Store for Full<S> {
     }
 
     async fn close(&self) {
-        self.inner.close().await
+        self.inner.close().await;
     }
 }

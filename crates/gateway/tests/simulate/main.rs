@@ -11,6 +11,13 @@
 //! STEADFAST_SIMULATE_SCHEDULES=5000000 cargo test ...        # as many as you like
 //! ```
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test program: it fails loudly and prints what it found"
+)]
+
 mod check;
 mod engine;
 mod full;
@@ -62,7 +69,7 @@ fn every_schedule_is_safe_and_settles() {
         workers
             .into_iter()
             .map(|w| w.join().expect("a schedule failed"))
-            .fold(check::Totals::default(), check::Totals::and)
+            .fold(check::Totals::default(), |sum, totals| sum.and(&totals))
     });
     println!("{schedules} schedules: {totals:?}");
     // A simulation in which nothing happens would prove nothing.

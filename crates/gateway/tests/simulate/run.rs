@@ -22,7 +22,7 @@ use steadfast_store::MemoryStore;
 use tokio::time::Instant;
 
 /// Once the faults have ended, everything settles within this, in virtual time.
-const SETTLES_WITHIN: Duration = Duration::from_secs(600);
+const SETTLES_WITHIN: Duration = Duration::from_mins(10);
 
 struct VirtualClock(Instant);
 
@@ -219,7 +219,8 @@ fn strike(bench: &Bench, happening: Happening, ends: &mut Vec<(Instant, Happenin
     let now = Instant::now();
     let mut truth = bench.world.lock();
     match happening {
-        Happening::ClosePage => truth.close_page(),
+        // Whoever wins a conflict, our page is gone.
+        Happening::ClosePage | Happening::Conflict => truth.close_page(),
         Happening::SelfReload => {
             if let Some(page) = &mut truth.page {
                 page.ready = false;
@@ -244,7 +245,6 @@ fn strike(bench: &Bench, happening: Happening, ends: &mut Vec<(Instant, Happenin
                 truth.logins_lost += 1;
             }
         }
-        Happening::Conflict => truth.close_page(),
         Happening::DropAcks { count } => truth.drop_acks += count,
         Happening::RefuseSends { count } => truth.refuse_sends += count,
         Happening::BreakLaunch { count } => truth.break_launch += count,
