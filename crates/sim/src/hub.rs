@@ -98,6 +98,7 @@ impl Hub {
                 }
             };
             tokio::select! {
+                biased;
                 () = cancel.cancelled() => return,
                 () = due => self.with(|_| ()),
                 () = self.timer.notified() => {}

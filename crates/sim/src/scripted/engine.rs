@@ -63,6 +63,7 @@ impl ScriptedEngine {
     /// A page that hangs answers only by the deadline, or by its death.
     async fn no_answer(&self, operation: Operation) -> Failure {
         tokio::select! {
+            biased;
             why = self.page.died() => Failure { operation, ..why },
             () = tokio::time::sleep(CALL_DEADLINE) => {
                 failure(operation, Evidence::Cdp(CdpFault::Timeout))
@@ -88,6 +89,7 @@ impl ScriptedEngine {
             return Err(before(offline(), operation));
         };
         tokio::select! {
+            biased;
             why = self.page.died() => Err(Failure { operation, ..why }),
             answered = tokio::time::timeout(CALL_DEADLINE, asked) => match answered {
                 Ok(Ok(answer)) => Ok(answer),
@@ -152,7 +154,10 @@ impl ScriptedEngine {
     async fn hand_over(&self, id: &WaMessageId, to: &str, text: &str) -> SendOutcome {
         let operation = Operation::Send;
         let level = self.page.hand_over(id.as_str(), to, text);
+        // A page that dies closes its answers too: its death is what counts,
+        // and the same inputs must always end the same way.
         let answered = tokio::select! {
+            biased;
             why = self.page.died() => return SendOutcome::Unknown(Failure {
                 resend: Resend::CheckFirst,
                 operation,

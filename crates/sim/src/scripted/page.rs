@@ -236,6 +236,7 @@ impl Page {
         let live = self.live();
         tokio::pin!(live);
         tokio::select! {
+            biased;
             _ = self.died() => return,
             () = &mut live => return,
             // A page that hangs keeps its socket and does nothing with it.
@@ -306,6 +307,7 @@ impl Page {
         loop {
             let show_next = showing.as_ref().map(|s| s.until);
             tokio::select! {
+                biased;
                 () = cut.cancelled() => return next,
                 out = socket.out.recv() => match out {
                     Some(Outbound::Frame(frame)) => match *frame {
