@@ -1,4 +1,4 @@
-//! The world as https://web.whatsapp.com: TLS, the page, the socket, media.
+//! The world as web.whatsapp.com: TLS, the page, the socket, media.
 
 mod assets;
 mod media;
