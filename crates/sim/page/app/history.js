@@ -15,17 +15,27 @@
       for (const { id, lid } of await storage.getAll('lid-pn')) use('WAWebLidPnCache').lidPnCache.add(id, lid);
       for (const row of await storage.getAll('contact')) use('WAWebContactCollection').ContactCollection.take(row);
       for (const row of await storage.getAll('group-metadata')) use('WAWebGroupMetadataCollection').default.take(row);
+      await loadChats();
+      await use('WAWebOutbox').restore();
+      await loadUnanswered();
+    };
+
+    // Takes in what another page of this browser has written.
+    exports.refresh = async () => {
+      await use('WAWebMessageTable').prepare();
+      await loadChats();
+    };
+
+    async function loadChats() {
       const { ChatCollection } = use('WAWebChatCollection');
-      for (const row of await storage.getAll('chat')) {
+      for (const row of await use('WAWebStorage').getAll('chat')) {
         const chat = ChatCollection.take(row, { silent: true });
         const messages = await use('WAWebMessageTable').loadBefore(chat.id, undefined, LOADED_AT_START);
         const last = messages.at(-1);
         if (last) chat.set({ lastReceivedKey: last.id });
       }
       ChatCollection.sort();
-      await use('WAWebOutbox').restore();
-      await loadUnanswered();
-    };
+    }
 
     // Messages that the outbox still holds are in memory, however old they are.
     async function loadUnanswered() {

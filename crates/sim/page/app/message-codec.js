@@ -7,7 +7,7 @@
   define('WAWebMessageTable', (exports, use) => {
     const WIDS = ['from', 'to', 'author', 'quotedParticipant', 'quotedRemoteJid', 'revokeSender'];
     const KEYS = ['id', 'latestEditMsgKey', 'protocolMessageKey'];
-    const WID_LISTS = ['mentionedJidList'];
+    const WID_LISTS = ['mentionedJidList', 'recipients'];
     // Live objects and what only this run of the page knows.
     const NOT_STORED = new Set(['mediaData', 'mediaObject', 'isNewMsg', 'local', 'pendingAckUpdate', 'buttons']);
     let lastRowId = 0;

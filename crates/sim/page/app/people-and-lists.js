@@ -192,7 +192,11 @@
 
   // The address book of the phone, as far as a companion may write to it.
   define('WAWebSaveContactAction', (exports, use) => {
-    exports.saveContactAction = async ({ phoneNumber, lid, firstName, lastName }) => {
+    // Called with one object, or by callers of builds before 2.3000.1030209354 with seven values.
+    exports.saveContactAction = async (first, ...rest) => {
+      const [, , , givenName, familyName] = rest;
+      const { phoneNumber, lid, firstName, lastName } = first !== null && typeof first === 'object'
+        ? first : { phoneNumber: first, firstName: givenName, lastName: familyName };
       const { createUserWid } = use('WAWebWidFactory');
       const wid = use('WAWebApiContact').toAddressInUse(phoneNumber ? createUserWid(phoneNumber) : createUserWid(lid, 'lid'));
       const contact = use('WAWebContactCollection').ContactCollection.gadd(wid);
@@ -217,6 +221,18 @@
       if (!contact) return;
       contact.set({ name: undefined, shortName: undefined, isAddressBookContact: 0 });
       await use('WAWebSaveContactAction').saveRow(contact, false);
+    };
+  });
+
+  define('WAWebStatusPrivacySettingCollection', (exports) => {
+    exports.default = {
+      getStatusPrivacySetting: () => 'contact',
+      getStatusPrivacySettingConfig: () => ({ setting: 'contact', list: [] }),
+      getStatusList: () => [],
+      getStatusAllowList: () => [],
+      getStatusDenyList: () => [],
+      getStatusContacts: () => [],
+      setStatusPrivacyConfig: async () => ({ status: 200 }),
     };
   });
 

@@ -104,9 +104,13 @@
         return;
       }
       const attributes = use('WAWebMessageCodec').fromFrame(frame);
-      const known = use('WAWebMsgCollection').MsgCollection.get(attributes.id)
-        ?? await use('WAWebStorage').get('message', String(attributes.id));
-      if (known) return;
+      const known = use('WAWebMsgCollection').MsgCollection.get(attributes.id);
+      if (known) {
+        // Again, since an earlier write may have failed: it is answered only when it is on disk.
+        batch.messages.add(known);
+        return;
+      }
+      if (await use('WAWebStorage').get('message', String(attributes.id))) return;
       const { chat } = await use('WAWebFindChatAction').findOrCreateLatestChat(attributes.id.remote);
       learnSender(frame);
       attributes.isNewMsg = true;
@@ -138,7 +142,8 @@
       chat.msgs.add(message);
       chat.msgs.trim();
       chat.set({ t: Math.max(chat.t ?? 0, message.t ?? 0), lastReceivedKey: message.id });
-      if (!message.id.fromMe && attributes.isNewMsg) chat.set({ unreadCount: Math.max(0, chat.unreadCount) + 1 });
+      const countsAsUnread = attributes.isNewMsg && !message.id.fromMe && use('WAWebMsgGetters').isUnreadTypeMsg(message);
+      if (countsAsUnread) chat.set({ unreadCount: Math.max(0, chat.unreadCount) + 1 });
       if (chat.archive && attributes.isNewMsg) chat.set({ archive: false });
       ChatCollection.sort();
       return message;
@@ -191,7 +196,26 @@
       const { participants } = use('WAWebGroupMetadataCollection').default.gadd(id);
       chat.set({ isReadOnly: !participants.iAmMember() });
       batch.chats.add(chat);
+      await addNotice(id, chat, frame, batch);
     };
+
+    // The line in the chat that says what has happened.
+    async function addNotice(id, chat, frame, batch) {
+      const { createWid } = use('WAWebWidFactory');
+      const author = frame.author ? createWid(frame.author) : undefined;
+      const key = new (use('WAWebMsgKey').default)({
+        fromMe: false, remote: id, id: `${frame.t}${frame.sid ?? ''}`, participant: author,
+      });
+      const { MsgCollection } = use('WAWebMsgCollection');
+      if (MsgCollection.get(key) || await use('WAWebStorage').get('message', String(key))) return;
+      const [message] = await MsgCollection.processMultipleMessages(id, [{
+        id: key, type: 'gp2', subtype: frame.action, isNotification: true, isNewMsg: true, t: frame.t,
+        from: id, to: use('WAWebUserPrefsMeUser').getMePnUserOrThrow(), author,
+        recipients: (frame.participants ?? []).map(createWid),
+        body: frame.action === 'subject' ? frame.group.subject : undefined,
+      }], { chat });
+      batch.messages.add(message);
+    }
   });
 
   // The account moves from numbers to hidden ids: chats keep their messages under another address.

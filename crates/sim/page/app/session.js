@@ -323,8 +323,10 @@
       stream().set({ mode: state });
     }
 
-    exports.takeover = () => {
+    exports.takeover = async () => {
       if (socket().state !== 'CONFLICT') return;
+      // Another page has written to the database since.
+      await use('WAWebHistory').refresh();
       takingOver = true;
       stream().set({ mode: socket().hasSynced ? 'MAIN' : 'SYNCING', info: 'CONNECTING' });
       socket().set({ state: 'OPENING' });

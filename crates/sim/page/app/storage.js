@@ -37,7 +37,7 @@
           for (const table of TABLES) {
             const store = db.createObjectStore(table, { keyPath: 'id' });
             if (table === 'message') {
-              store.createIndex('rowId', 'rowId', { unique: true });
+              store.createIndex('rowId', 'rowId');
               store.createIndex('chat', ['chatId', 'rowId']);
               store.createIndex('stanzaId', 'stanzaId');
             }
