@@ -83,6 +83,24 @@ describe('the page', () => {
       assert.equal((await sim.journal('taken')).length, 1);
     });
 
+    test('keeps order and loses nothing while the connection is cut again and again', async () => {
+      await start();
+      const bodies = Array.from({ length: 60 }, (_, index) => `number ${index}`);
+      const sending = page.evaluate(async (to, texts) => {
+        for (const text of texts) await WPP.chat.sendTextMessage(to, text, { waitForAck: false, linkPreview: false });
+      }, CHAT, bodies);
+      await sim.waitFor('taken', (entry) => entry.body === 'number 3');
+      await sim.fault('cut_on_send', { count: 1, when: 'before' });
+      await sim.waitFor('taken', (entry) => entry.body === 'number 10');
+      await sim.fault('cut_on_send', { count: 1, when: 'after' });
+      await sim.waitFor('taken', (entry) => entry.body === 'number 20');
+      await sim.fault('drop_sockets');
+      await sending;
+      await sim.waitFor('taken', (entry) => entry.body === bodies.at(-1));
+      assert.deepEqual((await sim.journal('taken')).map((entry) => entry.body), bodies);
+      assert.equal((await sim.journal('delivered_repeat')).length, 0);
+    });
+
     test('survives the death of the browser', async () => {
       await start();
       // localStorage reaches the disk some seconds after the linking.
@@ -241,6 +259,16 @@ describe('the page', () => {
       await second.goto('https://web.whatsapp.com/');
       await waitForState(page, 'CONFLICT');
       await waitForState(second, 'CONNECTED');
+      // What the second one has taken, the first one knows when it takes over.
+      const { ids: [id] } = await sim.incoming('to the second tab');
+      await sim.waitFor('received');
+      await page.evaluate(() => require('WAWebSocketModel').Socket.takeover());
+      await waitForState(page, 'CONNECTED');
+      await waitForState(second, 'CONFLICT');
+      const body = await page.evaluate(async (key) => (await WPP.chat.getMessageById(key)).body, `false_${CHAT}_${id}`);
+      assert.equal(body, 'to the second tab');
+      const sent = await page.evaluate((to) => WPP.chat.sendTextMessage(to, 'from the first'), CHAT);
+      assert.ok(sent.ack >= 1);
     });
 
     test('stays where it is while banned', async () => {
