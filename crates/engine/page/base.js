@@ -214,9 +214,11 @@ function count(collection) {
 /** A collection's model by key; a miss in one form of the key is tried in the other. */
 function getFrom(collection, key) {
   if (typeof collection?.get !== 'function') return null;
-  for (const form of [key, String(key)]) {
+  const forms = [() => key, () => String(key), () => key._serialized, () => widText(key)];
+  for (const form of forms) {
     try {
-      const found = collection.get(form);
+      const text = form();
+      const found = text === undefined || text === null ? null : collection.get(text);
       if (found) return found;
     } catch {
       // Some collections refuse a form instead of answering undefined.

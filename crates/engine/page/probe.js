@@ -29,7 +29,7 @@ const OPTIONAL = [
 ];
 
 /** How long until the next look, by what the last one found. Events come sooner. */
-const POLL_MS = { first: 25, starting: 100, unpaired: 500, ready: 1000 };
+const POLL_MS = { first: 10, starting: 100, unpaired: 500, ready: 1000 };
 /** No module more for so long: what is missing now stays missing. */
 const SETTLED_MS = 3000;
 /** Where modules cannot be counted, so long after the document has loaded. */

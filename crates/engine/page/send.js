@@ -98,6 +98,25 @@ async function numberExists(wid, ms) {
   return result?.wid ?? null;
 }
 
+/** Answers of the last minutes, so that a wrong number in a long list is asked about once. */
+const numbersAsked = new Map();
+const NUMBERS_LIMIT = 1000;
+const NUMBER_KNOWN_MS = 600000;
+const NUMBER_UNKNOWN_MS = 60000;
+
+async function numberExistsLately(wid, ms) {
+  const name = widText(wid);
+  const known = numbersAsked.get(name);
+  const age = performance.now() - (known?.at ?? 0);
+  if (known && age < (known.exists ? NUMBER_KNOWN_MS : NUMBER_UNKNOWN_MS)) return known.exists;
+  const exists = await numberExists(wid, ms);
+  if (exists !== undefined) {
+    numbersAsked.set(name, { exists, at: performance.now() });
+    trim(numbersAsked, NUMBERS_LIMIT);
+  }
+  return exists;
+}
+
 const isOwn = (id) => (msg) => {
   const key = keyParts(msg?.id);
   return Boolean(key?.fromMe) && key.id === id;
@@ -242,7 +261,7 @@ async function prepareChat(to, id, checkMs, left) {
   if (byNumber && !isUsed(chat)) {
     let exists;
     try {
-      exists = await numberExists(wid, checkMs);
+      exists = await numberExistsLately(wid, checkMs);
     } catch {
       // Not asked is not "no": the server has the last word.
     }

@@ -60,8 +60,8 @@ struct OpenPage {
     page: Page,
     /// The binding and wa-js stay for the page's life.
     furnished: bool,
-    /// Our own script of the epoch before, to be replaced.
-    script: Option<String>,
+    /// Our own script and the epoch that it names.
+    script: Option<(Epoch, String)>,
 }
 
 struct OpenEpoch {
@@ -150,7 +150,7 @@ impl BrowserConnector {
                     .await
                     .map_err(navigating)?;
             }
-            Way::NewPage => self.replace_page(state).await?,
+            Way::NewPage => self.replace_page(state, epoch).await?,
             Way::Start(profile) => self.start(state, profile).await?,
         }
         self.load(state, epoch, sink).await
@@ -296,7 +296,7 @@ impl BrowserConnector {
 
     /// Opens a new page in place of the old one, which is closed first: the
     /// same device in two pages would be a conflict.
-    async fn replace_page(&self, state: &mut State) -> Result<(), Fault> {
+    async fn replace_page(&self, state: &mut State, epoch: Epoch) -> Result<(), Fault> {
         let browser = state.browser.clone().ok_or_else(no_page)?;
         let deadline = self.session.deadlines.call;
         let old = state.page.take();
@@ -305,20 +305,34 @@ impl BrowserConnector {
             .new_page("about:blank", deadline)
             .await
             .map_err(navigating)?;
-        state.page = Some(OpenPage::new(page.clone()));
-        if let Some(old) = old {
-            match old.page.close(deadline).await {
-                Ok(())
-                | Err(
-                    steadfast_cdp::Error::PageGone { .. }
-                    | steadfast_cdp::Error::BrowserGone { .. },
-                ) => {}
-                Err(error) => return Err(navigating(error)),
+        let open = state.page.insert(OpenPage::new(page.clone()));
+        let close_old = async {
+            match old {
+                Some(old) if old.page.state() != PageState::Detached => {
+                    gone_is_closed(old.page.close(deadline).await)
+                }
+                Some(_) | None => Ok(()),
             }
-        }
-        for target in browser.pages(deadline).await.map_err(navigating)? {
-            if target.id != page.target_id() && self.session.site.owns(&target.url) {
-                warn!("another page of WhatsApp Web was open; closing it");
+        };
+        tokio::try_join!(
+            close_old,
+            self.close_strays(&browser, page.target_id()),
+            self.furnish(open, epoch),
+        )
+        .map_err(navigating)?;
+        Ok(())
+    }
+
+    /// Closes whatever other page shows WhatsApp Web.
+    async fn close_strays(
+        &self,
+        browser: &Browser,
+        kept: &str,
+    ) -> Result<(), steadfast_cdp::Error> {
+        let deadline = self.session.deadlines.call;
+        for target in browser.pages(deadline).await? {
+            if target.id != kept && self.session.site.owns(&target.url) {
+                debug!(url = target.url, "closing another page of WhatsApp Web");
                 let closed: Result<Closed, _> = browser
                     .call(
                         "Target.closeTarget",
@@ -326,7 +340,10 @@ impl BrowserConnector {
                         deadline,
                     )
                     .await;
-                closed.map_err(navigating)?;
+                // The old page, which is being closed beside us, may be gone by now.
+                if let Err(error @ steadfast_cdp::Error::Timeout { .. }) = closed {
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -353,13 +370,16 @@ impl BrowserConnector {
     }
 
     async fn furnish(&self, open: &mut OpenPage, epoch: Epoch) -> Result<(), steadfast_cdp::Error> {
+        if open.script.as_ref().is_some_and(|(of, _)| *of == epoch) {
+            return Ok(());
+        }
         let deadline = self.session.deadlines.call;
         let own = own_script(&self.session.site.origin, epoch);
         let page = open.page.clone();
         let old = open.script.take();
         let remove = async {
             match old {
-                Some(identifier) => page
+                Some((_, identifier)) => page
                     .call::<Closed>(
                         "Page.removeScriptToEvaluateOnNewDocument",
                         json!({ "identifier": identifier }),
@@ -386,7 +406,7 @@ impl BrowserConnector {
             page.add_script_on_new_document(&own, deadline)
         )?;
         open.furnished = true;
-        open.script = Some(script);
+        open.script = Some((epoch, script));
         Ok(())
     }
 
@@ -506,6 +526,16 @@ impl Way {
 /// An answer of the browser that says no more than that it is done.
 #[derive(Debug, Deserialize)]
 struct Closed {}
+
+/// A page that went by itself meanwhile is as closed as one can be.
+fn gone_is_closed(closed: Result<(), steadfast_cdp::Error>) -> Result<(), steadfast_cdp::Error> {
+    match closed {
+        Err(steadfast_cdp::Error::PageGone { .. } | steadfast_cdp::Error::BrowserGone { .. }) => {
+            Ok(())
+        }
+        other => other,
+    }
+}
 
 /// Cannot happen while `Way::choose` is asked first; said as an error all the same.
 fn no_page() -> Fault {
