@@ -6,7 +6,9 @@
 //! First part: the same rows, once through the store by so many concurrent
 //! callers, and once straight into SQLite by one thread with one commit for as
 //! many rows as there are callers; turn about, on fresh databases. The ratio is
-//! what the store's rules, queue and hand-overs leave of the bare speed.
+//! what the store's rules, queue and hand-overs leave of the bare speed. Beside
+//! it stands the processor time that the one writing thread took for an accept,
+//! which says the same on a machine that is busy with other things.
 //!
 //! Second part: what one accept and one delivery (claim, then record) cost
 //! while so many messages are queued.
@@ -120,19 +122,46 @@ async fn fresh(path: &Path) -> SqliteStore {
     store
 }
 
-/// Accepts all, with so many callers at once; seconds.
+/// What one way of writing took.
+struct Cost {
+    /// From begin to end.
+    seconds: f64,
+    /// Of the processor, by the thread that writes.
+    writer_seconds: f64,
+}
+
+/// Processor time of a thread of ours, in seconds (proc(5), `schedstat`, in nanoseconds).
+fn processor_seconds(thread: &Path) -> f64 {
+    let text = std::fs::read_to_string(thread.join("schedstat")).unwrap();
+    let nanoseconds: f64 = text.split(' ').next().unwrap().parse().unwrap();
+    nanoseconds / 1e9
+}
+
+/// The store's writing thread, as the kernel lists it.
+fn writing_thread() -> PathBuf {
+    let mut threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let found = threads.find_map(|thread| {
+        let thread = thread.unwrap().path();
+        let name = std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
+        (name.trim() == "store-writer").then_some(thread)
+    });
+    found.unwrap()
+}
+
+/// Accepts all, with so many callers at once.
 async fn through_the_store(
     store: &Arc<SqliteStore>,
     messages: Vec<NewMessage>,
     callers: usize,
-) -> f64 {
+) -> Cost {
+    let writer = writing_thread();
     // Dealt out like cards, so that ids come about in the order of their time,
     // as they do where they are minted on arrival.
     let mut shares = vec![Vec::new(); callers];
     for (n, message) in messages.into_iter().enumerate() {
         shares[n % callers].push(message);
     }
-    let started = Instant::now();
+    let (started, busy) = (Instant::now(), processor_seconds(&writer));
     let mut calls = tokio::task::JoinSet::new();
     for share in shares {
         let store = Arc::clone(store);
@@ -145,11 +174,15 @@ async fn through_the_store(
     while let Some(call) = calls.join_next().await {
         call.unwrap();
     }
-    started.elapsed().as_secs_f64()
+    Cost {
+        seconds: started.elapsed().as_secs_f64(),
+        writer_seconds: processor_seconds(&writer) - busy,
+    }
 }
 
-/// The same rows by SQLite alone; seconds.
-fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> f64 {
+/// The same rows by SQLite alone.
+fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> Cost {
+    let thread = Path::new("/proc/thread-self");
     let db = rusqlite::Connection::open(path).unwrap();
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
@@ -159,7 +192,7 @@ fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> f64 {
     let sid: i64 = db
         .query_row("SELECT sid FROM sessions", (), |row| row.get(0))
         .unwrap();
-    let started = Instant::now();
+    let (started, busy) = (Instant::now(), processor_seconds(thread));
     let mut message_row = db
         .prepare(
             "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
@@ -192,7 +225,10 @@ fn straight(path: &Path, messages: &[NewMessage], batch: usize) -> f64 {
         counter.execute((sid, batch.len() as i64)).unwrap();
         commit.execute(()).unwrap();
     }
-    started.elapsed().as_secs_f64()
+    Cost {
+        seconds: started.elapsed().as_secs_f64(),
+        writer_seconds: processor_seconds(thread) - busy,
+    }
 }
 
 fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
@@ -206,18 +242,19 @@ fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
 
 async fn against_sqlite(settings: &Settings) {
     println!(
-        "accepts/s, {} accepts by {} callers, {} chats: store, SQLite alone, ratio",
+        "accepts/s, {} accepts by {} callers, {} chats: store, SQLite alone, ratio; processor microseconds of the writing thread: store, SQLite alone, ratio",
         settings.accepts, settings.callers, settings.chats
     );
     let rows = messages(0, settings.accepts, settings.chats);
-    let (mut stores, mut alones, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut stores, mut alones) = (Vec::new(), Vec::new());
+    let (mut ratios, mut processor) = (Vec::new(), Vec::new());
     for run in 0..settings.runs {
         let folder = tempfile::tempdir_in(&settings.dir).unwrap();
         let ours = async || {
             let store = Arc::new(fresh(&folder.path().join("store.db")).await);
-            let seconds = through_the_store(&store, rows.clone(), settings.callers).await;
+            let cost = through_the_store(&store, rows.clone(), settings.callers).await;
             store.close().await;
-            seconds
+            cost
         };
         let alone = async || {
             let path = folder.path().join("raw.db");
@@ -236,22 +273,29 @@ async fn against_sqlite(settings: &Settings) {
             (ours().await, raw)
         };
         let rate = |seconds: f64| settings.accepts as f64 / seconds;
+        let each = |cost: &Cost| cost.writer_seconds * 1e6 / settings.accepts as f64;
+        let ratio = raw.seconds / store.seconds;
+        let of_processor = raw.writer_seconds / store.writer_seconds;
         println!(
-            "  {:9.0} {:9.0}  {:.3}",
-            rate(store),
-            rate(raw),
-            raw / store
+            "  {:9.0} {:9.0}  {ratio:.3}   {:6.1} {:6.1}  {of_processor:.3}",
+            rate(store.seconds),
+            rate(raw.seconds),
+            each(&store),
+            each(&raw),
         );
-        stores.push(rate(store));
-        alones.push(rate(raw));
-        ratios.push(raw / store);
+        stores.push(rate(store.seconds));
+        alones.push(rate(raw.seconds));
+        ratios.push(ratio);
+        processor.push(of_processor);
     }
     for (what, values) in [("store", stores), ("SQLite alone", alones)] {
         let (min, median, max) = spread(values);
         println!("{what}: min {min:.0}, median {median:.0}, max {max:.0}");
     }
-    let (min, median, max) = spread(ratios);
-    println!("ratio: min {min:.3}, median {median:.3}, max {max:.3}");
+    for (what, values) in [("ratio", ratios), ("ratio of processor time", processor)] {
+        let (min, median, max) = spread(values);
+        println!("{what}: min {min:.3}, median {median:.3}, max {max:.3}");
+    }
 }
 
 /// Delivers up to so many messages, 32 at a time; seconds for one.
@@ -305,8 +349,8 @@ async fn at_sizes(settings: &Settings) {
         for _ in 0..settings.runs {
             let rows = messages(next, sample, settings.chats);
             next += sample;
-            let seconds = through_the_store(&store, rows, settings.callers).await;
-            columns[0].push(seconds * 1e6 / sample as f64);
+            let cost = through_the_store(&store, rows, settings.callers).await;
+            columns[0].push(cost.seconds * 1e6 / sample as f64);
             // As many go as came: the queue keeps its size.
             columns[1].push(deliver(&store, fence, sample).await * 1e6);
             let started = Instant::now();

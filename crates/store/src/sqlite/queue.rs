@@ -20,8 +20,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashSet;
 use steadfast_core::time::UnixMs;
 
-/// New messages that are given their places in one go.
-const PLACED_AT_ONCE: u32 = 128;
+/// New messages that are given their places in one go, and that a look at
+/// what is due next goes through.
+const PLACED_AT_ONCE: u32 = 64;
 /// New messages that one claim gives their places at most, while it looks for
 /// chats that owe something: it bounds how long others wait for the writer.
 const PLACED_AT_MOST: u32 = 4_096;
