@@ -102,10 +102,17 @@ fn report(what: &str, unit: &str, mut samples: Vec<f64>) {
             "unit": unit,
             "runs": samples.len(),
             "min": samples.first().copied().map(round),
-            "median": samples.get(samples.len() / 2).copied().map(round),
+            "median": median(&samples).map(round),
             "max": samples.last().copied().map(round),
         })
     );
+}
+
+/// Of sorted samples.
+fn median(sorted: &[f64]) -> Option<f64> {
+    let upper = sorted.get(sorted.len() / 2)?;
+    let lower = sorted.get((sorted.len() - 1) / 2)?;
+    Some(f64::midpoint(*lower, *upper))
 }
 
 struct Bench {

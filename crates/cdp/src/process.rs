@@ -19,6 +19,7 @@ use std::{io, process};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How much of stderr is kept.
@@ -189,21 +190,11 @@ impl Process {
         true
     }
 
-    /// Handles on the browser's helper processes. Only before the leader is
-    /// reaped: until then the group's number is its own.
-    fn helpers(&self) -> Vec<OwnedFd> {
-        procfs::group_of(self.pid)
-            .and_then(|pids| procfs::open_all(&pids))
-            .unwrap_or_else(|error| {
-                tracing::warn!(%error, "the browser's helpers are not waited for");
-                Vec::new()
-            })
-    }
-
     /// Waits until the helpers have ended, so that nobody holds the
     /// profile's databases when the next browser opens them: Chromium begins
     /// an empty database where it finds one locked.
-    async fn end_helpers(&self, helpers: Vec<OwnedFd>) {
+    async fn end_helpers(&self, helpers: JoinHandle<Vec<OwnedFd>>) {
+        let helpers = helpers.await.unwrap_or_default();
         let mut all_ended = std::pin::pin!(procfs::all_ended(helpers));
         if ended_in_order(self.pid)
             && tokio::time::timeout(HELPERS_GRACE, &mut all_ended)
@@ -294,7 +285,7 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
                 pipe_ended = true;
                 process.kill_at(Instant::now() + GRACE);
                 // While the system takes the browser apart.
-                helpers = Some(process.helpers());
+                helpers = Some(find_helpers(process.pid));
             }
             () = time_is_up => {
                 tracing::warn!(pid = process.pid, "the browser did not end in time and is killed");
@@ -312,7 +303,7 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
         connection.die();
     }
     process
-        .end_helpers(helpers.unwrap_or_else(|| process.helpers()))
+        .end_helpers(helpers.unwrap_or_else(|| find_helpers(process.pid)))
         .await;
     match process.reap(child) {
         Ok(Some(status)) => Some(status),
@@ -330,6 +321,20 @@ async fn end(process: &Process, connection: &Connection, child: &mut Child) -> O
             None
         }
     }
+}
+
+/// Handles on a browser's helper processes. Only before the leader is reaped:
+/// until then the group's number is its own. Reading all of `/proc` takes
+/// milliseconds, for which the news of the end must not wait.
+fn find_helpers(leader: u32) -> JoinHandle<Vec<OwnedFd>> {
+    tokio::task::spawn_blocking(move || {
+        procfs::group_of(leader)
+            .and_then(|pids| procfs::open_all(&pids))
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "the browser's helpers are not waited for");
+                Vec::new()
+            })
+    })
 }
 
 /// Whether a process that is not yet reaped ended by itself, not by a signal.
