@@ -7,12 +7,12 @@ use super::out::{CliError, Out, Tone};
 use crate::harness::HarnessError;
 use crate::harness::campaign::{Campaign, Progress};
 use crate::harness::fault::FaultKind;
-use crate::harness::judge::Verdict;
 use crate::harness::report::Report;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use steadfast_sim::checker::Verdict;
 
 /// The demonstration: short enough to watch, with the fault that this project
 /// began from at its heart.
@@ -113,7 +113,7 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<Exit, CliError> 
     let (report, verdict) = fought.map_err(|error| cli_error(&error))?;
     out.value(&report);
     summary(out, &report, &verdict);
-    Ok(if report.is_clean() {
+    Ok(if report.is_clean() && verdict.is_clean() {
         Exit::Done
     } else {
         Exit::Failed
@@ -253,8 +253,23 @@ fn summary(out: Out, report: &Report, verdict: &Verdict) {
         &rows,
     );
     out.line("");
-    for finding in verdict.findings.iter().take(20) {
-        out.line(out.tone(Tone::Bad, finding));
+    let findings = [
+        &verdict.lost,
+        &verdict.duplicated,
+        &verdict.reordered,
+        &verdict.altered,
+        &verdict.undue,
+        &verdict.unaccounted,
+    ];
+    for finding in findings.into_iter().flatten().take(20) {
+        let text = format!("{} to {}: {}", finding.wa_id, finding.chat, finding.what);
+        out.line(out.tone(Tone::Bad, &text));
+    }
+    if !verdict.complete {
+        out.line(out.tone(
+            Tone::Bad,
+            "the simulator's journal is not whole: use fewer messages",
+        ));
     }
     let tone = if report.is_clean() {
         Tone::Good

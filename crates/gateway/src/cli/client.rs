@@ -4,20 +4,12 @@
 use super::Context;
 use super::exit::Exit;
 use super::out::CliError;
+use crate::client::{Answer, Question, ask};
 use crate::data_dir::{DataDir, RunningGateway};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
-/// Most bytes of an answer that are read.
-const MAX_ANSWER_BYTES: usize = 16 * 1_024 * 1_024;
 /// How long an answer may take. The gateway's own limit comes first.
 const DEADLINE: Duration = Duration::from_secs(70);
 
@@ -26,15 +18,6 @@ const DEADLINE: Duration = Duration::from_secs(70);
 pub(super) struct Client {
     address: SocketAddr,
     running: RunningGateway,
-}
-
-/// What it answered.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// The HTTP status.
-    pub(super) status: u16,
-    /// The body; null where it is no JSON.
-    pub(super) body: Value,
 }
 
 impl Client {
@@ -110,7 +93,13 @@ impl Client {
     /// # Errors
     /// `NoGateway` where it does not answer.
     pub(super) async fn get(&self, path: &str) -> Result<Answer, CliError> {
-        self.call(Method::GET, path, None, None).await
+        self.call(Question {
+            method: "GET",
+            path,
+            body: None,
+            key: None,
+        })
+        .await
     }
 
     /// Tells.
@@ -118,7 +107,13 @@ impl Client {
     /// # Errors
     /// `NoGateway` where it does not answer.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, CliError> {
-        self.call(Method::POST, path, Some(body), None).await
+        self.call(Question {
+            method: "POST",
+            path,
+            body: Some(body),
+            key: None,
+        })
+        .await
     }
 
     /// Tells, under a key that makes it safe to repeat.
@@ -131,16 +126,16 @@ impl Client {
         body: &Value,
         key: &str,
     ) -> Result<Answer, CliError> {
-        self.call(Method::POST, path, Some(body), Some(key)).await
+        self.call(Question {
+            method: "POST",
+            path,
+            body: Some(body),
+            key: Some(key),
+        })
+        .await
     }
 
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        key: Option<&str>,
-    ) -> Result<Answer, CliError> {
+    async fn call(&self, question: Question<'_>) -> Result<Answer, CliError> {
         let lost = |what: String| {
             CliError::new(
                 Exit::NoGateway,
@@ -151,61 +146,27 @@ impl Client {
                 "see whether it runs (steadfast status) and what its log says",
             )
         };
-        let exchange = async {
-            let stream = TcpStream::connect(self.address)
-                .await
-                .map_err(|e| e.to_string())?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|e| e.to_string())?;
-            let mut request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header(HOST, self.address.to_string())
-                .header(AUTHORIZATION, format!("Bearer {}", self.running.token));
-            if body.is_some() {
-                request = request.header(CONTENT_TYPE, "application/json");
-            }
-            if let Some(key) = key {
-                let name = HeaderName::from_static("idempotency-key");
-                request = request.header(name, key);
-            }
-            let bytes = body.map(Value::to_string).unwrap_or_default();
-            let request = request
-                .body(Full::new(Bytes::from(bytes)))
-                .map_err(|e| e.to_string())?;
-            let talk = async {
-                let response = sender
-                    .send_request(request)
-                    .await
-                    .map_err(|e| e.to_string())?;
-                let status = response.status().as_u16();
-                let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
-                let bytes = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
-                // With the sender gone the connection ends.
-                drop(sender);
-                Ok::<_, String>(Answer {
-                    status,
-                    body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-                })
-            };
-            let (answer, _) = tokio::join!(talk, connection);
-            answer
-        };
-        match tokio::time::timeout(DEADLINE, exchange).await {
+        let authority = self.address.to_string();
+        let asked = ask(&authority, &self.running.token, question);
+        match tokio::time::timeout(DEADLINE, asked).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(what)) => Err(lost(what)),
+            Ok(Err(error)) => Err(lost(error.to_string())),
             Err(_) => Err(lost(format!("nothing within {} s", DEADLINE.as_secs()))),
         }
     }
 }
 
-impl Answer {
+/// Reads an answer as a command does.
+pub(super) trait Done {
     /// The body, where the gateway did what it was asked.
     ///
     /// # Errors
     /// `Refused` with the problem's own words where it did not.
-    pub(super) fn done(self) -> Result<Value, CliError> {
+    fn done(self) -> Result<Value, CliError>;
+}
+
+impl Done for Answer {
+    fn done(self) -> Result<Value, CliError> {
         if (200..300).contains(&self.status) {
             return Ok(self.body);
         }

@@ -1,6 +1,6 @@
 //! `steadfast init`: links a number from the terminal.
 
-use super::client::Client;
+use super::client::{Client, Done as _};
 use super::exit::Exit;
 use super::out::{CliError, Tone};
 use super::serve::{Gateway, start, start_logging};

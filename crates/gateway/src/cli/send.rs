@@ -1,7 +1,7 @@
 //! `steadfast send`: hands one message to the running gateway.
 
 use super::Context;
-use super::client::Client;
+use super::client::{Client, Done as _};
 use super::exit::Exit;
 use super::out::{CliError, Tone};
 use crate::app::DEFAULT_SESSION;

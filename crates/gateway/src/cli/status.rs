@@ -1,7 +1,7 @@
 //! `steadfast status`: how the running gateway and its sessions are.
 
 use super::Context;
-use super::client::Client;
+use super::client::{Client, Done as _};
 use super::exit::Exit;
 use super::out::{CliError, Out, Tone};
 use clap::Args;

@@ -7,15 +7,15 @@
 use super::HarnessError;
 use super::fault::{FaultKind, Healed};
 use super::gateway::LogEvent;
-use super::judge::{Verdict, judge};
 use super::report::{Report, Tally};
-use super::stage::{READY_WITHIN, Stage, StageOptions};
+use super::stage::{PHONE, READY_WITHIN, Stage, StageOptions};
 use super::traffic::{Accepted, Offer, accept};
 use crate::app::DEFAULT_SESSION;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
+use steadfast_sim::checker::{self, Fate, Verdict};
 use tokio::sync::watch;
 
 /// How a campaign is fought.
@@ -64,8 +64,6 @@ pub enum Progress<'a> {
 const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 /// How long a caller goes on offering a message while the gateway is down.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long the journal may take to show the last delivery.
-const JOURNAL_WITHIN: Duration = Duration::from_secs(5);
 
 impl Campaign {
     /// A plan of so many faults: each kind once before any repeats, in an
@@ -108,7 +106,7 @@ impl Campaign {
         .await?;
         let fought = self.fight_on(&stage, show).await;
         let tail = match &fought {
-            Ok((report, _)) if report.is_clean() => None,
+            Ok((report, verdict)) if report.is_clean() && verdict.is_clean() => None,
             Ok(_) | Err(_) => Some(stage.log_tail().await),
         };
         stage.strike().await?;
@@ -244,23 +242,32 @@ async fn settle(stage: &Stage) -> Result<(), HarnessError> {
     Ok(())
 }
 
+/// Judged by the journal alone: what the simulated server took, and what the
+/// recipients' phones got.
 async fn verdict(stage: &Stage, accepted: &[Accepted]) -> Result<Verdict, HarnessError> {
     let parked = stage.parked().await?;
-    let until = tokio::time::Instant::now() + JOURNAL_WITHIN;
-    loop {
-        let journal = stage.control().journal(0, usize::MAX, &[]);
-        if journal.truncated {
-            return Err(HarnessError::Browser(
-                "the simulator's journal is full: use fewer messages".to_owned(),
-            ));
-        }
-        let verdict = judge(accepted, &parked, &journal.entries);
-        if verdict.lost == 0 || tokio::time::Instant::now() >= until {
-            return Ok(verdict);
-        }
-        // The server has it; the recipient's phone gets it after the simulator's own delay.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let accepted: Vec<checker::Accepted> = (0..)
+        .zip(accepted)
+        .map(|(order, message)| checker::Accepted {
+            wa_id: message.wa_message_id.clone(),
+            chat: message.chat.clone(),
+            lane: 0,
+            order,
+            body: checker::digest(&message.text),
+            fate: if parked.contains(&message.id) {
+                Fate::Parked
+            } else {
+                Fate::Owed
+            },
+        })
+        .collect();
+    let journal = stage.control().journal(0, usize::MAX, &[]);
+    Ok(checker::judge(
+        PHONE,
+        &accepted,
+        &journal.entries,
+        journal.truncated,
+    ))
 }
 
 fn tells_of_failure(event: &LogEvent) -> bool {

@@ -10,20 +10,18 @@
 //! - [`relay`]: stands between gateway and browser, and injects faults there
 //! - [`fault`]: the kinds of fault, and how each is let loose
 //! - [`report`]: what a run comes to
-//! - [`judge`]: compares what was accepted with what arrived
 
 pub mod campaign;
 pub mod client;
 pub mod fault;
 pub mod gateway;
-pub mod judge;
 pub mod relay;
 pub mod report;
 pub mod stage;
 pub mod traffic;
 
 /// Why a run could not be carried out. Not a verdict on the gateway: that is
-/// [`judge::Verdict`].
+/// [`steadfast_sim::checker::Verdict`].
 #[derive(Debug, thiserror::Error)]
 pub enum HarnessError {
     /// A file, a process or a socket.

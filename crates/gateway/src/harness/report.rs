@@ -1,10 +1,10 @@
 //! What a run comes to: one object, the same for `demo` and `chaos`.
 
 use super::fault::{FaultKind, Healed};
-use super::judge::Verdict;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use steadfast_sim::checker::Verdict;
 
 /// The sum of a run. `--json` prints it on one line.
 #[derive(Debug, Clone, Serialize)]
@@ -103,12 +103,12 @@ impl Tally {
         };
         let all: Vec<_> = self.struck.iter().map(|(_, h)| *h).collect();
         Report {
-            accepted: verdict.accepted,
-            delivered: verdict.delivered,
-            parked: verdict.parked,
-            lost: verdict.lost,
-            duplicated: verdict.duplicated,
-            reordered: verdict.reordered,
+            accepted: verdict.accepted as u64,
+            delivered: verdict.delivered as u64,
+            parked: verdict.parked as u64,
+            lost: verdict.lost.len() as u64,
+            duplicated: verdict.duplicated.len() as u64,
+            reordered: verdict.reordered.len() as u64,
             repeats_dropped: verdict.repeats_dropped,
             faults: all.len() as u64,
             recovered: healed(&all),
@@ -176,6 +176,7 @@ mod tests {
     fn a_fault_that_was_not_healed_is_no_clean_run() {
         let mut tally = Tally::default();
         tally.note(FaultKind::BrowserKill, None);
-        assert!(!tally.report(&Verdict::default(), 1).is_clean());
+        let nothing = steadfast_sim::checker::judge("", &[], &[], false);
+        assert!(!tally.report(&nothing, 1).is_clean());
     }
 }
