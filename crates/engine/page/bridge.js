@@ -55,6 +55,14 @@ function listChats({ limit }) {
 }
 
 async function pairCode({ phone }) {
+  // WhatsApp Web has no socket to ask through once it has stopped showing codes.
+  if (readLevels().socket === 'UNPAIRED_IDLE') {
+    member('WAWebCmd', 'Cmd')?.refreshQR();
+    const until = performance.now() + 5000;
+    while (readLevels().socket === 'UNPAIRED_IDLE' && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
   pairCodeAt = performance.now();
   const api = mod('WAWebAltDeviceLinkingApi');
   if (typeof api?.startAltLinkingFlow === 'function') {

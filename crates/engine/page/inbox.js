@@ -11,7 +11,7 @@ const UNREADABLE = new Set(['ciphertext', 'unknown']);
 const WAITING_LIMIT = 5000;
 const DONE_LIMIT = 20000;
 const OWN_LIMIT = 2000;
-/** Acks that wait to be told, and how many models one sweep looks at without a break. */
+/** Acks told at a time. */
 const ACK_BATCH = 500;
 
 /** Offered, not confirmed: key -> message, in order of arrival. */
@@ -129,18 +129,21 @@ function startSweeping({ from, known }) {
 
 // ------------------------------------------------------------------- acks
 
-let ackTimer = false;
 function tellAck(id, level) {
-  if (ackNews.get(id) === level) return;
   ackNews.set(id, level);
-  if (ackTimer) return;
-  ackTimer = true;
-  queueMicrotask(() => {
-    ackTimer = false;
+  if (ackNews.size === 1) queueMicrotask(flushAcks);
+}
+
+/** Tells what has not been told; what cannot be told now waits for the next pulse. */
+function flushAcks() {
+  while (ackNews.size > 0) {
     const list = [...ackNews].slice(0, ACK_BATCH);
-    if (emit('acks', { acks: list })) for (const [told] of list) ackNews.delete(told);
-    else trim(ackNews, OWN_LIMIT);
-  });
+    if (!emit('acks', { acks: list })) {
+      trim(ackNews, OWN_LIMIT);
+      return;
+    }
+    for (const [told] of list) ackNews.delete(told);
+  }
 }
 
 /** Those who wait for one message's ack: id -> callbacks. */
@@ -167,6 +170,7 @@ function onAckChanged(msg, ack) {
 
 /** Reads the level of every message of ours that is still under way. */
 function readAcks() {
+  flushAcks();
   for (const [id, entry] of own) {
     if (!entry.msg) continue;
     const level = Number(entry.msg.ack);

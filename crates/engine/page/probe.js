@@ -32,6 +32,8 @@ const OPTIONAL = [
 const POLL_MS = { first: 10, starting: 100, unpaired: 500, ready: 1000 };
 /** No module more for so long: what is missing now stays missing. */
 const SETTLED_MS = 3000;
+/** wa-js, which finds by what a module exports what has lost its name, gets so long to get ready. */
+const LIBRARY_MS = 25000;
 /** Where modules cannot be counted, so long after the document has loaded. */
 const SETTLED_BLIND_MS = 15000;
 /** WhatsApp Web shows a few QRs and then waits to be asked for more. */
@@ -63,7 +65,7 @@ function startedUp() {
   return loadedAt !== null && performance.now() - loadedAt > 150;
 }
 
-/** Whether modules have stopped coming. */
+/** Whether modules have stopped coming, and wa-js has had its time. */
 function settled() {
   const now = performance.now();
   if (document.readyState !== 'complete') return false;
@@ -82,7 +84,8 @@ function settled() {
     }
   }
   const quiet = now - Math.max(moduleCount.since, loadedAt);
-  return moduleCount.value > 0 ? quiet >= SETTLED_MS : quiet >= SETTLED_BLIND_MS;
+  if (wppLevel() === 1 && quiet < LIBRARY_MS) return false;
+  return quiet >= (moduleCount.value > 0 ? SETTLED_MS : SETTLED_BLIND_MS);
 }
 
 function readMe() {

@@ -293,8 +293,17 @@ async function findOwn({ id, to, search_ms: searchMs }) {
     if (msg) return { msg, searched: true };
   }
   if (chats.length === 0) {
-    const chat = await within(chatOf(wid, true), searchMs, null);
-    if (!chat) return { msg: null, searched: false, why: 'the chat cannot be loaded' };
+    let chat = null;
+    try {
+      chat = await within(chatOf(wid, true), searchMs, null);
+    } catch {
+      // Some recipients can have no chat.
+    }
+    if (!chat) {
+      // Nobody is there: then nothing was sent to them either.
+      const nobody = await numberExistsLately(wid, searchMs).catch(() => undefined) === null;
+      return { msg: null, searched: nobody, why: 'the chat cannot be loaded' };
+    }
     chats.push(chat);
     const msg = inMemory(chat, id);
     if (msg) return { msg, searched: true };

@@ -46,7 +46,12 @@ pub(crate) async fn serve(link: Arc<Link>) {
             }
             if marked.is_none_or(|at| at.elapsed() >= MARK_EVERY) {
                 marked = Some(Instant::now());
-                mark(&link);
+                let link = Arc::clone(&link);
+                // A disk may take its time over it.
+                let written = tokio::task::spawn_blocking(move || mark(&link)).await;
+                if let Err(error) = written {
+                    debug!(%error, "the mark was not written");
+                }
             }
         }
     }

@@ -81,15 +81,15 @@ impl Seen {
                 });
             }
         }
-        // wa-js finds by what a module exports what has lost its name: let it try first.
-        let waited = levels.settled && (levels.wpp >= 2 || levels.wpp == 0);
         let names_needed = match phase {
             Phase::Loading => levels.socket.is_none(),
             Phase::Syncing | Phase::Ready => levels.synced == Some(true),
             Phase::Linking | Phase::Offline => false,
         };
-        (waited && names_needed && !levels.missing.is_empty()).then(|| Evidence::BindingsMissing {
-            names: levels.missing.clone(),
+        (levels.settled && names_needed && !levels.missing.is_empty()).then(|| {
+            Evidence::BindingsMissing {
+                names: levels.missing.clone(),
+            }
         })
     }
 }
@@ -224,22 +224,14 @@ mod tests {
     fn missing_bindings_are_told_only_when_nothing_more_can_come() {
         let mut broken = Levels {
             missing: vec!["WAWebSendMsgChatAction.addAndSendMsgToChat".to_owned()],
-            wpp: 1,
             ..ready()
         };
         assert_eq!(Seen::default().read(&broken).trouble, None);
         broken.settled = true;
-        assert_eq!(
-            Seen::default().read(&broken).trouble,
-            None,
-            "wa-js still searches"
-        );
-        broken.wpp = 3;
         assert!(Seen::default().read(&broken).trouble.is_some());
         let no_socket = Levels {
             missing: vec!["WAWebSocketModel.Socket".to_owned()],
             settled: true,
-            wpp: 2,
             ..Levels::default()
         };
         assert!(Seen::default().read(&no_socket).trouble.is_some());

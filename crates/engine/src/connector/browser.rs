@@ -1,0 +1,185 @@
+//! The browser of a session: the way cleared, the profile made ready, the process started.
+
+use super::page::OpenPage;
+use super::way::ProfileStep;
+use super::{BrowserConnector, Fault, State, blocking, launching};
+use crate::Error;
+use crate::profile::Profile;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
+use steadfast_cdp::storage;
+use steadfast_cdp::{Binary, Browser, LaunchOptions, Version};
+use steadfast_core::failure::Operation;
+use tracing::{debug, info, warn};
+
+/// An orphan that does not die in this time is not killable.
+const REAP: Duration = Duration::from_secs(5);
+/// How long a browser may take to name its version: it answers within 1 ms
+/// on an idle machine, whatever its pages do.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+impl BrowserConnector {
+    pub(super) async fn start(
+        &self,
+        state: &mut State,
+        profile_step: ProfileStep,
+    ) -> Result<(), Fault> {
+        state.page = None;
+        let mut clean = false;
+        if let Some(browser) = state.browser.take() {
+            let deadline = match profile_step {
+                // What is not on disk when it ends is lost, and this step is there to keep it.
+                ProfileStep::KeepCopy => self.session.deadlines.server,
+                ProfileStep::Keep | ProfileStep::Restore | ProfileStep::Fresh => {
+                    self.session.deadlines.replace
+                }
+            };
+            clean = browser.close(deadline).await.code == Some(0);
+        }
+        let profile_step = match profile_step {
+            ProfileStep::KeepCopy if !clean => ProfileStep::Keep,
+            step => step,
+        };
+        let root = self.options.profile_dir.clone();
+        let open = state.profile.take();
+        let profile = blocking(move || open.map_or_else(|| Profile::open(&root), Ok))
+            .await
+            .map_err(launching)?;
+        let dir = {
+            let (profile, prepared) = blocking(move || {
+                let mut profile = profile;
+                let prepared = prepare_profile(&mut profile, profile_step);
+                Ok((profile, prepared))
+            })
+            .await
+            .map_err(launching)?;
+            let dir = profile.browser_dir();
+            let (linked_at, confirmed) = profile.login().inbox_marks();
+            self.session.memory.resume(linked_at, confirmed);
+            // Kept before anything can fail: the lock goes with it.
+            state.profile = Some(profile);
+            prepared.map_err(launching)?;
+            dir
+        };
+        clear_the_way(&dir).await.map_err(launching)?;
+        let browser = self.launch(state, dir).await.map_err(launching)?;
+        let page = browser
+            .first_page(self.session.deadlines.start)
+            .await
+            .map_err(|error| launching(Error::Cdp(error)))?;
+        state.browser = Some(browser);
+        state.page = Some(OpenPage::new(page));
+        Ok(())
+    }
+
+    /// Asks the browser itself for a sign of life before its page is worked
+    /// on. One that was stopped, or hangs, answers nothing, and no step within
+    /// it can help: it is killed.
+    pub(super) async fn prove_alive(&self, state: &mut State) -> Result<(), Fault> {
+        let Some(browser) = state.browser.clone() else {
+            return Ok(());
+        };
+        let asked: Result<Version, _> = browser
+            .call("Browser.getVersion", json!({}), SIGN_OF_LIFE)
+            .await;
+        match asked {
+            Err(steadfast_cdp::Error::Timeout { .. }) => {}
+            // Whatever else is wrong shows in the step itself.
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        browser.kill();
+        state.browser = None;
+        state.page = None;
+        // Reaped before another starts on its profile; the kill bounds it.
+        let _ = tokio::time::timeout(REAP, browser.exited()).await;
+        let after_ms = u64::try_from(SIGN_OF_LIFE.as_millis()).unwrap_or(u64::MAX);
+        Err((Operation::Probe, Error::BrowserSilent { after_ms }))
+    }
+
+    async fn launch(&self, state: &mut State, dir: PathBuf) -> Result<Browser, Error> {
+        let binary = if let Some(binary) = &state.binary {
+            binary.clone()
+        } else {
+            let found = match &self.options.browser_path {
+                Some(path) => Binary::at(path),
+                None => Binary::find(self.options.flavor),
+            };
+            let binary = found.map_err(steadfast_cdp::Error::Launch)?;
+            info!(browser = %binary.path().display(), "the browser for this session");
+            state.binary.insert(binary).clone()
+        };
+        let root = rustix::process::geteuid().is_root();
+        let no_sandbox = self.options.no_sandbox.unwrap_or(root);
+        if no_sandbox && self.options.no_sandbox.is_none() {
+            warn!("running as root: Chromium's sandbox is off; run as another user to have it");
+        }
+        let options = LaunchOptions {
+            flavor: self.options.flavor,
+            extra_args: self.browser_args.clone(),
+            user_agent: self.options.user_agent.clone(),
+            no_sandbox,
+            start_deadline: self.session.deadlines.start,
+            ..LaunchOptions::new(binary, dir)
+        };
+        let launched = Browser::launch(&options).await;
+        if launched.is_err() {
+            // The file may have been replaced or removed meanwhile: look again next time.
+            state.binary = None;
+        }
+        Ok(launched?)
+    }
+}
+
+fn prepare_profile(profile: &mut Profile, step: ProfileStep) -> Result<(), Error> {
+    match step {
+        ProfileStep::Keep => Ok(()),
+        ProfileStep::KeepCopy => profile.keep_copy(),
+        ProfileStep::Restore => {
+            if !profile.restore()? {
+                info!("there is no good copy of the profile; going on with the one in use");
+            }
+            Ok(())
+        }
+        ProfileStep::Fresh => profile.begin_fresh(),
+    }
+}
+
+/// Ends what an earlier process of ours left on the profile. Under the profile's lock.
+async fn clear_the_way(dir: &std::path::Path) -> Result<(), Error> {
+    let unusable = |error: std::io::Error| Error::Profile {
+        path: dir.to_owned(),
+        detail: error.to_string(),
+    };
+    match reap_orphan(dir, REAP).await.map_err(unusable)? {
+        Reaped::Nothing => {}
+        Reaped::Killed { pid, processes } => {
+            warn!(
+                pid,
+                processes, "ended a browser that an earlier run had left on this profile"
+            );
+        }
+    }
+    let waited = storage::released(dir, REAP).await.map_err(unusable)?;
+    if waited > 0 {
+        debug!(
+            waited,
+            "waited for processes of a dead browser that held its databases"
+        );
+    }
+    match clear_stale_lock(dir).map_err(unusable)? {
+        ProfileLock::Free => Ok(()),
+        ProfileLock::Cleared { host, pid } => {
+            info!(
+                host,
+                pid, "removed the lock that a dead browser had left on this profile"
+            );
+            Ok(())
+        }
+        ProfileLock::Held { pid } => Err(Error::ProfileHeld {
+            path: dir.to_owned(),
+            pid,
+        }),
+    }
+}
