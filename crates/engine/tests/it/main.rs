@@ -19,3 +19,4 @@ mod profile;
 mod recovery;
 mod sending;
 mod surface;
+mod unrest;
