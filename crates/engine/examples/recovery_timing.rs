@@ -198,7 +198,6 @@ async fn bare(sim: &Simulator, profile: &Path, table: &mut Table) {
     synced(&page).await;
     table.add("bare reload", begun.elapsed());
 
-    let keep = browser.new_page("about:blank", LONG).await.unwrap();
     let begun = Instant::now();
     let closing = async {
         page.close(LONG).await.unwrap();
@@ -209,7 +208,6 @@ async fn bare(sim: &Simulator, profile: &Path, table: &mut Table) {
     page.navigate(WEB, LONG).await.unwrap();
     synced(&page).await;
     table.add("bare close", begun.elapsed());
-    drop(keep);
     browser.close(LONG).await;
 }
 
@@ -252,6 +250,8 @@ async fn engine(connector: &BrowserConnector, sink: &Arc<Sink>, table: &mut Tabl
             "close",
         ),
     ] {
+        // A page at rest: wa-js has come to the end of its search.
+        tokio::time::sleep(Duration::from_secs(4)).await;
         let begun = Instant::now();
         let broken = epoch;
         let failed = sink.find(broken, |e| {

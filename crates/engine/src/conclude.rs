@@ -30,6 +30,7 @@ pub(crate) fn conclude(operation: Operation, error: &Error) -> Failure {
             operation,
             Evidence::Cdp(CdpFault::ContextLost { in_flight: false }),
         ),
+        Error::LoginGone => known(operation, Kind::ProfileCorrupt, Rung::RestoreProfile, error),
         Error::BrowserSilent { .. } => {
             known(operation, Kind::BrowserGone, Rung::RestartBrowser, error)
         }

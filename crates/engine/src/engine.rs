@@ -10,7 +10,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung};
+use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
 use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
@@ -48,52 +48,64 @@ impl PageEngine {
             Err(error) => {
                 let failure = conclude(operation, &error);
                 return if error.surely_not_run() {
-                    SendOutcome::NotSent(failure)
+                    not_handed(failure)
                 } else {
-                    SendOutcome::Unknown(failure)
+                    maybe_handed(failure)
                 };
             }
         };
         debug!(%id, ?sent, "the page's word on a message");
         match sent {
-            Sent::Handed { level } => match Ack::from_level(level) {
-                Some(ack) => SendOutcome::HandedOff(ack),
-                None => SendOutcome::HandedOff(Ack::Pending),
-            },
+            Sent::Handed { level } => {
+                SendOutcome::HandedOff(Ack::from_level(level).unwrap_or(Ack::Pending))
+            }
             Sent::NotReady {
                 socket,
                 mode,
                 missing,
-            } => SendOutcome::NotSent(not_ready(socket, mode, missing)),
-            Sent::Before { stage, error } => not_sent(&stage, error),
+            } => not_handed(not_ready(socket, mode, missing)),
+            Sent::Before { stage, error } => before_the_gate(&stage, error),
             Sent::Rejected { reason } => SendOutcome::Rejected(Failure {
                 kind: Kind::RecipientInvalid,
                 rung: Rung::RejectMessage,
+                resend: Resend::Yes,
                 ..of(
                     operation,
                     Evidence::text(format!("the recipient cannot be written to: {reason}")),
                 )
             }),
-            Sent::Failed { level } => {
-                SendOutcome::Unknown(of(operation, Evidence::AckError { level }))
-            }
-            Sent::Result { result } => {
-                SendOutcome::Unknown(of(operation, Evidence::SendResult { result }))
-            }
-            Sent::Unknown { error } => SendOutcome::Unknown(thrown(error)),
+            Sent::Failed { level } => maybe_handed(of(operation, Evidence::AckError { level })),
+            Sent::Result { result } => maybe_handed(of(operation, Evidence::SendResult { result })),
+            Sent::Unknown { error } => maybe_handed(thrown(error)),
             Sent::Absent { conclusive } => {
                 let failure = of(
                     operation,
                     Evidence::text("msg_not_found: the message is not in the page"),
                 );
                 if conclusive {
-                    SendOutcome::NotSent(failure)
+                    not_handed(failure)
                 } else {
-                    SendOutcome::Unknown(failure)
+                    maybe_handed(failure)
                 }
             }
         }
     }
+}
+
+/// Surely not handed over: we know more of this one message than its failure's kind says.
+fn not_handed(failure: Failure) -> SendOutcome {
+    SendOutcome::NotSent(Failure {
+        resend: Resend::Yes,
+        ..failure
+    })
+}
+
+/// Perhaps handed over, whatever the failure's kind usually means.
+fn maybe_handed(failure: Failure) -> SendOutcome {
+    SendOutcome::Unknown(Failure {
+        resend: Resend::CheckFirst,
+        ..failure
+    })
 }
 
 fn thrown(error: PageError) -> Failure {
@@ -110,7 +122,7 @@ fn page_error(error: PageError) -> Error {
 
 /// Failed before it was handed over. Where the recipient or the message itself
 /// is at fault, trying again would fail again.
-fn not_sent(stage: &str, error: PageError) -> SendOutcome {
+fn before_the_gate(stage: &str, error: PageError) -> SendOutcome {
     debug!(stage, name = error.name, "a message was not handed over");
     let failure = thrown(error);
     match failure.kind {
@@ -135,7 +147,7 @@ fn not_sent(stage: &str, error: PageError) -> SendOutcome {
         | Kind::Conflict
         | Kind::BannedOrRestricted
         | Kind::RateLimited
-        | Kind::Unknown => SendOutcome::NotSent(failure),
+        | Kind::Unknown => not_handed(failure),
     }
 }
 
@@ -422,7 +434,10 @@ mod tests {
         ];
         for sent in unknown {
             let said = format!("{sent:?}");
-            assert!(matches!(outcome(sent), SendOutcome::Unknown(_)), "{said}");
+            let SendOutcome::Unknown(failure) = outcome(sent) else {
+                panic!("{said}");
+            };
+            assert_eq!(failure.resend, Resend::CheckFirst, "{said}");
         }
         let not_sent = [
             Sent::NotReady {
@@ -438,7 +453,10 @@ mod tests {
         ];
         for sent in not_sent {
             let said = format!("{sent:?}");
-            assert!(matches!(outcome(sent), SendOutcome::NotSent(_)), "{said}");
+            let SendOutcome::NotSent(failure) = outcome(sent) else {
+                panic!("{said}");
+            };
+            assert_eq!(failure.resend, Resend::Yes, "{said}");
         }
     }
 

@@ -45,6 +45,10 @@ pub enum Error {
         /// The system's words.
         detail: String,
     },
+    /// WhatsApp Web asks for a phone although one has linked this profile: the
+    /// browser has lost its stored login.
+    #[error("the profile lost the login that a phone had given it")]
+    LoginGone,
     /// The browser's process runs and answers nothing; it was killed.
     #[error("the browser answered nothing within {after_ms} ms")]
     BrowserSilent {
@@ -94,6 +98,7 @@ impl Error {
             | Self::ProfileLocked { .. }
             | Self::ProfileHeld { .. }
             | Self::BrowserSilent { .. }
+            | Self::LoginGone
             | Self::Profile { .. } => true,
         }
     }

@@ -67,6 +67,8 @@ struct View {
     levels: Levels,
     ready_since: Option<Instant>,
     resumed: bool,
+    /// Whether this epoch has shown the login at work.
+    was_linked: bool,
 }
 
 impl Link {
@@ -174,7 +176,18 @@ impl Link {
         }
         view.seq = seq;
         let reading = view.seen.read(&levels);
+        view.was_linked |= reading.logged_in;
         if reading.logged_out && self.login.is_linked() {
+            // A browser that was killed can find its databases broken, and
+            // begins empty ones (seen: "IndexedDB recovering from a corrupted
+            // (and deleted) database"). The phone did not unlink us then, and
+            // the good copy has the same login.
+            if !view.was_linked && self.login.has_copy() {
+                let failure = conclude(Operation::Listen, &Error::LoginGone);
+                self.tell(&view, EngineEvent::Failed(failure));
+                view.over = true;
+                return None;
+            }
             self.keep(self.login.set_unlinked());
         }
         if reading.logged_in && !self.login.is_linked() {

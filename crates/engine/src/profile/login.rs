@@ -47,6 +47,13 @@ impl LoginFile {
         self.login.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a good copy of the profile stands beside this marker.
+    pub(crate) fn has_copy(&self) -> bool {
+        self.path
+            .parent()
+            .is_some_and(|generation| generation.join("good").is_dir())
+    }
+
     pub(crate) fn is_linked(&self) -> bool {
         self.lock().linked
     }

@@ -79,7 +79,8 @@ async fn a_killed_browser_is_back_with_its_login() {
 async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
     let (scene, engine) = Scene::linked().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
-    scene.turn(json!({"ack_delay_ms": 60_000}));
+    // Neither an ack nor a receipt may come before the browser dies.
+    scene.turn(json!({"ack_delay_ms": 60_000, "delivery_delay_ms": 60_000}));
     let sends: Vec<_> = (0..4)
         .map(|n| {
             let (engine, id) = (engine.clone(), scene.mint());
@@ -104,7 +105,7 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
             .unwrap();
     }
     scene.connector.inject(Injected::KillBrowser).await.unwrap();
-    scene.turn(json!({"ack_delay_ms": 5}));
+    scene.turn(json!({"ack_delay_ms": 5, "delivery_delay_ms": 20}));
     let mut messages = Vec::new();
     for (id, to, task) in sends {
         let outcome = task.await.unwrap();

@@ -15,7 +15,9 @@ const EACH: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_at_any_moment_lose_and_double_nothing() {
-    let (scene, engine) = Scene::linked().await;
+    // Slow enough that every reload meets messages under way.
+    let slow = crate::harness::knobs(serde_json::json!({"ack_delay_ms": 120}));
+    let (scene, engine) = Scene::linked_with(slow, |_| {}).await;
     let scene = Arc::new(scene);
     let done = Arc::new(AtomicBool::new(false));
     let chats: Vec<_> = (0..CHATS)
