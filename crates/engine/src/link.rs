@@ -2,7 +2,7 @@
 //! it, and what has been told to the supervisor so far.
 
 use crate::Error;
-use crate::conclude::of;
+use crate::conclude::{conclude, of};
 use crate::memory::Memory;
 use crate::options::{Deadlines, Site};
 use crate::phase::Seen;

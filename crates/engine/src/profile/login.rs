@@ -54,6 +54,7 @@ impl LoginFile {
             .is_some_and(|generation| generation.join("good").is_dir())
     }
 
+    /// Whether a phone has linked this profile, as far as is known.
     pub(crate) fn is_linked(&self) -> bool {
         self.lock().linked
     }
