@@ -80,7 +80,7 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
     let (scene, engine) = Scene::linked().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     // Neither an ack nor a receipt may come before the browser dies.
-    scene.turn(json!({"ack_delay_ms": 60_000, "delivery_delay_ms": 60_000}));
+    scene.turn(json!({"ack_delay_ms": 15_000, "delivery_delay_ms": 15_000}));
     let sends: Vec<_> = (0..4)
         .map(|n| {
             let (engine, id) = (engine.clone(), scene.mint());
