@@ -83,18 +83,18 @@ pub fn plan(
 ) -> Plan {
     let message = &claimed.message;
     match message.status {
+        Status::Sending if claimed.attempt > policy.max_attempts => {
+            Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts))
+        }
+        // Doing it twice does no harm, and there is nothing to look up.
+        Status::Sending if message.body.is_repeatable() => Plan::Send,
         // Once an attempt has begun, time cannot expire a message any more:
         // WhatsApp may have it.
         Status::Sending if message.login != Some(login) => {
             Plan::Settle(Settled::Parked(ParkReason::LoginLost))
         }
-        Status::Sending if claimed.attempt > policy.max_attempts => {
-            Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts))
-        }
         Status::Sending => Plan::LookUp,
-        Status::Accepted if message.expires_at.is_some_and(|at| at <= now) => {
-            Plan::Settle(Settled::Expired)
-        }
+        Status::Accepted if is_late(claimed, now) => Plan::Settle(Settled::Expired),
         Status::Accepted if claimed.attempt > policy.max_attempts => {
             Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts))
         }
@@ -128,22 +128,45 @@ pub fn after_send(outcome: &SendOutcome, attempt: u32, policy: &DeliveryPolicy) 
 }
 
 /// Reads a look-up's outcome, by the table of what each finding allows.
-pub fn after_lookup(outcome: &LookupOutcome, attempt: u32, policy: &DeliveryPolicy) -> AfterLookup {
+///
+/// A message whose time is up is not sent any more: it expires where WhatsApp
+/// surely lacks it, and waits for a person where that cannot be known.
+pub fn after_lookup(
+    outcome: &LookupOutcome,
+    claimed: &Claimed,
+    now: UnixMs,
+    policy: &DeliveryPolicy,
+) -> AfterLookup {
+    let late = is_late(claimed, now);
     match outcome {
-        // In the page's own outbox: the page sends it, at most once more on our asking.
+        // In the page's own outbox: the page sends it, whatever we do, and at
+        // most once more on our asking.
         LookupOutcome::Found(Ack::Pending) => AfterLookup::ResendFromPage,
         LookupOutcome::Found(ack) => AfterLookup::Settle(Settled::Sent(*ack)),
         LookupOutcome::FoundFailed(level) => match ack_error(*level) {
             AckError::Content => AfterLookup::Settle(Settled::Rejected(RejectReason::MediaInvalid)),
+            // The page has given it up by itself.
+            AckError::Again if late => AfterLookup::Settle(Settled::Expired),
             AckError::Again => AfterLookup::ResendFromPage,
         },
-        // Not found with its chat loaded and synced: it never left. Unsupported,
-        // under the same login: the server drops a second message of one id.
-        LookupOutcome::NotFound | LookupOutcome::Unsupported => AfterLookup::SendSameId,
-        LookupOutcome::Failed(failure) => {
-            AfterLookup::Settle(Settled::CheckIn(wait_after(failure, attempt, policy)))
+        // Not found with its chat loaded and synced: it never left.
+        LookupOutcome::NotFound if late => AfterLookup::Settle(Settled::Expired),
+        LookupOutcome::Unsupported if late => {
+            AfterLookup::Settle(Settled::Parked(ParkReason::LookupUnavailable))
         }
+        // Unsupported, under the same login: the server drops a second message of one id.
+        LookupOutcome::NotFound | LookupOutcome::Unsupported => AfterLookup::SendSameId,
+        LookupOutcome::Failed(failure) => AfterLookup::Settle(Settled::CheckIn(wait_after(
+            failure,
+            claimed.attempt,
+            policy,
+        ))),
     }
+}
+
+/// Whether the time that its owner gave it is up.
+fn is_late(claimed: &Claimed, now: UnixMs) -> bool {
+    claimed.message.expires_at.is_some_and(|at| at <= now)
 }
 
 /// What a negative ack says of the message.
@@ -266,7 +289,8 @@ mod tests {
                 wa_message_id: WaMessageId::mint([1; 9]),
                 session: SessionId::parse("default").unwrap(),
                 to: ChatId::parse("4915123456789").unwrap(),
-                body: Body::Text { text: "hi".into() },
+                body: Body::text("hi"),
+                priority: crate::outbox::Priority::Normal,
                 status,
                 reason: None,
                 detail: None,
@@ -352,7 +376,8 @@ mod tests {
     #[test]
     fn a_lookup_decides_by_what_it_found() {
         let policy = DeliveryPolicy::default();
-        let decide = |outcome| after_lookup(&outcome, 2, &policy);
+        let claimed = claimed(Status::Sending, Some(LOGIN), 2);
+        let decide = |outcome| after_lookup(&outcome, &claimed, UnixMs(5), &policy);
         assert_eq!(
             decide(LookupOutcome::Found(Ack::Read)),
             AfterLookup::Settle(Settled::Sent(Ack::Read))
@@ -369,6 +394,36 @@ mod tests {
         );
         assert_eq!(
             decide(LookupOutcome::FoundFailed(-1)),
+            AfterLookup::ResendFromPage
+        );
+        assert!(matches!(
+            decide(LookupOutcome::Failed(failure(
+                Kind::PageGone,
+                Resend::CheckFirst
+            ))),
+            AfterLookup::Settle(Settled::CheckIn(0))
+        ));
+    }
+
+    #[test]
+    fn a_late_message_expires_only_where_whatsapp_surely_lacks_it() {
+        let policy = DeliveryPolicy::default();
+        let claimed = claimed(Status::Sending, Some(LOGIN), 2);
+        let decide = |outcome| after_lookup(&outcome, &claimed, UnixMs(100), &policy);
+        for lacks in [LookupOutcome::NotFound, LookupOutcome::FoundFailed(-1)] {
+            assert_eq!(decide(lacks), AfterLookup::Settle(Settled::Expired));
+        }
+        assert_eq!(
+            decide(LookupOutcome::Unsupported),
+            AfterLookup::Settle(Settled::Parked(ParkReason::LookupUnavailable))
+        );
+        assert_eq!(
+            decide(LookupOutcome::Found(Ack::Server)),
+            AfterLookup::Settle(Settled::Sent(Ack::Server))
+        );
+        // The page holds it and will send it: that cannot be taken back.
+        assert_eq!(
+            decide(LookupOutcome::Found(Ack::Pending)),
             AfterLookup::ResendFromPage
         );
         assert!(matches!(

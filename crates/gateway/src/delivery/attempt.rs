@@ -102,7 +102,7 @@ impl Attempt {
             .engine
             .lookup(&message.wa_message_id, &message.to)
             .await;
-        match after_lookup(&found, self.claimed.attempt, &self.policy) {
+        match after_lookup(&found, &self.claimed, self.clock.unix(), &self.policy) {
             AfterLookup::Settle(settled) => Conclusion {
                 duplicate_prevented: matches!(settled, Settled::Sent(_)),
                 ..Conclusion::because(settled, failure_of_lookup(&found))

@@ -2,6 +2,7 @@
 //! Whatever returns `Ok` here is durable.
 
 use super::HttpState;
+use super::expiry::Expiry;
 use super::problem::{Code, Problem};
 use super::view::AcceptedJson;
 use crate::clock::random_bytes;
@@ -21,6 +22,8 @@ pub(super) const MAX_TEXT_CHARS: usize = 65_536;
 pub(super) struct Order {
     pub(super) to: ChatId,
     pub(super) body: Body,
+    /// Until when it is worth sending, where the caller said so.
+    pub(super) expiry: Option<Expiry>,
 }
 
 impl Order {
@@ -30,6 +33,7 @@ impl Order {
         Ok(Self {
             to,
             body: text_body(text, field)?,
+            expiry: None,
         })
     }
 }
@@ -125,10 +129,11 @@ pub(super) async fn accept(
         })?),
         None => None,
     };
+    let expiry = order.expiry.map(Expiry::digested);
     let message = mint(state, session, order)?;
     let key = key.map(|(key, whole)| IdempotencyKey {
         key,
-        digest: digest(&whole, &order_parts(&message)),
+        digest: digest(&whole, &order_parts(&message, expiry.as_deref())),
         keep_until: message
             .accepted_at
             .plus(state.app.config.server.idempotency_keep_ms),
@@ -192,13 +197,15 @@ fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessa
         body: order.body,
         accepted_at: now,
         due_at: now,
-        expires_at: None,
+        expires_at: order.expiry.map(|expiry| expiry.resolve(now)),
     })
 }
 
-fn order_parts(message: &NewMessage) -> [&str; 4] {
+fn order_parts<'a>(message: &'a NewMessage, expiry: Option<&'a str>) -> Vec<&'a str> {
     let Body::Text { text } = &message.body;
-    ["text", message.session.as_str(), message.to.as_str(), text]
+    let mut parts = vec!["text", message.session.as_str(), message.to.as_str(), text];
+    parts.extend(expiry);
+    parts
 }
 
 /// SHA-256 over what the caller asked for, in a form of its own: each part

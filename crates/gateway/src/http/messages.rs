@@ -2,6 +2,7 @@
 
 use super::accept::{self, Key, Order};
 use super::auth::{Caller, ToRead, ToSend};
+use super::expiry::Expiry;
 use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson, Page};
@@ -33,6 +34,13 @@ pub(super) struct SendRequest {
     /// The text.
     #[schema(min_length = 1, max_length = 65_536, example = "Hello")]
     text: String,
+    /// Until when it is worth sending, RFC 3339: what has not been handed over
+    /// by then is not sent, and ends as `expired`.
+    #[schema(example = "2030-01-15T10:30:00Z")]
+    expires_at: Option<String>,
+    /// The same, in seconds from now; only one of the two may be given.
+    #[schema(minimum = 1, maximum = 31_536_000)]
+    expires_in: Option<u64>,
 }
 
 /// Accepts a message. 202 means that it is on disk: it will be sent once, in
@@ -49,7 +57,10 @@ pub(super) async fn send(
     IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<SendRequest>,
 ) -> Result<Response, Problem> {
-    let order = Order::text(&body.to, body.text, "text")?;
+    let order = Order {
+        expiry: Expiry::read(body.expires_at.as_deref(), body.expires_in)?,
+        ..Order::text(&body.to, body.text, "text")?
+    };
     let key = key.map(Key::one);
     let on_disk = accept::accept(&state, &caller.name, &session, order, key).await?;
     let location = format!("/v1/messages/{}", on_disk.id);

@@ -3,6 +3,7 @@
 
 mod accept;
 mod auth;
+mod expiry;
 mod extract;
 mod layers;
 mod messages;

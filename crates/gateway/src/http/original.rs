@@ -426,7 +426,11 @@ pub(super) async fn send_bulk(
         .map(|number| {
             let to = ChatId::parse(&number.text())?;
             let body = text.clone();
-            Ok(Order { to, body })
+            Ok(Order {
+                to,
+                body,
+                expiry: None,
+            })
         })
         .collect();
     let accepted = match key {

@@ -86,6 +86,58 @@ async fn wrong_recipients_and_texts_are_refused() {
 }
 
 #[tokio::test]
+async fn a_time_to_live_is_kept_as_said() {
+    let surface = Surface::start().await;
+    let with = |field: &str, value: Value| {
+        let mut body = hello();
+        body[field] = value;
+        body
+    };
+    let expires = async |body: &Value| {
+        let reply = surface.post(MESSAGES, body).await;
+        assert_eq!(reply.status, 202);
+        let message = surface.get(reply.header("location")).await.json();
+        let read = |name: &str| message[name].as_str().and_then(UnixMs::parse_rfc3339);
+        (read("accepted_at").unwrap(), read("expires_at"))
+    };
+    let (_, at) = expires(&hello()).await;
+    assert_eq!(at, None);
+    let (_, at) = expires(&with("expires_at", json!("2024-01-15T11:30:00+01:00"))).await;
+    assert_eq!(at, Some(crate::fake::THEN));
+    let (accepted, at) = expires(&with("expires_in", json!(60))).await;
+    assert_eq!(at, Some(accepted.plus(60_000)));
+    for (field, value) in [
+        ("expires_at", json!("tomorrow")),
+        ("expires_in", json!(0)),
+        ("expires_in", json!(31_536_001)),
+    ] {
+        let problem = surface
+            .post(MESSAGES, &with(field, value))
+            .await
+            .problem(422, "invalid_field");
+        assert_eq!(problem["field"], field);
+    }
+    let mut both = with("expires_in", json!(60));
+    both["expires_at"] = json!("2024-01-15T10:30:00Z");
+    surface
+        .post(MESSAGES, &both)
+        .await
+        .problem(422, "invalid_field");
+    // The same key with another end is another request; the same in seconds
+    // is the same, whenever it comes.
+    let key = [("idempotency-key", "ttl")];
+    let short = with("expires_in", json!(60));
+    let first = surface.post_with(MESSAGES, &short, &key).await;
+    let again = surface.post_with(MESSAGES, &short, &key).await;
+    assert_eq!(first.bytes, again.bytes);
+    surface
+        .post_with(MESSAGES, &hello(), &key)
+        .await
+        .problem(422, "idempotency_key_reused");
+    surface.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_makes_a_request_safe_to_repeat() {
     let surface = Surface::start().await;
     let key = [("idempotency-key", "order-4711")];
