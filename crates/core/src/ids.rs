@@ -17,6 +17,9 @@ pub enum IdError {
     /// The WhatsApp message id does not follow the rule.
     #[error("{0:?} is no WhatsApp message id: 1 to 128 letters, digits, '.', '_' or '-'")]
     WaMessage(String),
+    /// The media id does not follow the rule.
+    #[error("{0:?} is no media id: it is 64 hex digits, the SHA-256 of the file")]
+    Media(String),
     /// The recipient is neither a number nor a chat id.
     #[error(
         "{0:?} is no recipient: give 7 to 15 digits in international form ('+' optional), or a chat id that ends in @c.us, @lid or @g.us"
@@ -200,6 +203,80 @@ impl ChatId {
     }
 }
 
+/// A file in our media folder, by its content: the SHA-256 in 64 lower hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MediaId(String);
+text_id!(MediaId);
+
+impl MediaId {
+    /// The id of the content with this digest.
+    pub fn of(sha256: &[u8; 32]) -> Self {
+        use fmt::Write as _;
+        let mut text = String::with_capacity(64);
+        for byte in sha256 {
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    /// Reads an id that we gave out before. The rule keeps it safe as a file name.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let ok = text.len() == 64
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if ok {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Media(shorten(text)))
+        }
+    }
+}
+
+/// A message anywhere on this account, ours or not, as WhatsApp names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageKey {
+    /// The chat that it stands in.
+    pub chat: ChatId,
+    /// Its id there.
+    pub id: WaMessageId,
+    /// Whether this account wrote it.
+    pub from_me: bool,
+    /// Who wrote it, where the chat is a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<ChatId>,
+}
+
+impl fmt::Display for MessageKey {
+    /// As WhatsApp Web writes it: `true_49151@c.us_3EB0...`, and the author behind it in a group.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.from_me, self.chat, self.id)?;
+        match &self.participant {
+            Some(participant) => write!(f, "_{participant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::str::FromStr for MessageKey {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bad = || IdError::WaMessage(shorten(text));
+        let mut parts = text.splitn(4, '_');
+        let (Some(from_me), Some(chat), Some(id)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(bad());
+        };
+        Ok(Self {
+            chat: ChatId::parse(chat)?,
+            id: WaMessageId::parse(id)?,
+            from_me: from_me.parse().map_err(|_| bad())?,
+            participant: parts.next().map(ChatId::parse).transpose()?,
+        })
+    }
+}
+
 /// Which connection of a session something belongs to. Each new page or
 /// browser is a new epoch; what arrives from an older one is dropped.
 #[derive(
@@ -275,6 +352,20 @@ mod tests {
             "+4915123456789@c.us",
         ] {
             assert!(ChatId::parse(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_message_key_reads_back_as_whatsapp_writes_it() {
+        for text in [
+            "true_4915123456789@c.us_3EB0ABABABABABABABABAB",
+            "false_120363163300000000@g.us_AC12_4915123456789@c.us",
+        ] {
+            let key: MessageKey = text.parse().unwrap();
+            assert_eq!(key.to_string(), text);
+        }
+        for wrong in ["", "3EB0", "yes_49151234567@c.us_3EB0", "true_x_3EB0"] {
+            assert!(wrong.parse::<MessageKey>().is_err(), "{wrong:?} was taken");
         }
     }
 

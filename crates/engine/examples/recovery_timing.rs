@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use steadfast_cdp::{Binary, Browser, Flavor, LaunchOptions, Page};
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::Body;
 use steadfast_core::port::{
     Close, Connector, EngineEvent, EventSink, InboundRefused, OpenStep, Phase,
@@ -47,6 +47,10 @@ impl EventSink for Sink {
             .unwrap()
             .push((epoch, event, Instant::now()));
         self.news.notify_waiters();
+    }
+
+    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
+        Ok(())
     }
 
     async fn inbound(&self, _: Epoch, _: InboundMessage) -> Result<(), InboundRefused> {
@@ -287,9 +291,7 @@ async fn engine(connector: &BrowserConnector, sink: &Arc<Sink>, table: &mut Tabl
                 epoch.0 as u8,
             ]);
             let to = ChatId::parse("4915120000002").unwrap();
-            let body = Body::Text {
-                text: "x".to_owned(),
-            };
+            let body = Body::text("x".to_owned());
             let begun = Instant::now();
             let outcome = engine.send(&id, &to, &body).await;
             table.add(name, begun.elapsed());

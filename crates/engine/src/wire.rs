@@ -197,6 +197,7 @@ impl Received {
             text: self.text.clone(),
             sent_at: UnixMs(self.t.saturating_mul(1000)),
             recovered: self.recovered,
+            extras: Default::default(),
         })
     }
 }

@@ -52,6 +52,7 @@ events! {
     INCIDENT_NOT_STORED = "incident_not_stored";
     /// A QR code waits for a phone.
     QR_READY = "qr_ready";
+    PASSKEY_WANTED = "passkey_wanted";
     /// A phone has linked a session.
     LINKED = "linked";
     /// A session that should run could not be started with the gateway.

@@ -49,6 +49,17 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What an engine says of a request that it cannot do at all, whoever asks.
+    pub fn unsupported(operation: Operation, what: &str) -> Self {
+        Self {
+            kind: Kind::PermanentRequestError,
+            rung: Rung::RejectMessage,
+            resend: Resend::Yes,
+            operation,
+            evidence: format!("this engine does not support {what}"),
+        }
+    }
+
     /// What happened, in one sentence for a person.
     pub fn happened(&self) -> &'static str {
         self.kind.happened()

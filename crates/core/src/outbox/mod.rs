@@ -6,14 +6,21 @@
 //! only where the look-up cannot decide, and that case is parked, not sent.*
 
 mod ack;
+mod body;
 mod machine;
 mod message;
+mod priority;
 mod status;
 
 pub use ack::Ack;
+pub use body::{
+    Body, ContactCard, Contacts, Degrees, Edit, Forward, Location, Media, MediaFile, MediaKind,
+    Poll, Reaction, Revoke, Text,
+};
 pub use machine::{
     AckError, AfterLookup, DeliveryPolicy, Plan, Settled, ack_error, after_lookup, after_send,
     heals_with_session, outcome, plan, reject_reason,
 };
-pub use message::{Attempt, Body, Claimed, Message, NewMessage};
+pub use message::{Attempt, Claimed, Message, NewMessage};
+pub use priority::Priority;
 pub use status::{ParkReason, RejectReason, Status};

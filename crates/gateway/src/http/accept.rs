@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, NewMessage};
+use steadfast_core::outbox::{Body, NewMessage, Priority};
 use steadfast_core::port::{Accepted, IdempotencyKey};
 
 /// Most characters of a text, WhatsApp's own bound.
@@ -45,7 +45,7 @@ pub(super) fn text_body(text: String, field: &str) -> Result<Body, Problem> {
         let what = format!("it has {chars} characters; 1 to {MAX_TEXT_CHARS} can be sent");
         return Err(Problem::field(field, what));
     }
-    Ok(Body::Text { text })
+    Ok(Body::text(text))
 }
 
 /// A message that is on disk.
@@ -195,25 +195,29 @@ fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessa
         session: session.clone(),
         to: order.to,
         body: order.body,
+        priority: Priority::Normal,
         accepted_at: now,
         due_at: now,
         expires_at: order.expiry.map(|expiry| expiry.resolve(now)),
     })
 }
 
-fn order_parts<'a>(message: &'a NewMessage, expiry: Option<&'a str>) -> Vec<&'a str> {
-    let Body::Text { text } = &message.body;
-    let mut parts = vec!["text", message.session.as_str(), message.to.as_str(), text];
-    parts.extend(expiry);
+/// What the caller asked for, as the parts of a digest. A body is compared in
+/// the form in which it is stored.
+fn order_parts(message: &NewMessage, expiry: Option<&str>) -> Vec<String> {
+    let body = serde_json::to_string(&message.body).unwrap_or_default();
+    let mut parts = vec![message.session.to_string(), message.to.to_string(), body];
+    parts.extend(expiry.map(str::to_owned));
     parts
 }
 
 /// SHA-256 over what the caller asked for, in a form of its own: each part
 /// with its length before it, so that no two requests look the same.
-pub(super) fn digest(seed: &[u8; 32], parts: &[&str]) -> [u8; 32] {
+pub(super) fn digest(seed: &[u8; 32], parts: &[impl AsRef<str>]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(seed);
     for part in parts {
+        let part = part.as_ref();
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }

@@ -258,7 +258,7 @@ impl From<IdError> for Problem {
             IdError::Session(_) => Self::field("name", text),
             IdError::Message(_) => Self::new(Code::MessageUnknown, text),
             IdError::Chat(_) => Self::new(Code::InvalidRecipient, text),
-            IdError::WaMessage(_) => Self::new(Code::InvalidField, text),
+            IdError::WaMessage(_) | IdError::Media(_) => Self::new(Code::InvalidField, text),
         }
     }
 }

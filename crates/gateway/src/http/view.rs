@@ -297,14 +297,17 @@ pub(super) struct MessageJson {
 
 impl From<&Message> for MessageJson {
     fn from(message: &Message) -> Self {
-        let Body::Text { text } = &message.body;
+        let text = match &message.body {
+            Body::Text(text) => Some(text.text.clone()),
+            _ => None,
+        };
         Self {
             id: message.id.to_string(),
             wa_message_id: message.wa_message_id.to_string(),
             session: message.session.to_string(),
             to: message.to.to_string(),
-            kind: "text",
-            text: Some(text.clone()),
+            kind: message.body.kind(),
+            text,
             status: message.status.as_str(),
             reason: message.reason.clone(),
             detail: message.detail.clone(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, DeliveryPolicy, NewMessage};
+use steadfast_core::outbox::{Body, DeliveryPolicy, NewMessage, Priority};
 use steadfast_core::port::{Connector, MessageQuery, Store, StoreError};
 use steadfast_core::session::{ConflictPolicy, Policy};
 use steadfast_core::time::{MonoMs, UnixMs};
@@ -199,9 +199,8 @@ async fn accept(bench: &Bench, chat: u8, number: usize) -> Option<(ChatId, WaMes
         wa_message_id: WaMessageId::mint(unique),
         session: bench.session.clone(),
         to: to.clone(),
-        body: Body::Text {
-            text: number.to_string(),
-        },
+        body: Body::text(number.to_string()),
+        priority: Priority::Normal,
         accepted_at: now,
         due_at: now,
         expires_at: None,

@@ -253,9 +253,7 @@ pub(crate) fn id(n: u8) -> WaMessageId {
 }
 
 pub(crate) fn text(text: &str) -> Body {
-    Body::Text {
-        text: text.to_owned(),
-    }
+    Body::text(text.to_owned())
 }
 
 /// Somebody to write to.

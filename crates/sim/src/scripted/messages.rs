@@ -114,6 +114,7 @@ impl Page {
             text: message.body,
             sent_at,
             recovered: false,
+            extras: Default::default(),
         });
         true
     }

@@ -45,7 +45,7 @@ fn id(n: u8) -> WaMessageId {
 }
 
 fn text(t: &str) -> Body {
-    Body::Text { text: t.to_owned() }
+    Body::text(t.to_owned())
 }
 
 impl Bench {

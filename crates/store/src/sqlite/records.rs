@@ -73,6 +73,7 @@ pub(super) fn inbound(
                 text: row.get(7)?,
                 sent_at: UnixMs(row.get(8)?),
                 recovered: row.get(9)?,
+                extras: Default::default(),
             },
         })
     })?

@@ -16,9 +16,7 @@ async fn fill(desk: &Desk<'_>, first: u64) -> (Vec<u64>, Vec<u64>) {
         assert!(next < first + 20_000, "this disk never fills up");
         let one = async |n: u64| {
             let mut new = message(&desk.session, n, n % 5);
-            new.body = Body::Text {
-                text: "x".repeat(2_000),
-            };
+            new.body = Body::text("x".repeat(2_000));
             (n, desk.store.accept(new, None).await)
         };
         let four = tokio::join!(one(next), one(next + 1), one(next + 2), one(next + 3));

@@ -238,6 +238,7 @@ async fn ask(asker: &mut Asker<'_>, op: &Op) -> String {
                 text: "hello".to_owned(),
                 sent_at: UnixMs(at),
                 recovered: false,
+                extras: Default::default(),
             };
             format!(
                 "{:?}",

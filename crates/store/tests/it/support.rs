@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, Claimed, Message, NewMessage, Status};
+use steadfast_core::outbox::{Body, Claimed, Message, NewMessage, Priority, Status, Text};
 use steadfast_core::port::{
     Accepted, IdempotencyKey, Outcome, Recorded, SessionRecord, Store, StoreError,
 };
@@ -71,9 +71,8 @@ pub(crate) fn message(session: &SessionId, n: u64, to: u64) -> NewMessage {
         wa_message_id: wa(n),
         session: session.clone(),
         to: chat(to),
-        body: Body::Text {
-            text: format!("message {n}"),
-        },
+        body: Body::text(format!("message {n}")),
+        priority: Priority::Normal,
         accepted_at: at,
         due_at: at,
         expires_at: None,
@@ -189,7 +188,9 @@ pub(crate) fn numbers(claimed: &[Claimed]) -> Vec<u64> {
 
 /// Which message this is, by its text.
 pub(crate) fn number(message: &Message) -> u64 {
-    let Body::Text { text } = &message.body;
+    let Body::Text(Text { text, .. }) = &message.body else {
+        panic!("a text was stored")
+    };
     text.strip_prefix("message ")
         .and_then(|n| n.parse().ok())
         .unwrap()

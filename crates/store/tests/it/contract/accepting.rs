@@ -9,9 +9,7 @@ pub(super) async fn what_is_accepted_reads_back(store: &dyn Store) {
     let desk = Desk::new(store).await;
     let mut new = message(&desk.session, 1, 5);
     let text = "two\nlines, \"quotes\", a zero \0 and a face \u{1f642}";
-    new.body = Body::Text {
-        text: text.to_owned(),
-    };
+    new.body = Body::text(text.to_owned());
     new.due_at = UnixMs(9_000);
     new.expires_at = Some(UnixMs(10_000));
     assert_eq!(store.accept(new.clone(), None).await, Ok(Accepted::Stored));

@@ -21,6 +21,7 @@ fn inbound(n: u64, from: u64) -> InboundMessage {
         text: format!("inbound {n}"),
         sent_at: UnixMs(500).plus(n),
         recovered: n.is_multiple_of(3),
+        extras: Default::default(),
     }
 }
 
