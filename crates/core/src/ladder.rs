@@ -31,6 +31,8 @@ pub struct LadderPolicy {
     pub new_page: Intensity,
     /// Of starting with an empty profile after WhatsApp refused one.
     pub relink: Intensity,
+    /// Of taking the link back from another one that uses it.
+    pub take_over: Intensity,
     /// Browser restarts within one incident before the profile is doubted.
     pub restarts_before_restore: u32,
     /// Waits between tries of the same rung.
@@ -58,6 +60,11 @@ impl Default for LadderPolicy {
             relink: Intensity {
                 uses: 5,
                 window_ms: 3_600_000,
+            },
+            // Whoever opens it elsewhere more often than this means it.
+            take_over: Intensity {
+                uses: 5,
+                window_ms: 600_000,
             },
             restarts_before_restore: 3,
             backoff: Backoff {
@@ -108,6 +115,7 @@ pub struct Ladder {
     reload: VecDeque<MonoMs>,
     new_page: VecDeque<MonoMs>,
     relink: VecDeque<MonoMs>,
+    take_over: VecDeque<MonoMs>,
 }
 
 impl Ladder {
@@ -155,6 +163,11 @@ impl Ladder {
             climb: next,
             after_ms,
         }
+    }
+
+    /// Whether the link may be taken back once more; counts the use.
+    pub fn may_take_over(&mut self, policy: &LadderPolicy, now: MonoMs) -> bool {
+        take(&mut self.take_over, policy.take_over, now)
     }
 
     /// Forgets all uses: the session was ready for long enough.

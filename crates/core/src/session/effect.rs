@@ -1,5 +1,6 @@
 //! What a session wants done.
 
+use super::Recycle;
 use crate::failure::{Failure, Rung};
 use crate::ids::Epoch;
 use crate::port::{Close, OpenStep};
@@ -55,6 +56,11 @@ pub enum Effect {
     ProbeNetwork {
         /// To be given back.
         timer: TimerGen,
+    },
+    /// Hand nothing more over, and say `Drained` when nothing is in flight.
+    Drain {
+        /// Why the browser is to be replaced.
+        why: Recycle,
     },
     /// The profile holds a new login: what is in flight cannot be looked up in it.
     NewLogin,

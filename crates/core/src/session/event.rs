@@ -1,6 +1,6 @@
 //! What can happen to a session.
 
-use super::TimerGen;
+use super::{Recycle, TimerGen};
 use crate::failure::Failure;
 use crate::ids::Epoch;
 use crate::port::Phase;
@@ -53,6 +53,18 @@ pub enum Event {
     Timer {
         /// Which.
         timer: TimerGen,
+    },
+    /// A working browser is to be replaced by a fresh one.
+    Recycle {
+        /// The connection that it was decided for.
+        epoch: Epoch,
+        /// Why.
+        why: Recycle,
+    },
+    /// Nothing is in flight on a connection that was to be drained.
+    Drained {
+        /// Which.
+        epoch: Epoch,
     },
     /// The network was probed on our request.
     NetworkProbed {

@@ -2,13 +2,14 @@
 
 use super::effect::{Effect, IncidentEnd, TimerGen};
 use super::event::Event;
-use super::policy::{ConflictPolicy, Policy};
-use super::state::{Login, Stage, State};
+use super::policy::Policy;
+use super::recovery::phase_timeout;
+use super::state::{Recycle, Stage, State};
 use crate::backoff::Random;
-use crate::failure::{Evidence, Failure, Kind, Observed, Operation, Rung, classify};
+use crate::failure::{Failure, Kind, Operation};
 use crate::ids::Epoch;
-use crate::ladder::{Climb, Ladder, Next};
-use crate::port::{Close, OpenStep, Phase};
+use crate::ladder::Ladder;
+use crate::port::{Close, OpenStep};
 use crate::time::MonoMs;
 
 /// A move that the machine does not know: a defect of the driver.
@@ -24,16 +25,16 @@ pub struct Illegal {
 /// One session's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    state: State,
-    policy: Policy,
-    ladder: Ladder,
-    random: Random,
+    pub(super) state: State,
+    pub(super) policy: Policy,
+    pub(super) ladder: Ladder,
+    pub(super) random: Random,
     epoch: Epoch,
     timer: TimerGen,
 }
 
 /// What a step leads to: the effects, in the order in which they are to run.
-type Effects = Vec<Effect>;
+pub(super) type Effects = Vec<Effect>;
 
 impl Machine {
     /// A stopped session. The seed makes its jitter repeatable; `epoch` is the
@@ -83,15 +84,19 @@ impl Machine {
             }
             Event::Timer { timer } if self.state.timer() == Some(timer) => self.timer(now),
             Event::NetworkProbed { timer, reachable } if self.state.timer() == Some(timer) => {
-                self.network_probed(reachable)
+                self.network_probed(now, reachable)
             }
+            Event::Recycle { epoch, why } if self.is_live(epoch) => Ok(self.drain(epoch, why)),
+            Event::Drained { epoch } if self.is_live(epoch) => Ok(self.drained()),
             // Late: the connection or timer that it belongs to is over.
             Event::Phase { .. }
             | Event::Qr { .. }
             | Event::Linked { .. }
             | Event::Failed { .. }
             | Event::Timer { .. }
-            | Event::NetworkProbed { .. } => Ok(vec![]),
+            | Event::NetworkProbed { .. }
+            | Event::Recycle { .. }
+            | Event::Drained { .. } => Ok(vec![]),
         }
     }
 
@@ -118,6 +123,7 @@ impl Machine {
             | State::Linking { .. }
             | State::Syncing { .. }
             | State::Ready { .. }
+            | State::Draining { .. }
             | State::Recovering { .. } => vec![],
         }
     }
@@ -131,6 +137,7 @@ impl Machine {
             | State::Linking { .. }
             | State::Syncing { .. }
             | State::Ready { .. }
+            | State::Draining { .. }
             | State::Recovering { .. }
             | State::Conflict { .. } => {}
         }
@@ -152,6 +159,7 @@ impl Machine {
             | State::Linking { .. }
             | State::Syncing { .. }
             | State::Ready { .. }
+            | State::Draining { .. }
             | State::Recovering { .. } => {}
         }
         let mut effects = self.end_incident(IncidentEnd::Stopped);
@@ -197,6 +205,7 @@ impl Machine {
             State::Stopped
             | State::Linking { .. }
             | State::Ready { .. }
+            | State::Draining { .. }
             | State::Recovering { .. }
             | State::Conflict { .. }
             | State::LoggedOut
@@ -207,444 +216,40 @@ impl Machine {
         }
     }
 
-    fn phase(&mut self, now: MonoMs, epoch: Epoch, phase: Phase) -> Effects {
-        match phase {
-            Phase::Loading => match self.state {
-                // WhatsApp reloads itself for an update.
-                State::Ready { .. } => self.went_back(epoch),
-                // Between the scan and the first sync the page connects anew.
-                State::Linking { .. }
-                | State::Starting { .. }
-                | State::Syncing { .. }
-                | State::Recovering { .. }
-                | State::Conflict { .. }
-                | State::Stopped
-                | State::LoggedOut
-                | State::Parked { .. } => vec![],
-            },
-            Phase::Linking => match self.state {
-                State::Starting { .. }
-                | State::Syncing { .. }
-                | State::Ready { .. }
-                | State::Recovering { .. }
-                | State::Conflict { .. } => self.linking(epoch),
-                State::Linking { .. }
-                | State::Stopped
-                | State::LoggedOut
-                | State::Parked { .. } => vec![],
-            },
-            Phase::Syncing => match self.state {
-                State::Starting { .. } => self.syncing(epoch, Login::Stored, None),
-                State::Linking { login, climb, .. } => self.syncing(epoch, login, climb),
-                State::Recovering { climb, .. } => self.recovering_syncs(epoch, climb),
-                // A ready session that syncs again has missed messages: it
-                // does not send until it has caught up.
-                State::Ready { .. } => self.went_back(epoch),
-                State::Syncing { .. }
-                | State::Conflict { .. }
-                | State::Stopped
-                | State::LoggedOut
-                | State::Parked { .. } => vec![],
-            },
-            Phase::Ready => match self.state {
-                State::Linking {
-                    login: Login::Fresh,
-                    climb,
-                    ..
-                }
-                | State::Syncing {
-                    login: Login::Fresh,
-                    climb,
-                    ..
-                } => self.secure(climb),
-                State::Starting { .. }
-                | State::Linking { .. }
-                | State::Syncing { .. }
-                | State::Recovering { .. }
-                | State::Conflict { .. } => self.ready(now, epoch),
-                State::Ready { .. } | State::Stopped | State::LoggedOut | State::Parked { .. } => {
-                    vec![]
-                }
-            },
-            Phase::Offline => match self.state {
-                State::Starting { .. }
-                | State::Linking { .. }
-                | State::Syncing { .. }
-                | State::Ready { .. }
-                | State::Recovering {
-                    stage: Stage::Opening { .. },
-                    ..
-                } => {
-                    let failure = classify(&Observed {
-                        operation: Operation::Listen,
-                        evidence: Evidence::SocketState {
-                            state: "OFFLINE".to_owned(),
-                        },
-                    });
-                    self.outage(&failure, Some(epoch))
-                }
-                State::Recovering {
-                    stage: Stage::Waiting { .. } | Stage::Outage { .. },
-                    ..
-                }
-                | State::Conflict { .. }
-                | State::Stopped
-                | State::LoggedOut
-                | State::Parked { .. } => vec![],
-            },
-        }
-    }
+    // ------------------------------------------------------------ recycling
 
-    fn recovering_syncs(&mut self, epoch: Epoch, climb: Climb) -> Effects {
-        let timer = self.arm();
-        self.state = State::Recovering {
-            climb,
-            stage: Stage::Opening { epoch, timer },
+    /// A working browser is to be replaced: what is in flight ends first.
+    fn drain(&mut self, epoch: Epoch, why: Recycle) -> Effects {
+        let State::Ready { .. } = self.state else {
+            // A failure came first, and its recovery does more than this would.
+            return vec![];
         };
-        vec![Effect::Arm {
-            timer,
-            after_ms: self.policy.deadlines.syncing_ms,
-        }]
-    }
-
-    fn linking(&mut self, epoch: Epoch) -> Effects {
-        let climb = self.state.climb();
         let timer = self.arm();
-        self.state = State::Linking {
-            epoch,
-            timer,
-            login: Login::Stored,
-            climb,
-        };
-        vec![Effect::Arm {
-            timer,
-            after_ms: self.policy.deadlines.linking_ms,
-        }]
-    }
-
-    /// A phone has just linked the profile.
-    fn linked(&mut self, epoch: Epoch) -> Effects {
-        let mut effects = vec![Effect::NewLogin];
-        let climb = self.state.climb();
-        match &mut self.state {
-            State::Linking { login, .. } | State::Syncing { login, .. } => *login = Login::Fresh,
-            State::Starting { .. } | State::Recovering { .. } | State::Conflict { .. } => {
-                effects.extend(self.syncing(epoch, Login::Fresh, climb));
-            }
-            State::Ready { .. } => effects.extend(self.secure(None)),
-            State::Stopped | State::LoggedOut | State::Parked { .. } => {}
-        }
-        effects
-    }
-
-    /// Closes the browser cleanly, so that a fresh login is on disk, and
-    /// starts it again, before the first message depends on that login.
-    fn secure(&mut self, climb: Option<Climb>) -> Effects {
-        let epoch = self.next_epoch();
-        let timer = self.arm();
-        self.state = State::Syncing {
-            epoch,
-            timer,
-            login: Login::Stored,
-            climb,
-        };
+        self.state = State::Draining { epoch, timer, why };
         vec![
-            Effect::Open {
-                step: OpenStep::Secure,
-                epoch,
-            },
+            Effect::Drain { why },
             Effect::Arm {
                 timer,
-                after_ms: self.policy.deadlines.syncing_ms,
+                after_ms: self.policy.deadlines.drain_ms,
             },
         ]
     }
 
-    fn syncing(&mut self, epoch: Epoch, login: Login, climb: Option<Climb>) -> Effects {
-        let timer = self.arm();
-        self.state = State::Syncing {
-            epoch,
-            timer,
-            login,
-            climb,
-        };
-        vec![Effect::Arm {
-            timer,
-            after_ms: self.policy.deadlines.syncing_ms,
-        }]
-    }
-
-    fn ready(&mut self, now: MonoMs, epoch: Epoch) -> Effects {
-        let mut effects = match self.state.climb() {
-            Some(climb) => vec![Effect::CloseIncident {
-                end: IncidentEnd::Recovered { by: climb.rung },
-            }],
-            None => vec![],
-        };
-        let timer = self.arm();
-        self.state = State::Ready {
-            epoch,
-            since: now,
-            timer,
-        };
-        effects.push(Effect::Arm {
-            timer,
-            after_ms: self.policy.deadlines.stable_ms,
-        });
-        effects
-    }
-
-    /// A working page began anew by itself. Nothing is to be done but to wait,
-    /// bounded: it is on its way to ready.
-    fn went_back(&mut self, epoch: Epoch) -> Effects {
-        let failure = classify(&Observed {
-            operation: Operation::Listen,
-            evidence: Evidence::Cdp(crate::failure::CdpFault::ContextLost { in_flight: false }),
-        });
-        let mut effects = self.note_failure(&failure);
-        let climb = self.state.climb().unwrap_or(Climb {
-            kind: failure.kind,
-            rung: Rung::Retry,
-            attempt: 1,
-            restarts: 0,
-            restored: false,
-        });
-        let timer = self.arm();
-        self.state = State::Recovering {
-            climb,
-            stage: Stage::Opening { epoch, timer },
-        };
-        effects.push(Effect::IncidentStep {
-            rung: Some(Rung::Retry),
-            detail: "the page loads anew by itself; waiting until it is ready".to_owned(),
-        });
-        effects.push(Effect::Arm {
-            timer,
-            after_ms: self.policy.deadlines.starting_ms,
-        });
-        effects
-    }
-
-    fn qr(&mut self, epoch: Epoch, expires_in_ms: u64) -> Effects {
-        let mut effects = match self.state {
-            State::Linking { .. } => vec![],
-            State::Starting { .. }
+    /// Nothing is in flight any more. The browser has worked, and closes
+    /// cleanly: the time to keep a copy of its profile.
+    fn drained(&mut self) -> Effects {
+        match self.state {
+            State::Draining { .. } => self.begin(OpenStep::Secure),
+            State::Stopped
+            | State::Starting { .. }
+            | State::Linking { .. }
             | State::Syncing { .. }
             | State::Ready { .. }
             | State::Recovering { .. }
             | State::Conflict { .. }
-            | State::Stopped
             | State::LoggedOut
-            | State::Parked { .. } => self.linking(epoch),
-        };
-        if let State::Linking { login, climb, .. } = self.state {
-            let timer = self.arm();
-            self.state = State::Linking {
-                epoch,
-                timer,
-                login,
-                climb,
-            };
-            effects.push(Effect::Arm {
-                timer,
-                after_ms: expires_in_ms.saturating_add(self.policy.deadlines.linking_ms),
-            });
+            | State::Parked { .. } => vec![],
         }
-        effects
-    }
-
-    // ------------------------------------------------------------ failures
-
-    fn failed(&mut self, now: MonoMs, failure: &Failure, alive: Option<Epoch>) -> Effects {
-        match failure.kind {
-            // One message's own fault, or its pace: never the session's.
-            Kind::RecipientInvalid
-            | Kind::MediaInvalid
-            | Kind::PermanentRequestError
-            | Kind::RateLimited => vec![],
-            Kind::NetworkDown => self.outage(failure, alive),
-            Kind::BannedOrRestricted => self.park(failure),
-            Kind::Conflict => match (self.policy.conflict, alive) {
-                (ConflictPolicy::Yield, Some(epoch)) => self.yield_to_other(failure, epoch),
-                (ConflictPolicy::Yield, None) | (ConflictPolicy::TakeOver, _) => {
-                    self.climb(now, failure)
-                }
-            },
-            Kind::TransientContext
-            | Kind::PageGone
-            | Kind::BrowserGone
-            | Kind::PageHung
-            | Kind::NavigationTimeout
-            | Kind::ProfileLocked
-            | Kind::ProfileCorrupt
-            | Kind::LaunchFailedMissingBrowser
-            | Kind::LaunchFailedMissingLibs
-            | Kind::LaunchFailedSandbox
-            | Kind::ResourcesExhausted
-            | Kind::WaIncompatible
-            | Kind::AuthRequired
-            | Kind::AuthFailed
-            | Kind::Unknown => self.climb(now, failure),
-        }
-    }
-
-    fn climb(&mut self, now: MonoMs, failure: &Failure) -> Effects {
-        let mut effects = self.note_failure(failure);
-        let next = self.ladder.next(
-            &self.policy.ladder,
-            now,
-            self.state.climb(),
-            failure.kind,
-            session_rung(failure),
-            &mut self.random,
-        );
-        match next {
-            Next::GiveUp => {
-                effects.extend(self.park(failure));
-            }
-            Next::Step { climb, after_ms } => {
-                let step = open_step(climb);
-                if after_ms == 0 {
-                    effects.extend(self.take_step(climb, step));
-                } else {
-                    effects.extend(self.wait_for_step(climb, step, after_ms));
-                }
-            }
-        }
-        effects
-    }
-
-    fn take_step(&mut self, climb: Climb, step: OpenStep) -> Effects {
-        let epoch = self.next_epoch();
-        let timer = self.arm();
-        self.state = State::Recovering {
-            climb,
-            stage: Stage::Opening { epoch, timer },
-        };
-        vec![
-            Effect::IncidentStep {
-                rung: Some(climb.rung),
-                detail: format!("{} (try {})", climb.rung, climb.attempt),
-            },
-            Effect::Open { step, epoch },
-            Effect::Arm {
-                timer,
-                after_ms: self.policy.deadlines.starting_ms,
-            },
-        ]
-    }
-
-    fn wait_for_step(&mut self, climb: Climb, step: OpenStep, after_ms: u64) -> Effects {
-        let timer = self.arm();
-        self.state = State::Recovering {
-            climb,
-            stage: Stage::Waiting { step, timer },
-        };
-        vec![
-            Effect::IncidentStep {
-                rung: None,
-                detail: format!("waiting {after_ms} ms before {}", climb.rung),
-            },
-            Effect::Arm { timer, after_ms },
-        ]
-    }
-
-    fn outage(&mut self, failure: &Failure, alive: Option<Epoch>) -> Effects {
-        let mut effects = self.note_failure(failure);
-        let climb = Climb {
-            kind: failure.kind,
-            ..self.state.climb().unwrap_or(Climb {
-                kind: failure.kind,
-                rung: Rung::Retry,
-                attempt: 1,
-                restarts: 0,
-                restored: false,
-            })
-        };
-        let timer = self.arm();
-        self.state = State::Recovering {
-            climb,
-            stage: Stage::Outage {
-                epoch: alive,
-                timer,
-                probes: 0,
-                reachable: false,
-            },
-        };
-        effects.push(Effect::IncidentStep {
-            rung: None,
-            detail: "the network is away; waiting for its return".to_owned(),
-        });
-        effects.push(Effect::ProbeNetwork { timer });
-        effects
-    }
-
-    fn network_probed(&mut self, reachable: bool) -> Result<Effects, Illegal> {
-        let State::Recovering {
-            climb,
-            stage: Stage::Outage { epoch, probes, .. },
-        } = self.state
-        else {
-            return Err(Illegal {
-                state: self.state.name(),
-                event: "network probed".to_owned(),
-            });
-        };
-        if reachable && epoch.is_none() {
-            // No page lives that could reconnect by itself.
-            return Ok(self.take_step(climb, OpenStep::Launch));
-        }
-        let probes = if reachable {
-            probes
-        } else {
-            probes.saturating_add(1)
-        };
-        let after_ms = if reachable {
-            self.policy.deadlines.reconnect_ms
-        } else {
-            // Never zero: a probe that fails at once must not spin.
-            self.policy
-                .network_backoff
-                .delay(probes, &mut self.random)
-                .max(100)
-        };
-        let timer = self.arm();
-        self.state = State::Recovering {
-            climb,
-            stage: Stage::Outage {
-                epoch,
-                timer,
-                probes,
-                reachable,
-            },
-        };
-        Ok(vec![Effect::Arm { timer, after_ms }])
-    }
-
-    fn yield_to_other(&mut self, failure: &Failure, epoch: Epoch) -> Effects {
-        let mut effects = self.note_failure(failure);
-        effects.push(Effect::CloseIncident {
-            end: IncidentEnd::Yielded,
-        });
-        self.state = State::Conflict { epoch };
-        effects
-    }
-
-    fn park(&mut self, failure: &Failure) -> Effects {
-        let mut effects = self.note_failure(failure);
-        effects.push(Effect::CloseIncident {
-            end: IncidentEnd::Parked,
-        });
-        effects.push(Effect::KeepParked {
-            reason: Some(failure.kind.as_str()),
-        });
-        effects.push(Effect::Close {
-            how: Close::Graceful {
-                deadline_ms: self.policy.deadlines.close_ms,
-            },
-        });
-        self.state = State::Parked { kind: failure.kind };
-        effects
     }
 
     // ------------------------------------------------------------ timers
@@ -656,6 +261,8 @@ impl Machine {
                 self.ladder.reset();
                 Ok(vec![])
             }
+            // What is still in flight is looked up afterwards.
+            State::Draining { .. } => Ok(self.drained()),
             State::Recovering {
                 climb,
                 stage: Stage::Waiting { step, .. },
@@ -719,7 +326,7 @@ impl Machine {
     }
 
     /// Opens an incident, or adds to the one that is open.
-    fn note_failure(&self, failure: &Failure) -> Effects {
+    pub(super) fn note_failure(&self, failure: &Failure) -> Effects {
         if self.state.climb().is_some() {
             vec![Effect::IncidentFailure {
                 failure: failure.clone(),
@@ -738,12 +345,12 @@ impl Machine {
         }
     }
 
-    fn next_epoch(&mut self) -> Epoch {
+    pub(super) fn next_epoch(&mut self) -> Epoch {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.epoch
     }
 
-    fn arm(&mut self) -> TimerGen {
+    pub(super) fn arm(&mut self) -> TimerGen {
         self.timer = TimerGen(self.timer.0 + 1);
         self.timer
     }
@@ -760,53 +367,4 @@ impl Machine {
         }
         next
     }
-}
-
-/// The cheapest rung for a session, where it differs from the rung that the
-/// failed call itself would need.
-fn session_rung(failure: &Failure) -> Rung {
-    match failure.kind {
-        Kind::PageHung => Rung::TerminateScript,
-        // The profile that WhatsApp refused is never offered again.
-        Kind::AuthRequired | Kind::AuthFailed => Rung::Relink,
-        // Bring the last good one back before a phone is asked for.
-        Kind::ProfileCorrupt => Rung::RestoreProfile,
-        Kind::BrowserGone | Kind::ProfileLocked | Kind::ResourcesExhausted => Rung::RestartBrowser,
-        Kind::LaunchFailedMissingBrowser
-        | Kind::LaunchFailedMissingLibs
-        | Kind::LaunchFailedSandbox
-        | Kind::WaIncompatible => Rung::Operator,
-        Kind::PageGone
-        | Kind::Conflict
-        | Kind::TransientContext
-        | Kind::NavigationTimeout
-        | Kind::NetworkDown
-        | Kind::BannedOrRestricted
-        | Kind::RecipientInvalid
-        | Kind::MediaInvalid
-        | Kind::RateLimited
-        | Kind::PermanentRequestError
-        | Kind::Unknown => failure.rung.max(Rung::Reload).min(Rung::RestartBrowser),
-    }
-}
-
-/// How a rung opens the next connection.
-fn open_step(climb: Climb) -> OpenStep {
-    match climb.rung {
-        // What a person, or WhatsApp, must mend is in the page: load it anew.
-        Rung::Operator if climb.kind == Kind::WaIncompatible => OpenStep::Reload,
-        Rung::TerminateScript => OpenStep::TerminateScript,
-        Rung::Retry | Rung::Reload | Rung::RejectMessage => OpenStep::Reload,
-        Rung::NewPage => OpenStep::NewPage,
-        Rung::RestartBrowser | Rung::Operator => OpenStep::RestartBrowser,
-        Rung::RestoreProfile => OpenStep::RestoreProfile,
-        Rung::Relink => OpenStep::FreshProfile,
-    }
-}
-
-fn phase_timeout(operation: Operation, after_ms: u64) -> Failure {
-    classify(&Observed {
-        operation,
-        evidence: Evidence::PhaseTimeout { after_ms },
-    })
 }

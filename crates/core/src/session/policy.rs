@@ -9,7 +9,7 @@ pub enum ConflictPolicy {
     /// Leave it to the other one until a person starts us again.
     #[default]
     Yield,
-    /// Take it back, as often as the ladder's intensities allow.
+    /// Take it back, as often as the ladder's intensity for it allows; then yield.
     TakeOver,
 }
 
@@ -28,6 +28,8 @@ pub struct Deadlines {
     pub stable_ms: u64,
     /// How long the browser may take to close.
     pub close_ms: u64,
+    /// How long what is in flight may take to end before a planned restart.
+    pub drain_ms: u64,
 }
 
 impl Default for Deadlines {
@@ -39,6 +41,7 @@ impl Default for Deadlines {
             reconnect_ms: 10_000,
             stable_ms: 300_000,
             close_ms: 10_000,
+            drain_ms: 15_000,
         }
     }
 }

@@ -17,6 +17,28 @@ pub enum Login {
     Fresh,
 }
 
+/// Why a browser that works is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Recycle {
+    /// It uses more memory than it may.
+    Memory,
+    /// It has run for long, and nothing is going on.
+    Age,
+}
+
+impl Recycle {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Memory, Self::Age];
+
+    /// The stable name, in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Age => "age",
+        }
+    }
+}
+
 /// Where a session stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -59,6 +81,17 @@ pub enum State {
         since: MonoMs,
         /// Fires when it has been ready for long enough to forget past failures.
         timer: TimerGen,
+    },
+    /// The browser works and is about to be replaced by a fresh one: nothing
+    /// new is handed over, what is in flight may end. People see the beginning
+    /// of a start.
+    Draining {
+        /// The connection.
+        epoch: Epoch,
+        /// Fires when what is in flight has had its time.
+        timer: TimerGen,
+        /// Why.
+        why: Recycle,
     },
     /// Something failed, and is being healed.
     Recovering {
@@ -116,7 +149,7 @@ impl State {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
-            Self::Starting { .. } => "starting",
+            Self::Starting { .. } | Self::Draining { .. } => "starting",
             Self::Linking { .. } => "linking",
             Self::Syncing { .. } => "syncing",
             Self::Ready { .. } => "ready",
@@ -147,6 +180,7 @@ impl State {
             | Self::Linking { epoch, .. }
             | Self::Syncing { epoch, .. }
             | Self::Ready { epoch, .. }
+            | Self::Draining { epoch, .. }
             | Self::Conflict { epoch }
             | Self::Recovering {
                 stage: Stage::Opening { epoch, .. },
@@ -173,6 +207,7 @@ impl State {
             | Self::Linking { timer, .. }
             | Self::Syncing { timer, .. }
             | Self::Ready { timer, .. }
+            | Self::Draining { timer, .. }
             | Self::Recovering {
                 stage:
                     Stage::Waiting { timer, .. }
@@ -192,6 +227,7 @@ impl State {
             Self::Stopped
             | Self::Starting { .. }
             | Self::Ready { .. }
+            | Self::Draining { .. }
             | Self::Conflict { .. }
             | Self::LoggedOut
             | Self::Parked { .. } => None,

@@ -47,6 +47,11 @@ impl Story {
         })
     }
 
+    fn probe(&mut self, reachable: bool) -> Vec<Effect> {
+        let timer = self.machine.state().timer().unwrap();
+        self.on(Event::NetworkProbed { timer, reachable })
+    }
+
     fn fire(&mut self) -> Vec<Effect> {
         let timer = self.machine.state().timer().unwrap();
         self.on(Event::Timer { timer })
@@ -283,7 +288,61 @@ fn a_browser_that_cannot_load_for_want_of_network_is_opened_when_it_is_back() {
         timer,
         reachable: true,
     });
-    assert_eq!(opened(&effects), [OpenStep::Launch]);
+    assert_eq!(opened(&effects), [OpenStep::Reload]);
+}
+
+/// A navigation that finds no network leaves an error page, which never
+/// reconnects: it is loaded anew the moment the network is back.
+#[test]
+fn an_error_page_is_loaded_anew_when_the_network_is_back() {
+    let mut s = Story::ready();
+    let epoch = s.epoch();
+    let not_loaded = Failure {
+        operation: Operation::Navigate,
+        ..failure(Kind::NetworkDown, Rung::Retry)
+    };
+    let effects = s.on(Event::Failed {
+        epoch,
+        failure: not_loaded,
+    });
+    assert_eq!(opened(&effects), []);
+    assert_eq!(s.machine.state().epoch(), None, "nothing of it counts");
+    assert_eq!(opened(&s.probe(false)), []);
+    s.fire();
+    assert_eq!(opened(&s.probe(true)), [OpenStep::Reload]);
+    let effects = s.phase(Phase::Ready);
+    assert_eq!(
+        incident_end(&effects),
+        Some(IncidentEnd::Recovered { by: Rung::Reload })
+    );
+}
+
+/// Where the probe says yes and the browser no, nothing spins: the waits grow,
+/// and at last the browser itself is doubted.
+#[test]
+fn a_probe_that_the_browser_contradicts_never_spins() {
+    let mut s = Story::ready();
+    let mut steps = vec![];
+    let mut waits = 0;
+    for _ in 0..20 {
+        let epoch = s.epoch();
+        s.on(Event::Failed {
+            epoch,
+            failure: Failure {
+                operation: Operation::Navigate,
+                ..failure(Kind::NetworkDown, Rung::Retry)
+            },
+        });
+        let mut effects = s.probe(true);
+        if opened(&effects).is_empty() {
+            waits += 1;
+            effects = s.fire();
+        }
+        steps.extend(opened(&effects));
+    }
+    assert_eq!(steps[..3], [OpenStep::Reload; 3]);
+    assert!(steps.contains(&OpenStep::RestartBrowser), "{steps:?}");
+    assert!(waits >= 10, "{waits} of 20 were waited for");
 }
 
 #[test]
@@ -333,6 +392,110 @@ fn a_conflict_is_yielded_or_taken_over_as_configured() {
         opened(&s.fail(Kind::Conflict, Rung::Reload)),
         [OpenStep::Reload]
     );
+}
+
+#[test]
+fn two_that_take_over_from_each_other_do_not_go_on_for_ever() {
+    let mut s = Story::ready_with(Policy {
+        conflict: ConflictPolicy::TakeOver,
+        ..Policy::default()
+    });
+    for _ in 0..5 {
+        assert_eq!(opened(&s.fail(Kind::Conflict, Rung::Reload)).len(), 1);
+        s.phase(Phase::Ready);
+    }
+    let effects = s.fail(Kind::Conflict, Rung::Reload);
+    assert_eq!(incident_end(&effects), Some(IncidentEnd::Yielded));
+    assert_eq!(s.state(), "conflict");
+    // The other one closed: the page says so by itself.
+    s.phase(Phase::Ready);
+    assert_eq!(s.state(), "ready");
+    // Stable for long enough, it may take over again.
+    s.fire();
+    assert_eq!(opened(&s.fail(Kind::Conflict, Rung::Reload)).len(), 1);
+}
+
+#[test]
+fn a_browser_that_works_is_drained_and_replaced_without_an_incident() {
+    let mut s = Story::ready();
+    let epoch = s.epoch();
+    let effects = s.on(Event::Recycle {
+        epoch,
+        why: Recycle::Memory,
+    });
+    assert!(
+        matches!(
+            effects[..],
+            [
+                Effect::Drain {
+                    why: Recycle::Memory
+                },
+                Effect::Arm {
+                    after_ms: 15_000,
+                    ..
+                }
+            ]
+        ),
+        "{effects:?}"
+    );
+    assert_eq!((s.state(), s.epoch()), ("starting", epoch));
+    // By level, the page goes on saying that it is ready.
+    assert_eq!(s.phase(Phase::Ready), []);
+    // Asked for again, it is not begun again.
+    assert_eq!(
+        s.on(Event::Recycle {
+            epoch,
+            why: Recycle::Age
+        }),
+        []
+    );
+    let effects = s.on(Event::Drained { epoch });
+    assert_eq!(opened(&effects), [OpenStep::Secure]);
+    assert_eq!(s.on(Event::Drained { epoch }), [], "told late");
+    s.phase(Phase::Syncing);
+    let effects = s.phase(Phase::Ready);
+    assert_eq!((s.state(), incident_end(&effects)), ("ready", None));
+}
+
+#[test]
+fn a_drain_ends_by_its_deadline_or_by_what_matters_more() {
+    let draining = || {
+        let mut s = Story::ready();
+        let epoch = s.epoch();
+        s.on(Event::Recycle {
+            epoch,
+            why: Recycle::Age,
+        });
+        s
+    };
+    let mut s = draining();
+    assert_eq!(opened(&s.fire()), [OpenStep::Secure]);
+
+    let mut s = draining();
+    let effects = s.fail(Kind::PageGone, Rung::NewPage);
+    assert!(matches!(effects[0], Effect::OpenIncident { .. }));
+    assert_eq!(opened(&effects), [OpenStep::NewPage]);
+
+    let mut s = draining();
+    s.phase(Phase::Offline);
+    assert_eq!(s.state(), "recovering");
+
+    let mut s = draining();
+    assert!(matches!(s.on(Event::Stop)[..], [Effect::Close { .. }]));
+
+    // A failure that came first is what is answered.
+    let mut s = Story::ready();
+    s.fail(Kind::PageGone, Rung::NewPage);
+    let epoch = s.epoch();
+    let before = s.machine.clone();
+    assert_eq!(
+        s.on(Event::Recycle {
+            epoch,
+            why: Recycle::Memory
+        }),
+        []
+    );
+    assert_eq!(s.machine, before);
 }
 
 #[test]

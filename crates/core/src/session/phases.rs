@@ -1,0 +1,267 @@
+//! How the machine reads what a connection reports of itself: its phase, by
+//! level, its QR codes, and that a phone has linked it.
+
+use super::effect::{Effect, IncidentEnd};
+use super::machine::{Effects, Machine};
+use super::state::{Login, Stage, State};
+use crate::failure::{CdpFault, Evidence, Observed, Operation, Rung, classify};
+use crate::ids::Epoch;
+use crate::ladder::Climb;
+use crate::port::{OpenStep, Phase};
+use crate::time::MonoMs;
+
+impl Machine {
+    pub(super) fn phase(&mut self, now: MonoMs, epoch: Epoch, phase: Phase) -> Effects {
+        match phase {
+            Phase::Loading => match self.state {
+                // WhatsApp reloads itself for an update.
+                State::Ready { .. } => self.went_back(epoch),
+                // Between the scan and the first sync the page connects anew.
+                State::Linking { .. }
+                | State::Starting { .. }
+                | State::Syncing { .. }
+                | State::Recovering { .. }
+                | State::Conflict { .. }
+                // It is restarted soon anyway.
+                | State::Draining { .. }
+                | State::Stopped
+                | State::LoggedOut
+                | State::Parked { .. } => vec![],
+            },
+            Phase::Linking => match self.state {
+                State::Starting { .. }
+                | State::Syncing { .. }
+                | State::Ready { .. }
+                | State::Draining { .. }
+                | State::Recovering { .. }
+                | State::Conflict { .. } => self.linking(epoch),
+                State::Linking { .. }
+                | State::Stopped
+                | State::LoggedOut
+                | State::Parked { .. } => vec![],
+            },
+            Phase::Syncing => match self.state {
+                State::Starting { .. } => self.syncing(epoch, Login::Stored, None),
+                State::Linking { login, climb, .. } => self.syncing(epoch, login, climb),
+                State::Recovering { climb, .. } => self.recovering_syncs(epoch, climb),
+                // A ready session that syncs again has missed messages: it
+                // does not send until it has caught up.
+                State::Ready { .. } => self.went_back(epoch),
+                State::Syncing { .. }
+                | State::Draining { .. }
+                | State::Conflict { .. }
+                | State::Stopped
+                | State::LoggedOut
+                | State::Parked { .. } => vec![],
+            },
+            Phase::Ready => match self.state {
+                State::Linking {
+                    login: Login::Fresh,
+                    climb,
+                    ..
+                }
+                | State::Syncing {
+                    login: Login::Fresh,
+                    climb,
+                    ..
+                } => self.secure(climb),
+                State::Starting { .. }
+                | State::Linking { .. }
+                | State::Syncing { .. }
+                | State::Recovering { .. }
+                | State::Conflict { .. } => self.ready(now, epoch),
+                State::Ready { .. }
+                | State::Draining { .. }
+                | State::Stopped
+                | State::LoggedOut
+                | State::Parked { .. } => vec![],
+            },
+            Phase::Offline => match self.state {
+                State::Starting { .. }
+                | State::Linking { .. }
+                | State::Syncing { .. }
+                | State::Ready { .. }
+                | State::Draining { .. }
+                | State::Recovering {
+                    stage: Stage::Opening { .. },
+                    ..
+                } => {
+                    let failure = classify(&Observed {
+                        operation: Operation::Listen,
+                        evidence: Evidence::SocketState {
+                            state: "OFFLINE".to_owned(),
+                        },
+                    });
+                    self.outage(&failure, Some(epoch))
+                }
+                State::Recovering {
+                    stage: Stage::Waiting { .. } | Stage::Outage { .. },
+                    ..
+                }
+                | State::Conflict { .. }
+                | State::Stopped
+                | State::LoggedOut
+                | State::Parked { .. } => vec![],
+            },
+        }
+    }
+
+    fn recovering_syncs(&mut self, epoch: Epoch, climb: Climb) -> Effects {
+        let timer = self.arm();
+        self.state = State::Recovering {
+            climb,
+            stage: Stage::Opening { epoch, timer },
+        };
+        vec![Effect::Arm {
+            timer,
+            after_ms: self.policy.deadlines.syncing_ms,
+        }]
+    }
+
+    fn linking(&mut self, epoch: Epoch) -> Effects {
+        let climb = self.state.climb();
+        let timer = self.arm();
+        self.state = State::Linking {
+            epoch,
+            timer,
+            login: Login::Stored,
+            climb,
+        };
+        vec![Effect::Arm {
+            timer,
+            after_ms: self.policy.deadlines.linking_ms,
+        }]
+    }
+
+    /// A phone has just linked the profile.
+    pub(super) fn linked(&mut self, epoch: Epoch) -> Effects {
+        let mut effects = vec![Effect::NewLogin];
+        let climb = self.state.climb();
+        match &mut self.state {
+            State::Linking { login, .. } | State::Syncing { login, .. } => *login = Login::Fresh,
+            State::Starting { .. } | State::Recovering { .. } | State::Conflict { .. } => {
+                effects.extend(self.syncing(epoch, Login::Fresh, climb));
+            }
+            State::Ready { .. } | State::Draining { .. } => effects.extend(self.secure(None)),
+            State::Stopped | State::LoggedOut | State::Parked { .. } => {}
+        }
+        effects
+    }
+
+    /// Closes the browser cleanly, so that a fresh login is on disk, and
+    /// starts it again, before the first message depends on that login.
+    fn secure(&mut self, climb: Option<Climb>) -> Effects {
+        let epoch = self.next_epoch();
+        let timer = self.arm();
+        self.state = State::Syncing {
+            epoch,
+            timer,
+            login: Login::Stored,
+            climb,
+        };
+        vec![
+            Effect::Open {
+                step: OpenStep::Secure,
+                epoch,
+            },
+            Effect::Arm {
+                timer,
+                after_ms: self.policy.deadlines.syncing_ms,
+            },
+        ]
+    }
+
+    fn syncing(&mut self, epoch: Epoch, login: Login, climb: Option<Climb>) -> Effects {
+        let timer = self.arm();
+        self.state = State::Syncing {
+            epoch,
+            timer,
+            login,
+            climb,
+        };
+        vec![Effect::Arm {
+            timer,
+            after_ms: self.policy.deadlines.syncing_ms,
+        }]
+    }
+
+    fn ready(&mut self, now: MonoMs, epoch: Epoch) -> Effects {
+        let mut effects = match self.state.climb() {
+            Some(climb) => vec![Effect::CloseIncident {
+                end: IncidentEnd::Recovered { by: climb.rung },
+            }],
+            None => vec![],
+        };
+        let timer = self.arm();
+        self.state = State::Ready {
+            epoch,
+            since: now,
+            timer,
+        };
+        effects.push(Effect::Arm {
+            timer,
+            after_ms: self.policy.deadlines.stable_ms,
+        });
+        effects
+    }
+
+    /// A working page began anew by itself. Nothing is to be done but to wait,
+    /// bounded: it is on its way to ready.
+    fn went_back(&mut self, epoch: Epoch) -> Effects {
+        let failure = classify(&Observed {
+            operation: Operation::Listen,
+            evidence: Evidence::Cdp(CdpFault::ContextLost { in_flight: false }),
+        });
+        let mut effects = self.note_failure(&failure);
+        let climb = self.state.climb().unwrap_or(Climb {
+            kind: failure.kind,
+            rung: Rung::Retry,
+            attempt: 1,
+            restarts: 0,
+            restored: false,
+        });
+        let timer = self.arm();
+        self.state = State::Recovering {
+            climb,
+            stage: Stage::Opening { epoch, timer },
+        };
+        effects.push(Effect::IncidentStep {
+            rung: Some(Rung::Retry),
+            detail: "the page loads anew by itself; waiting until it is ready".to_owned(),
+        });
+        effects.push(Effect::Arm {
+            timer,
+            after_ms: self.policy.deadlines.starting_ms,
+        });
+        effects
+    }
+
+    pub(super) fn qr(&mut self, epoch: Epoch, expires_in_ms: u64) -> Effects {
+        let mut effects = match self.state {
+            State::Linking { .. } => vec![],
+            State::Starting { .. }
+            | State::Syncing { .. }
+            | State::Ready { .. }
+            | State::Draining { .. }
+            | State::Recovering { .. }
+            | State::Conflict { .. }
+            | State::Stopped
+            | State::LoggedOut
+            | State::Parked { .. } => self.linking(epoch),
+        };
+        if let State::Linking { login, climb, .. } = self.state {
+            let timer = self.arm();
+            self.state = State::Linking {
+                epoch,
+                timer,
+                login,
+                climb,
+            };
+            effects.push(Effect::Arm {
+                timer,
+                after_ms: expires_in_ms.saturating_add(self.policy.deadlines.linking_ms),
+            });
+        }
+        effects
+    }
+}
