@@ -5,7 +5,7 @@
 
 use super::{Ack, Claimed, ParkReason, RejectReason, Status};
 use crate::backoff::Backoff;
-use crate::failure::{Failure, Kind, Resend};
+use crate::failure::{Failure, Kind, Resend, Rung};
 use crate::ids::LoginGeneration;
 use crate::port::{LookupOutcome, Outcome, SendOutcome};
 use crate::time::UnixMs;
@@ -20,6 +20,8 @@ pub struct DeliveryPolicy {
     pub max_attempts: u32,
     /// Waits between attempts that fail by their own.
     pub backoff: Backoff,
+    /// Waits after WhatsApp has asked to slow down: each try too soon prolongs it.
+    pub slow_backoff: Backoff,
 }
 
 impl Default for DeliveryPolicy {
@@ -30,6 +32,10 @@ impl Default for DeliveryPolicy {
             backoff: Backoff {
                 base_ms: 1_000,
                 max_ms: 60_000,
+            },
+            slow_backoff: Backoff {
+                base_ms: 30_000,
+                max_ms: 900_000,
             },
         }
     }
@@ -115,6 +121,14 @@ pub fn after_send(outcome: &SendOutcome, attempt: u32, policy: &DeliveryPolicy) 
     match outcome {
         SendOutcome::HandedOff(Ack::Pending) => Settled::CheckIn(policy.recheck_ms),
         SendOutcome::HandedOff(ack) => Settled::Sent(*ack),
+        // WhatsApp's own no to this one message. The account goes on.
+        SendOutcome::NotSent(failure)
+            if failure.kind == Kind::RateLimited
+                && failure.rung == Rung::RejectMessage
+                && failure.resend == Resend::Yes =>
+        {
+            Settled::Rejected(RejectReason::RateLimited)
+        }
         SendOutcome::NotSent(failure) => match failure.resend {
             Resend::Yes => Settled::RetryIn(wait_after(failure, attempt, policy)),
             // The engine is sure, its evidence is not: doubt wins.
@@ -193,6 +207,7 @@ pub fn reject_reason(kind: Kind) -> RejectReason {
     match kind {
         Kind::RecipientInvalid => RejectReason::RecipientInvalid,
         Kind::MediaInvalid => RejectReason::MediaInvalid,
+        Kind::RateLimited => RejectReason::RateLimited,
         Kind::PermanentRequestError
         | Kind::TransientContext
         | Kind::PageGone
@@ -211,7 +226,6 @@ pub fn reject_reason(kind: Kind) -> RejectReason {
         | Kind::AuthFailed
         | Kind::Conflict
         | Kind::BannedOrRestricted
-        | Kind::RateLimited
         | Kind::Unknown => RejectReason::PermanentRequestError,
     }
 }
@@ -237,6 +251,8 @@ pub fn outcome(settled: Settled, now: UnixMs) -> Outcome {
 fn wait_after(failure: &Failure, attempt: u32, policy: &DeliveryPolicy) -> u64 {
     if heals_with_session(failure.kind) {
         0
+    } else if failure.kind == Kind::RateLimited {
+        policy.slow_backoff.ceiling(attempt)
     } else {
         policy.backoff.ceiling(attempt)
     }
@@ -275,7 +291,7 @@ pub fn heals_with_session(kind: Kind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Operation, Rung};
+    use crate::failure::{Evidence, Observed, Operation, classify};
     use crate::ids::{ChatId, MessageId, SessionId, WaMessageId};
     use crate::outbox::{Body, Message};
 
@@ -433,6 +449,34 @@ mod tests {
             ))),
             AfterLookup::Settle(Settled::CheckIn(0))
         ));
+    }
+
+    #[test]
+    fn a_recipient_out_of_reach_is_rejected_and_a_busy_server_waited_for() {
+        let policy = DeliveryPolicy::default();
+        let said = |text: &str| {
+            classify(&Observed {
+                operation: Operation::Send,
+                evidence: Evidence::text(text),
+            })
+        };
+        let out_of_reach = said("server returned error 463");
+        assert_eq!(
+            after_send(&SendOutcome::NotSent(out_of_reach.clone()), 1, &policy),
+            Settled::Rejected(RejectReason::RateLimited)
+        );
+        // Where it may have gone out all the same, the look-up decides.
+        assert_eq!(
+            after_send(&SendOutcome::Unknown(out_of_reach), 1, &policy),
+            Settled::CheckIn(30_000)
+        );
+        let busy = said("info query returned status 429: rate-overlimit");
+        for (attempt, wait) in [(1, 30_000), (2, 60_000), (10, 900_000)] {
+            assert_eq!(
+                after_send(&SendOutcome::NotSent(busy.clone()), attempt, &policy),
+                Settled::RetryIn(wait)
+            );
+        }
     }
 
     #[test]

@@ -134,6 +134,9 @@ pub enum RejectReason {
     RecipientInvalid,
     /// WhatsApp or the page does not take this media.
     MediaInvalid,
+    /// WhatsApp lets this account write to this recipient only slowly, or not
+    /// at all (463): trying again makes it worse.
+    RateLimited,
     /// The request itself can never succeed.
     PermanentRequestError,
 }
@@ -144,6 +147,7 @@ impl RejectReason {
         match self {
             Self::RecipientInvalid => "recipient_invalid",
             Self::MediaInvalid => "media_invalid",
+            Self::RateLimited => "rate_limited",
             Self::PermanentRequestError => "permanent_request_error",
         }
     }
