@@ -54,6 +54,9 @@ const PACKAGE_FOLDERS: [&str; 3] = [
     "/usr/lib/chromium-browser",
 ];
 
+/// What a Chromium from the snap store is started by.
+const SNAP_COMMAND: &str = "/snap/bin/chromium";
+
 /// The longest that `--version` may take.
 const VERSION_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -97,7 +100,12 @@ impl Binary {
 
     /// The first of Chromium, Google Chrome and their kind on `PATH` and in
     /// the usual places; for [`Flavor::HeadlessShell`] the first headless
-    /// shell. The error names the first that was looked for.
+    /// shell. A browser from a snap is taken only where there is no other.
+    ///
+    /// # Errors
+    /// [`LaunchError::Placeholder`] where nothing was found but Ubuntu's
+    /// script that asks for the snap, else [`LaunchError::NotFound`], which
+    /// names the first that was looked for.
     pub fn find(flavor: Flavor) -> Result<Self, LaunchError> {
         let names: &[&str] = match flavor {
             Flavor::NewHeadless | Flavor::Headed => &FULL,
@@ -108,18 +116,8 @@ impl Binary {
             .filter(|folder| folder.is_absolute())
             .chain(USUAL_FOLDERS.iter().map(PathBuf::from))
             .collect();
-        names
-            .iter()
-            .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-            .find(|path| is_executable_file(path))
-            .map_or_else(
-                || {
-                    Err(LaunchError::NotFound {
-                        path: PathBuf::from(names.first().copied().unwrap_or_default()),
-                    })
-                },
-                |path| Self::at(&path),
-            )
+        let snap = Path::new(SNAP_COMMAND);
+        first_of(names, &folders, snap).and_then(|path| Self::at(&path))
     }
 
     pub(crate) fn unchecked(path: impl Into<PathBuf>) -> Self {
@@ -234,6 +232,77 @@ fn is_executable_file(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
+/// The best of what lies in these folders under these names, names before folders.
+fn first_of(
+    names: &[&str],
+    folders: &[PathBuf],
+    snap_command: &Path,
+) -> Result<PathBuf, LaunchError> {
+    let mut placeholder = None;
+    let mut snap = None;
+    for path in names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .filter(|path| is_executable_file(path))
+    {
+        match Origin::of(&path, snap_command) {
+            Origin::Own => return Ok(path),
+            Origin::Snap => {
+                snap.get_or_insert(path);
+            }
+            Origin::Placeholder => {
+                placeholder.get_or_insert(path);
+            }
+        }
+    }
+    match (snap, placeholder) {
+        (Some(path), _) => Ok(path),
+        (None, Some(path)) => Err(LaunchError::Placeholder { path }),
+        (None, None) => Err(LaunchError::NotFound {
+            path: PathBuf::from(names.first().copied().unwrap_or_default()),
+        }),
+    }
+}
+
+/// Where a browser comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A package or a build: it can use any folder that we can.
+    Own,
+    /// A snap, confined to folders of its own.
+    Snap,
+    /// No browser: Ubuntu's `chromium-browser` is a script that starts the
+    /// snap or, where there is none, says how to install it and ends.
+    Placeholder,
+}
+
+impl Origin {
+    /// Judged without running it. Ubuntu's script is short and names the snap's command.
+    fn of(path: &Path, snap_command: &Path) -> Self {
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if path.starts_with("/snap")
+            || real.starts_with("/snap")
+            || real == Path::new("/usr/bin/snap")
+        {
+            return Self::Snap;
+        }
+        if !is_script(&real) {
+            return Self::Own;
+        }
+        let mut start = Vec::new();
+        let read =
+            fs::File::open(&real).and_then(|file| file.take(8 << 10).read_to_end(&mut start));
+        let asks_for_snap = read.is_ok()
+            && (memchr::memmem::find(&start, b"/snap/bin/chromium").is_some()
+                || memchr::memmem::find(&start, b"snap install chromium").is_some());
+        match (asks_for_snap, is_executable_file(snap_command)) {
+            (false, _) => Self::Own,
+            (true, true) => Self::Snap,
+            (true, false) => Self::Placeholder,
+        }
+    }
+}
+
 fn is_script(path: &Path) -> bool {
     let mut first = [0; 2];
     fs::File::open(path)
@@ -276,6 +345,45 @@ mod tests {
         ] {
             assert_eq!(parse_version(said), version, "{said:?}");
         }
+    }
+
+    fn put(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// As Ubuntu's package chromium-browser has it, in short.
+    const UBUNTU: &str = "#!/bin/sh\nif ! [ -x /snap/bin/chromium ]; then\n  echo 'snap install chromium' >&2\n  \
+                          exit 1\nfi\nexec /snap/bin/chromium \"$@\"\n";
+
+    #[test]
+    fn ubuntus_placeholder_is_no_browser() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = [folder.path().to_owned()];
+        let snap = folder.path().join("snap-chromium");
+        let find = || {
+            let names = ["chromium", "chromium-browser", "google-chrome"];
+            first_of(&names, &folders, &snap)
+        };
+        assert!(matches!(find(), Err(LaunchError::NotFound { .. })));
+        let script = put(folder.path(), "chromium-browser", UBUNTU);
+        let error = find().unwrap_err();
+        let path = script.clone();
+        assert_eq!(error, LaunchError::Placeholder { path });
+        assert!(error.to_string().contains("Google Chrome"));
+        put(folder.path(), "snap-chromium", "\x7fELF");
+        assert_eq!(find(), Ok(script), "with the snap, it starts it");
+        let chrome = put(folder.path(), "google-chrome", "\x7fELF");
+        assert_eq!(find(), Ok(chrome), "a browser that is no snap is better");
+        // A script that starts a browser of its own is one.
+        let own = put(
+            folder.path(),
+            "chromium",
+            "#!/bin/sh\nexec /opt/chromium/chrome \"$@\"\n",
+        );
+        assert_eq!(find(), Ok(own));
     }
 
     #[test]

@@ -129,6 +129,17 @@ pub enum LaunchError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// All that was found is a script that tells people to install the browser from the snap store.
+    #[error(
+        "{} is no browser: it only says how to install the chromium snap. Install a browser that is \
+         none (Google Chrome's .deb, or Chromium from Debian or from its own builds) and, where it is not found \
+         by itself, set browser.path. A snap's browser is confined to its own folders and cannot use the data folder",
+        path.display()
+    )]
+    Placeholder {
+        /// The script.
+        path: PathBuf,
+    },
     /// The system refused to start it.
     #[error("cannot start {}: {text}", path.display())]
     Spawn {

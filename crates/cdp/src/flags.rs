@@ -72,6 +72,12 @@ pub const DEFAULT: &[Flag] = &[
         why: "A covered window counts as visible.",
     },
     Flag {
+        arg: "--disable-blink-features=AutomationControlled",
+        why: "With a debugging pipe, pages read `navigator.webdriver` as true, as under a test \
+              driver; it is false for a person's browser, which this one stands in for. A site may \
+              treat what a test driver does as not meant.",
+    },
+    Flag {
         arg: "--disable-features=WebUIOmniboxPopup,WebUIOmniboxFullPopup,WebUIOmniboxAimPopup,\
               SpareRendererForSitePerProcess",
         why: "Three renderers for an address bar that nobody sees and one spare: 299-323 MB for \

@@ -58,6 +58,20 @@ pub(crate) fn carries_profile(pid: u32, user_data_dir: &Path) -> bool {
         .is_ok_and(|line| line_carries_profile(&line, user_data_dir.as_os_str()))
 }
 
+/// The browser itself, not one of its helpers, that runs on this profile.
+pub(crate) fn browser_on(user_data_dir: &Path) -> io::Result<Option<u32>> {
+    let profile = user_data_dir.as_os_str();
+    Ok(all_live()?.into_iter().map(|(pid, _)| pid).find(|pid| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line_carries_profile(&line, profile) && !is_helper(&line))
+    }))
+}
+
+/// Chromium names the kind of each of its helper processes, and of nothing else.
+fn is_helper(line: &[u8]) -> bool {
+    memchr::memmem::find(line, b"--type=").is_some()
+}
+
 fn line_carries_profile(line: &[u8], user_data_dir: &OsStr) -> bool {
     let mut wanted = PROFILE_SWITCH.as_bytes().to_vec();
     wanted.extend_from_slice(user_data_dir.as_bytes());
@@ -187,6 +201,14 @@ mod tests {
         let me = stat(std::process::id()).unwrap();
         assert!(me.start_ticks > 0);
         assert!(!boot_id().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_browser_is_told_from_its_helpers() {
+        assert!(!is_helper(b"chromium\0--user-data-dir=/a/b\0about:blank\0"));
+        assert!(is_helper(
+            b"chromium --type=utility --user-data-dir=/a/b --shared-files"
+        ));
     }
 
     #[test]

@@ -16,45 +16,63 @@ use std::time::Duration;
 /// How many processes are waited for at the most; each holds a lock of its own.
 const MOST_HOLDERS: usize = 64;
 
-/// Waits until no process holds a database of this profile, and returns how
-/// many were waited for. Those that still run on the profile at `deadline`
-/// are killed; call it with the profile's own lock held, after
+/// Whether a profile's databases can be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Databases {
+    /// Nobody has one open.
+    Free {
+        /// Processes of a dead browser that were waited for.
+        waited: usize,
+    },
+    /// A live process that is not ours to end has one open.
+    Held {
+        /// Its process id.
+        pid: u32,
+    },
+}
+
+/// Waits until no process holds a database of this profile. A helper that a
+/// dead browser has left and that still holds one at `deadline` is killed; a
+/// browser that lives, and any process that does not name this profile as its
+/// own, is left alone. Call it with the profile's own lock held, after
 /// [`reap_orphan`](crate::reap::reap_orphan).
 ///
 /// # Errors
-/// The profile cannot be read, or a process that does not name this profile
-/// as its own still holds a database at `deadline` ([`io::ErrorKind::TimedOut`]).
-pub async fn released(user_data_dir: &Path, deadline: Duration) -> io::Result<usize> {
+/// The profile or `/proc` cannot be read, or a killed helper does not end
+/// within another `deadline` ([`io::ErrorKind::TimedOut`]).
+pub async fn released(user_data_dir: &Path, deadline: Duration) -> io::Result<Databases> {
+    let user_data_dir = &std::path::absolute(user_data_dir)?;
     let mut waited = 0;
     for lock in lock_files(user_data_dir)? {
         while let Some(pid) = holder(&lock)? {
             waited += 1;
             if waited > MOST_HOLDERS {
-                return Err(io::ErrorKind::TimedOut.into());
+                return Ok(Databases::Held { pid });
             }
             let Some(process) = procfs::open(pid)? else {
                 continue;
             };
-            let killer = procfs::carries_profile(pid, user_data_dir)
-                .then(|| process.try_clone())
-                .transpose()?;
-            if tokio::time::timeout(deadline, procfs::ended(process))
+            let watched = process.try_clone()?;
+            if tokio::time::timeout(deadline, procfs::ended(watched))
                 .await
                 .is_ok()
             {
                 continue;
             }
-            let Some(killer) = killer else {
-                return Err(io::ErrorKind::TimedOut.into());
-            };
+            if let Some(browser) = procfs::browser_on(user_data_dir)? {
+                return Ok(Databases::Held { pid: browser });
+            }
+            if !procfs::carries_profile(pid, user_data_dir) {
+                return Ok(Databases::Held { pid });
+            }
             tracing::warn!(pid, "a process that held the profile's databases is killed");
-            procfs::kill(&killer)?;
-            tokio::time::timeout(deadline, procfs::ended(killer))
+            procfs::kill(&process)?;
+            tokio::time::timeout(deadline, procfs::ended(process))
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         }
     }
-    Ok(waited)
+    Ok(Databases::Free { waited })
 }
 
 /// Which process holds this lock, other than ourselves.
@@ -100,7 +118,7 @@ mod tests {
     async fn a_profile_without_databases_is_free() {
         let folder = tempfile::tempdir().unwrap();
         let waited = released(folder.path(), Duration::from_secs(1)).await;
-        assert_eq!(waited.unwrap(), 0);
+        assert_eq!(waited.unwrap(), Databases::Free { waited: 0 });
     }
 
     const LOCK: &str = "STEADFAST_CDP_TEST_LOCK";
@@ -138,12 +156,12 @@ mod tests {
         assert_eq!(&said, b"held");
         assert_eq!(holder(&lock).unwrap(), Some(child.id()));
         let stranger = released(folder.path(), Duration::from_millis(50)).await;
-        assert_eq!(stranger.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(stranger.unwrap(), Databases::Held { pid: child.id() });
 
         let (waited, ()) = tokio::join!(released(folder.path(), Duration::from_secs(20)), async {
             drop(child.stdin.take());
         });
-        assert_eq!(waited.unwrap(), 1);
+        assert_eq!(waited.unwrap(), Databases::Free { waited: 1 });
         child.wait().unwrap();
     }
 }

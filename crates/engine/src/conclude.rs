@@ -120,9 +120,11 @@ pub(crate) fn evidence(error: &cdp::Error) -> Evidence {
 
 fn launch_evidence(error: &cdp::LaunchError) -> Evidence {
     match error {
-        cdp::LaunchError::NotFound { .. } => Evidence::Spawn {
-            os_error: std::io::ErrorKind::NotFound.to_string(),
-        },
+        cdp::LaunchError::NotFound { .. } | cdp::LaunchError::Placeholder { .. } => {
+            Evidence::Spawn {
+                os_error: std::io::ErrorKind::NotFound.to_string(),
+            }
+        }
         cdp::LaunchError::Spawn { text, .. } => Evidence::Spawn {
             os_error: text.clone(),
         },

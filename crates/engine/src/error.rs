@@ -29,12 +29,12 @@ pub enum Error {
         /// The profile folder.
         path: PathBuf,
     },
-    /// A live browser that is not ours holds this profile.
-    #[error("the profile {} is in use by the browser with process id {pid}", path.display())]
+    /// A live process that is not ours holds this profile, or a database in it.
+    #[error("the profile {} is in use by the process {pid}, which is not ours", path.display())]
     ProfileHeld {
         /// The profile folder.
         path: PathBuf,
-        /// The browser's process.
+        /// Its process id.
         pid: u32,
     },
     /// The profile folder cannot be read or written.

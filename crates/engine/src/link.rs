@@ -181,8 +181,10 @@ impl Link {
             // A browser that was killed can find its databases broken, and
             // begins empty ones (seen: "IndexedDB recovering from a corrupted
             // (and deleted) database"). The phone did not unlink us then, and
-            // the good copy has the same login.
-            if !view.was_linked && self.login.has_copy() {
+            // the good copy has the same login. Where WhatsApp itself has ended
+            // the login, its address says so, and the copy is refused with it.
+            let ended = view.was_linked || levels.logout.is_some();
+            if !ended && self.login.has_copy() {
                 let failure = conclude(Operation::Listen, &Error::LoginGone);
                 self.tell(&view, EngineEvent::Failed(failure));
                 view.over = true;
@@ -197,6 +199,11 @@ impl Link {
             self.keep(self.login.set_linked(now_s));
         }
         self.tell_me(&mut view, &levels);
+        // WhatsApp has refused this login, and with it every copy of it. Kept at
+        // once: the next epoch may not show the address that says so.
+        if matches!(reading.trouble, Some(Evidence::LoggedOut { .. })) {
+            self.keep(self.login.set_unlinked());
+        }
         // Trouble first: what it means for the session beats what the phase would.
         if reading.trouble != view.trouble {
             view.trouble.clone_from(&reading.trouble);

@@ -3,7 +3,8 @@
 use crate::support::{LONG, helpers_of, options, signal, site};
 use rustix::process::Signal;
 use serde_json::json;
-use steadfast_cdp::{Browser, storage};
+use steadfast_cdp::Browser;
+use steadfast_cdp::storage::{self, Databases};
 
 /// Adds one to a counter in IndexedDB and gives what it was, once it is on disk.
 const COUNT: &str = r"new Promise((done, failed) => {
@@ -42,7 +43,7 @@ async fn what_was_stored_is_there_at_once_each_time() {
         }
         // Once the end is told, no helper is left that could hold a database.
         assert!(helpers_of(profile.path()).is_empty());
-        let waited = storage::released(profile.path(), LONG).await.unwrap();
-        assert_eq!(waited, 0, "in run {run}");
+        let databases = storage::released(profile.path(), LONG).await.unwrap();
+        assert_eq!(databases, Databases::Free { waited: 0 }, "in run {run}");
     }
 }

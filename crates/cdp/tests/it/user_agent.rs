@@ -24,6 +24,12 @@ async fn it_names_itself_as_a_browser_with_a_window_does() {
         .unwrap();
     assert!(told.contains(&format!(" Chrome/{major}.0.0.0 ")), "{told}");
     assert!(!told.contains("Headless"), "{told}");
+    let driven: bool = scene
+        .page
+        .evaluate_as("navigator.webdriver", LONG)
+        .await
+        .unwrap();
+    assert!(!driven, "a page can tell that it is driven");
     scene.close().await;
 }
 

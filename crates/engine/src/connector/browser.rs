@@ -9,7 +9,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
-use steadfast_cdp::storage;
+use steadfast_cdp::storage::{self, Databases};
 use steadfast_cdp::{Binary, Browser, LaunchOptions, Version};
 use steadfast_core::failure::Operation;
 use tracing::{debug, info, warn};
@@ -135,7 +135,13 @@ impl BrowserConnector {
 fn prepare_profile(profile: &mut Profile, step: ProfileStep) -> Result<(), Error> {
     match step {
         ProfileStep::Keep => Ok(()),
-        ProfileStep::KeepCopy => profile.keep_copy(),
+        ProfileStep::KeepCopy => {
+            // The session itself needs none; the one before, if any, is as it was.
+            if let Err(error) = profile.keep_copy() {
+                warn!(%error, "no good copy of the profile could be kept");
+            }
+            Ok(())
+        }
         ProfileStep::Restore => {
             if !profile.restore()? {
                 info!("there is no good copy of the profile; going on with the one in use");
@@ -161,25 +167,28 @@ async fn clear_the_way(dir: &std::path::Path) -> Result<(), Error> {
             );
         }
     }
-    let waited = storage::released(dir, REAP).await.map_err(unusable)?;
-    if waited > 0 {
-        debug!(
-            waited,
-            "waited for processes of a dead browser that held its databases"
-        );
-    }
+    let held = |pid| Error::ProfileHeld {
+        path: dir.to_owned(),
+        pid,
+    };
+    // Before the databases: those of a live browser are not waited for.
     match clear_stale_lock(dir).map_err(unusable)? {
-        ProfileLock::Free => Ok(()),
-        ProfileLock::Cleared { host, pid } => {
-            info!(
-                host,
-                pid, "removed the lock that a dead browser had left on this profile"
+        ProfileLock::Free => {}
+        ProfileLock::Cleared { host, pid } => info!(
+            host,
+            pid, "removed the lock that a dead browser had left on this profile"
+        ),
+        ProfileLock::Held { pid } => return Err(held(pid)),
+    }
+    match storage::released(dir, REAP).await.map_err(unusable)? {
+        Databases::Free { waited: 0 } => Ok(()),
+        Databases::Free { waited } => {
+            debug!(
+                waited,
+                "waited for processes of a dead browser that held its databases"
             );
             Ok(())
         }
-        ProfileLock::Held { pid } => Err(Error::ProfileHeld {
-            path: dir.to_owned(),
-            pid,
-        }),
+        Databases::Held { pid } => Err(held(pid)),
     }
 }

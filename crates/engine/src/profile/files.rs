@@ -39,6 +39,12 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     write().map_err(|e| problem(path, &e))
 }
 
+/// Waits until all that was written to this folder's file system is on disk.
+pub(super) fn sync(dir: &Path) -> Result<(), Error> {
+    let open = File::open(dir).map_err(|e| problem(dir, &e))?;
+    rustix::fs::syncfs(&open).map_err(|e| problem(dir, &e.into()))
+}
+
 /// Removes a folder or file with all in it; nothing there is fine.
 pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
     let removed = match fs::symlink_metadata(path) {
@@ -52,11 +58,28 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Copies a folder: regular files and folders. A browser's sockets and locks are links, and stay behind.
+/// What a browser fills anew by itself: worth neither the time nor the room of a copy.
+const CACHES: [&str; 9] = [
+    "BrowserMetrics",
+    "Cache",
+    "Code Cache",
+    "Crashpad",
+    "DawnGraphiteCache",
+    "DawnWebGPUCache",
+    "GPUCache",
+    "GrShaderCache",
+    "ShaderCache",
+];
+
+/// Copies a browser's folder: regular files and folders, without its caches.
+/// Its sockets and locks are links, and stay behind.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
     make_private(to)?;
     for entry in fs::read_dir(from).map_err(|e| problem(from, &e))? {
         let entry = entry.map_err(|e| problem(from, &e))?;
+        if CACHES.iter().any(|cache| entry.file_name() == *cache) {
+            continue;
+        }
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type().map_err(|e| problem(&source, &e))?;
         if kind.is_dir() {

@@ -18,6 +18,8 @@ struct Login {
     linked_at_s: i64,
     /// When the sender sent the newest message that is on our disk, Unix seconds.
     confirmed_s: Option<i64>,
+    /// `linked_at_s` of the login of which the good copy is.
+    copy_of_s: Option<i64>,
 }
 
 /// The marker and its file.
@@ -47,11 +49,22 @@ impl LoginFile {
         self.login.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a good copy of the profile stands beside this marker.
+    /// Whether a good copy of the profile with this very login stands beside this marker.
     pub(crate) fn has_copy(&self) -> bool {
-        self.path
-            .parent()
-            .is_some_and(|generation| generation.join("good").is_dir())
+        let of_this = {
+            let login = self.lock();
+            login.linked && login.copy_of_s == Some(login.linked_at_s)
+        };
+        of_this
+            && self
+                .path
+                .parent()
+                .is_some_and(|generation| super::copy::good(generation).is_dir())
+    }
+
+    /// A good copy of the profile has been taken: it is of this login.
+    pub(super) fn set_copied(&self) -> Result<(), Error> {
+        self.change(|login| login.copy_of_s = Some(login.linked_at_s))
     }
 
     /// Whether a phone has linked this profile, as far as is known.
@@ -73,6 +86,7 @@ impl LoginFile {
                 linked: true,
                 linked_at_s: now_s,
                 confirmed_s: None,
+                copy_of_s: login.copy_of_s,
             };
         })
     }

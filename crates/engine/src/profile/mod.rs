@@ -6,20 +6,23 @@
 //! DIR/gen-0002/chromium/   the browser's own folder
 //! DIR/gen-0002/login.json  whether a phone has linked it, and how far the inbox is confirmed
 //! DIR/gen-0002/good/       a copy of chromium/ that is known to work, where one was taken
+//! DIR/gen-0002/broken/     browser's folders that the copy has replaced
 //! DIR/refused-0001/        a generation that WhatsApp has refused; never offered again
 //! ```
 
+mod copy;
 mod files;
 mod login;
 
 pub(crate) use login::LoginFile;
 
 use crate::Error;
-use files::{copy_tree, make_private, problem, remove_tree, write_whole};
+use files::{make_private, problem, remove_tree, write_whole};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tracing::warn;
 
 /// Refused generations that are kept for a person to look at.
 const REFUSED_KEPT: usize = 2;
@@ -56,7 +59,7 @@ impl Profile {
 
     /// The browser's own folder in the current generation.
     pub(crate) fn browser_dir(&self) -> PathBuf {
-        generation_dir(&self.root, self.generation).join("chromium")
+        copy::browser(&generation_dir(&self.root, self.generation))
     }
 
     pub(crate) fn login(&self) -> Arc<LoginFile> {
@@ -75,33 +78,21 @@ impl Profile {
         self.forget_old_refused()
     }
 
-    /// Takes a copy of the browser's folder as the last good one. The browser
-    /// must be gone, and must have closed it cleanly.
+    /// Takes a copy of the browser's folder as the last good one of this login.
+    /// The browser must be gone, and must have closed it cleanly.
     pub(crate) fn keep_copy(&self) -> Result<(), Error> {
-        let generation = generation_dir(&self.root, self.generation);
-        let (good, fresh) = (generation.join("good"), generation.join("good-new"));
-        remove_tree(&fresh)?;
-        copy_tree(&self.browser_dir(), &fresh)?;
-        // The old copy goes only when the new one is whole.
-        remove_tree(&good)?;
-        fs::rename(&fresh, &good).map_err(|e| problem(&fresh, &e))
+        copy::take(&generation_dir(&self.root, self.generation))?;
+        self.login.set_copied()
     }
 
-    /// Puts the last good copy in the place of the browser's folder; `false`
-    /// where there is none. The browser must be gone.
+    /// Puts the last good copy of this login in the place of the browser's
+    /// folder, which is set aside; `false` where there is none. The browser
+    /// must be gone.
     pub(crate) fn restore(&self) -> Result<bool, Error> {
-        let generation = generation_dir(&self.root, self.generation);
-        let good = generation.join("good");
-        if !good.is_dir() {
+        if !self.login.has_copy() {
             return Ok(false);
         }
-        let current = self.browser_dir();
-        let broken = generation.join("broken");
-        remove_tree(&broken)?;
-        if current.exists() {
-            fs::rename(&current, &broken).map_err(|e| problem(&current, &e))?;
-        }
-        copy_tree(&good, &current)?;
+        copy::bring_back(&generation_dir(&self.root, self.generation))?;
         Ok(true)
     }
 
@@ -153,6 +144,7 @@ fn take_lock(root: &Path) -> Result<File, Error> {
 fn use_generation(root: &Path, generation: u32) -> Result<Arc<LoginFile>, Error> {
     let dir = generation_dir(root, generation);
     make_private(&dir)?;
+    copy::settle(&dir)?;
     write_whole(
         &root.join("current"),
         format!("{}\n", name(generation)).as_bytes(),
@@ -160,16 +152,18 @@ fn use_generation(root: &Path, generation: u32) -> Result<Arc<LoginFile>, Error>
     Ok(Arc::new(LoginFile::read(dir.join("login.json"))?))
 }
 
+/// The generation that the marker names; none where it is lost or damaged.
 fn read_current(root: &Path) -> Result<Option<u32>, Error> {
     let path = root.join("current");
-    match fs::read_to_string(&path) {
-        Ok(text) => match numbered(Path::new(text.trim()), "gen-") {
-            Some(generation) => Ok(Some(generation)),
-            None => Err(Error::Profile {
-                path,
-                detail: format!("{:?} names no generation", text.trim()),
-            }),
-        },
+    match fs::read(&path) {
+        Ok(text) => {
+            let text = String::from_utf8_lossy(&text);
+            let generation = numbered(Path::new(text.trim()), "gen-");
+            if generation.is_none() {
+                warn!(path = %path.display(), "the marker of the profile in use names none; the newest is taken");
+            }
+            Ok(generation)
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(problem(&path, &error)),
     }
@@ -265,34 +259,49 @@ mod tests {
         profile.login().set_linked(5).unwrap();
         drop(profile);
         fs::remove_file(dir.path().join("current")).unwrap();
-        let profile = Profile::open(dir.path()).unwrap();
-        assert!(profile.login().is_linked());
-        drop(profile);
-        fs::write(dir.path().join("current"), "../../etc").unwrap();
-        assert!(matches!(
-            Profile::open(dir.path()),
-            Err(Error::Profile { .. })
-        ));
+        for damaged in ["", "gen-", "../../etc", "\u{fffd}\0"] {
+            let profile = Profile::open(dir.path()).unwrap();
+            assert!(profile.login().is_linked());
+            assert!(profile.browser_dir().ends_with("gen-0002/chromium"));
+            drop(profile);
+            fs::write(dir.path().join("current"), damaged).unwrap();
+        }
     }
 
     #[test]
-    fn the_good_copy_comes_back() {
+    fn only_a_copy_of_this_login_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let profile = Profile::open(dir.path()).unwrap();
-        assert!(!profile.restore().unwrap());
-        let good = dir.path().join("gen-0001/good/Default");
-        fs::create_dir_all(&good).unwrap();
-        fs::write(good.join("Preferences"), "good").unwrap();
+        let preferences = profile.browser_dir().join("Preferences");
         fs::create_dir_all(profile.browser_dir()).unwrap();
-        fs::write(profile.browser_dir().join("junk"), "bad").unwrap();
+        fs::write(&preferences, "good").unwrap();
+        assert!(!profile.restore().unwrap(), "there is none");
+        profile.login().set_linked(5).unwrap();
+        profile.keep_copy().unwrap();
+        fs::write(&preferences, "bad").unwrap();
         assert!(profile.restore().unwrap());
-        let restored = profile.browser_dir();
-        assert_eq!(
-            fs::read_to_string(restored.join("Default/Preferences")).unwrap(),
-            "good"
-        );
-        assert!(!restored.join("junk").exists());
-        assert!(dir.path().join("gen-0001/broken/junk").exists());
+        assert_eq!(fs::read_to_string(&preferences).unwrap(), "good");
+        let aside = dir.path().join("gen-0001/broken/0001/Preferences");
+        assert_eq!(fs::read_to_string(aside).unwrap(), "bad");
+
+        profile.login().set_unlinked().unwrap();
+        assert!(!profile.restore().unwrap(), "that login is over");
+        profile.login().set_linked(9).unwrap();
+        assert!(!profile.restore().unwrap(), "it is of the login before");
+        profile.keep_copy().unwrap();
+        assert!(profile.restore().unwrap());
+    }
+
+    #[test]
+    fn a_refused_login_takes_its_copy_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut profile = Profile::open(dir.path()).unwrap();
+        fs::create_dir_all(profile.browser_dir()).unwrap();
+        profile.login().set_linked(5).unwrap();
+        profile.keep_copy().unwrap();
+        profile.begin_fresh().unwrap();
+        assert!(!profile.restore().unwrap());
+        assert!(dir.path().join("refused-0001/good").is_dir());
     }
 
     #[test]

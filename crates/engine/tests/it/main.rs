@@ -11,6 +11,7 @@
 )]
 
 mod contract;
+mod damage;
 mod deaths;
 mod harness;
 mod inbound;

@@ -147,3 +147,158 @@ async fn killed_without_a_word_the_browser_goes_with_us_and_the_login_stays() {
     );
     scene.end().await;
 }
+
+/// A Chromium that somebody else has started on the profile; killed when dropped.
+struct Stranger(std::process::Child);
+
+impl Stranger {
+    /// Returns once it holds the profile.
+    async fn on(dir: &std::path::Path) -> Self {
+        let browser =
+            steadfast_engine::Binary::find(steadfast_engine::Flavor::NewHeadless).unwrap();
+        let mut command = Command::new(browser.path());
+        command
+            .args(["--headless=new", "--no-first-run", "--disable-gpu"])
+            .arg(format!("--user-data-dir={}", dir.display()))
+            .arg("about:blank")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if rustix::process::geteuid().is_root() {
+            command.arg("--no-sandbox");
+        }
+        let stranger = Self(command.spawn().unwrap());
+        let pid = stranger.0.id();
+        crate::harness::eventually("the stranger to hold the profile", || async {
+            std::fs::read_link(dir.join("SingletonLock"))
+                .is_ok_and(|lock| lock.to_string_lossy().ends_with(&format!("-{pid}")))
+        })
+        .await;
+        stranger
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn linked_and_closed() -> (Scene, std::path::PathBuf) {
+    let (scene, _) = Scene::linked().await;
+    scene
+        .connector
+        .close(Close::Graceful {
+            deadline_ms: 10_000,
+        })
+        .await;
+    let dir = scene.dir.path().join("profile/gen-0001/chromium");
+    (scene, dir)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_browser_is_left_alone_and_its_end_heals() {
+    let (scene, dir) = linked_and_closed().await;
+    let mut stranger = Stranger::on(&dir).await;
+    for step in [OpenStep::Launch, OpenStep::RestartBrowser] {
+        let begun = std::time::Instant::now();
+        let refused = scene.try_open(step).await.err().unwrap();
+        assert_eq!(refused.kind, Kind::ProfileLocked, "{refused:?}");
+        assert!(
+            refused.evidence.contains(&stranger.pid().to_string()),
+            "it does not say who: {refused:?}"
+        );
+        println!("in use by a stranger, said after {:?}", begun.elapsed());
+    }
+    assert!(stranger.0.try_wait().unwrap().is_none(), "we ended it");
+    drop(stranger);
+    let (_, took) = scene.ready_by(OpenStep::RestartBrowser).await;
+    println!("the stranger's end -> ready: {took:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_nobody_holds_is_in_nobodys_way() {
+    let (scene, dir) = linked_and_closed().await;
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let mut ended = Command::new("true").spawn().unwrap();
+    let dead = ended.id();
+    ended.wait().unwrap();
+    // A process that has ended; one that lives and is no browser, as when its
+    // number was given to another; this very process; nonsense.
+    for target in [
+        format!("{host}-{dead}"),
+        format!("{host}-1"),
+        format!("{host}-{}", std::process::id()),
+        "nonsense".to_owned(),
+    ] {
+        let lock = dir.join("SingletonLock");
+        let _ = std::fs::remove_file(&lock);
+        symlink(&target, &lock).unwrap();
+        scene.ready_by(OpenStep::Launch).await;
+        scene
+            .connector
+            .close(Close::Graceful {
+                deadline_ms: 10_000,
+            })
+            .await;
+    }
+    scene.end().await;
+}
+
+const LOCK: &str = "STEADFAST_TEST_LEVELDB_LOCK";
+
+/// Another process, which holds a database's lock as LevelDB does, until its
+/// input ends; does nothing when run by itself.
+#[test]
+fn database_holder() {
+    let Some(lock) = std::env::var_os(LOCK) else {
+        return;
+    };
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(lock)
+        .unwrap();
+    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    std::io::Write::write_all(&mut std::io::stderr(), b"held").unwrap();
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_database_is_a_locked_profile_not_a_lost_login() {
+    let (scene, dir) = linked_and_closed().await;
+    let lock = dir.join("Default/Local Storage/leveldb/LOCK");
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "profile::database_holder", "--nocapture"])
+        .env(LOCK, &lock)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 4];
+    std::io::Read::read_exact(holder.stderr.as_mut().unwrap(), &mut said).unwrap();
+    let refused = scene.try_open(OpenStep::Launch).await.err().unwrap();
+    assert_eq!(refused.kind, Kind::ProfileLocked, "{refused:?}");
+    assert!(holder.try_wait().unwrap().is_none(), "we ended it");
+    // Its end is waited for, not slept for: the step that is under way goes on.
+    let begun = std::time::Instant::now();
+    let (opened, ()) = tokio::join!(scene.ready_by(OpenStep::Launch), async {
+        drop(holder.stdin.take());
+    });
+    println!("the holder's end -> ready: {:?}", begun.elapsed());
+    drop(opened);
+    holder.wait().unwrap();
+    scene.end().await;
+}
