@@ -24,8 +24,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// How long WhatsApp Web shows one QR (each ref lives 20 s).
+/// How long a QR lives where the page does not tell by `Conn.refTTL`. Each
+/// ref is replaced after 20 s; the first may be shown for 60 s (whatsmeow,
+/// qrchan.go), and telling people the shorter time costs them nothing.
 const QR_LIFE_MS: u64 = 20_000;
+/// No QR lives longer, whatever the page or its clock says.
+const QR_LIFE_MOST_MS: u64 = 300_000;
 
 /// What does not change between the epochs of one session.
 #[derive(Debug)]
@@ -33,6 +37,22 @@ pub(crate) struct Session {
     pub(crate) site: Site,
     pub(crate) deadlines: Deadlines,
     pub(crate) memory: Memory,
+    pub(crate) wall_clock: fn() -> SystemTime,
+}
+
+impl Session {
+    /// Seconds since 1970 by the wall clock, as WhatsApp counts a message's time.
+    pub(crate) fn unix_seconds(&self) -> i64 {
+        self.unix_millis() / 1000
+    }
+
+    fn unix_millis(&self) -> i64 {
+        (self.wall_clock)()
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|since| i64::try_from(since.as_millis()).ok())
+            .unwrap_or(0)
+    }
 }
 
 /// One epoch.
@@ -194,7 +214,7 @@ impl Link {
         }
         if reading.logged_in && !self.login.is_linked() {
             self.tell(&view, EngineEvent::Linked);
-            let now_s = unix_seconds();
+            let now_s = self.session.unix_seconds();
             self.session.memory.begin_login(now_s);
             self.keep(self.login.set_linked(now_s));
         }
@@ -214,7 +234,7 @@ impl Link {
         }
         if view.trouble.is_none() {
             self.tell_phase(&mut view, reading.phase);
-            self.tell_qr(&mut view, levels.qr.as_ref());
+            self.tell_qr(&mut view, &levels);
         }
         if reading.phase == Phase::Ready {
             view.ready_since.get_or_insert_with(Instant::now);
@@ -308,17 +328,20 @@ impl Link {
         }
     }
 
-    fn tell_qr(&self, view: &mut View, code: Option<&String>) {
-        if view.qr.as_ref() == code {
+    fn tell_qr(&self, view: &mut View, levels: &Levels) {
+        if view.qr == levels.qr {
             return;
         }
-        view.qr = code.cloned();
-        if let Some(code) = code {
-            let event = EngineEvent::Qr {
-                code: code.clone(),
-                expires_in_ms: QR_LIFE_MS,
-            };
-            self.tell(view, event);
+        view.qr.clone_from(&levels.qr);
+        if let Some(code) = levels.qr.clone() {
+            let expires_in_ms = qr_life_ms(levels.qr_until_ms, self.session.unix_millis());
+            self.tell(
+                view,
+                EngineEvent::Qr {
+                    code,
+                    expires_in_ms,
+                },
+            );
         }
     }
 
@@ -342,11 +365,25 @@ impl Link {
     }
 }
 
-/// Seconds since 1970 by the wall clock, as WhatsApp counts a message's time.
-pub(crate) fn unix_seconds() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
+/// How long a QR may still be scanned: until `until_ms`, where the page told
+/// it by the clock that it shares with us.
+fn qr_life_ms(until_ms: Option<i64>, now_ms: i64) -> u64 {
+    until_ms.map_or(QR_LIFE_MS, |until| {
+        u64::try_from(until.saturating_sub(now_ms))
+            .unwrap_or(0)
+            .min(QR_LIFE_MOST_MS)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_lives_as_long_as_the_page_says_within_reason() {
+        assert_eq!(qr_life_ms(None, 1_000), QR_LIFE_MS);
+        assert_eq!(qr_life_ms(Some(61_000), 1_000), 60_000);
+        assert_eq!(qr_life_ms(Some(500), 1_000), 0);
+        assert_eq!(qr_life_ms(Some(i64::MAX), i64::MIN), QR_LIFE_MOST_MS);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use steadfast_cdp::{Flavor, UserAgent};
 
 /// How to drive one session.
@@ -30,6 +30,8 @@ pub struct EngineOptions {
     pub library: Option<PathBuf>,
     /// How long things may take.
     pub deadlines: Deadlines,
+    /// What the time is, as people count it.
+    pub wall_clock: fn() -> SystemTime,
 }
 
 /// How long the engine waits for what.
@@ -83,6 +85,7 @@ impl EngineOptions {
             web_spki: None,
             library: None,
             deadlines: Deadlines::default(),
+            wall_clock: SystemTime::now,
         }
     }
 

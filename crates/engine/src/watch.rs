@@ -3,7 +3,7 @@
 
 use crate::Error;
 use crate::conclude::{conclude, of};
-use crate::link::{Link, unix_seconds};
+use crate::link::Link;
 use crate::wire::{News, Nothing, Resumed, Told, Waiting};
 use serde_json::json;
 use std::sync::Arc;
@@ -207,7 +207,7 @@ async fn resume(link: &Link) -> Result<(), Error> {
         )
         .await?;
     link.tell_acks(&acks.acks);
-    let order = memory.sweep_order(unix_seconds());
+    let order = memory.sweep_order(link.session.unix_seconds());
     let sweep = json!({ "from": order.from, "known": order.known });
     let waiting: Waiting = link.call("inbox_sweep", sweep, deadline).await?;
     if waiting.waiting > 0 {

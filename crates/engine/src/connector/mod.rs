@@ -80,6 +80,7 @@ impl BrowserConnector {
         let session = Arc::new(Session {
             site,
             deadlines: options.deadlines.clone(),
+            wall_clock: options.wall_clock,
             memory: Memory::default(),
         });
         Ok(Self {
