@@ -312,7 +312,8 @@ pub trait Store: Send + Sync {
     /// How full the outbox is.
     async fn depth(&self, session: &SessionId) -> Result<OutboxDepth, StoreError>;
 
-    /// Keeps an inbound message; `false` where it was kept before.
+    /// Keeps an inbound message; `false` where it was kept before, or is a
+    /// message of this session's own outbox (by its WhatsApp id, `from_me`).
     async fn keep_inbound(
         &self,
         session: &SessionId,

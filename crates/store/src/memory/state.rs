@@ -375,6 +375,14 @@ impl State {
         at: UnixMs,
     ) -> Result<bool, StoreError> {
         let seq = self.last_inbound + 1;
+        let ours = self
+            .sessions
+            .get(session)
+            .and_then(|session| session.by_wa.get(&message.wa_message_id))
+            .and_then(|seq| self.messages.get(seq));
+        if message.from_me && ours.is_some_and(|row| row.standing.attempts > 0) {
+            return Ok(false);
+        }
         let session = self.session(session)?;
         let name = (message.chat.clone(), message.wa_message_id.clone());
         if !session.inbound_seen.insert(name) {

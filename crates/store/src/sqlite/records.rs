@@ -11,7 +11,20 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::port::{Incident, Scope, StoreError, StoredInbound, TokenRecord};
 use steadfast_core::time::UnixMs;
 
-/// Keeps an inbound message; `false` where it was kept before.
+/// Whether a message that this account sent went out by our own outbox: a page
+/// that has been loaded anew does not know that.
+fn is_ours(tx: &Tx<'_>, sid: i64, message: &InboundMessage) -> Result<bool, Error> {
+    let found = tx.one(
+        "SELECT 1 FROM messages INDEXED BY messages_by_wa
+         WHERE sid = ?1 AND wa_message_id = ?2 AND attempts > 0 LIMIT 1",
+        (sid, message.wa_message_id.as_str()),
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Keeps an inbound message; `false` where it was kept before, or is one of
+/// our own outbox.
 pub(super) fn keep_inbound(
     tx: &Tx<'_>,
     session: &SessionId,
@@ -24,7 +37,7 @@ pub(super) fn keep_inbound(
         (sid, message.chat.as_str(), message.wa_message_id.as_str()),
         |_| Ok(()),
     )?;
-    if known.is_some() {
+    if known.is_some() || (message.from_me && is_ours(tx, sid, message)?) {
         return Ok(false);
     }
     tx.run(

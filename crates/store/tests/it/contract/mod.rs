@@ -85,6 +85,7 @@ contract! {
         a_later_message_does_not_overtake_after_a_new_owner;
     records:
         inbound_is_kept_once,
+        what_we_sent_is_not_inbound,
         inbound_comes_in_pages,
         sessions_are_kept,
         a_removed_session_leaves_nothing,

@@ -52,6 +52,29 @@ pub(super) async fn inbound_is_kept_once(store: &dyn Store) {
     assert_eq!(store.inbound(&nobody, 0, 10).await, Ok(vec![]));
 }
 
+/// A page that was loaded anew tells our own messages back to us.
+pub(super) async fn what_we_sent_is_not_inbound(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    let other = Desk::named(store, "other").await;
+    desk.accept(7, 1).await;
+    assert_eq!(desk.claim().await, [7]);
+    let keep = async |desk: &Desk<'_>, from_me| {
+        let told = InboundMessage {
+            wa_message_id: wa(7),
+            from_me,
+            ..inbound(8, 1)
+        };
+        store
+            .keep_inbound(&desk.session, told, UnixMs(2_000))
+            .await
+            .unwrap()
+    };
+    assert!(!keep(&desk, true).await);
+    // Of another account, or by somebody else, it is another message.
+    assert!(keep(&other, true).await);
+    assert!(keep(&desk, false).await);
+}
+
 pub(super) async fn inbound_comes_in_pages(store: &dyn Store) {
     let desk = Desk::new(store).await;
     for n in 1..=7 {
