@@ -290,9 +290,9 @@ impl Origin {
             return Self::Own;
         }
         let mut start = Vec::new();
-        let read =
+        let opened =
             fs::File::open(&real).and_then(|file| file.take(8 << 10).read_to_end(&mut start));
-        let asks_for_snap = read.is_ok()
+        let asks_for_snap = opened.is_ok()
             && (memchr::memmem::find(&start, b"/snap/bin/chromium").is_some()
                 || memchr::memmem::find(&start, b"snap install chromium").is_some());
         match (asks_for_snap, is_executable_file(snap_command)) {

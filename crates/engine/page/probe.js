@@ -50,6 +50,7 @@ let loadedAt = null;
 let lastSnapshot = '';
 let sequence = 0;
 let qr = { ref: null, code: null };
+let shown = { ref: null, until: null };
 let lastRefresh = -Infinity;
 let pairCodeAt = -Infinity;
 let moduleCount = { value: -1, since: performance.now(), readAt: -Infinity };
@@ -190,6 +191,19 @@ async function qrCode(ref) {
   }
 }
 
+/** A ref's life by WhatsApp Web's own word is between these; anything else is no such word. */
+const REF_TTL_MS = { least: 100, most: 300000 };
+/** Until when a phone may scan this ref, in Unix milliseconds, or null where the page
+ * does not tell. Fixed when the ref is first seen, which its own event makes the moment it came. */
+function refUntil(ref) {
+  if (shown.ref !== ref) {
+    const ttl = Number(connOf()?.refTTL);
+    const told = ttl >= REF_TTL_MS.least && ttl <= REF_TTL_MS.most;
+    shown = { ref, until: told ? Math.round(Date.now() + ttl) : null };
+  }
+  return shown.until;
+}
+
 let qrBusy = false;
 function followQr(levels) {
   if (!isUnpaired(levels)) return;
@@ -223,8 +237,9 @@ function snapshot() {
   const levels = readLevels();
   const ready = readiness(levels);
   const { ref, ...rest } = levels;
+  const until = isUnpaired(levels) && ref !== null ? refUntil(ref) : null;
   const code = isUnpaired(levels) && ref !== null && qr.ref === ref ? qr.code : null;
-  return { levels, ready, body: { ...rest, qr: code } };
+  return { levels, ready, body: { ...rest, qr: code, qr_until_ms: code === null ? null : until } };
 }
 
 /** Looks, and tells the gateway where anything is different from the last time. */

@@ -68,6 +68,25 @@ pub fn is_worth_retrying(failure: &Failure) -> bool {
 /// `operation` gets the number of the try, from 1. What is healed meanwhile
 /// (by a supervisor) is healed beside this: the waits give it time.
 ///
+/// ```
+/// use steadfast_core::failure::{Evidence, Observed, Operation, classify};
+/// use steadfast_engine::{RetryPolicy, execute_with_retry};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let policy = RetryPolicy::for_operation(Operation::Evaluate);
+/// let chats = execute_with_retry("chats", policy, async |attempt| {
+///     if attempt == 1 {
+///         // As when the page loads itself anew under the question.
+///         let evidence = Evidence::text("Execution context was destroyed.");
+///         return Err(classify(&Observed { operation: Operation::Evaluate, evidence }));
+///     }
+///     Ok(["Ada", "Grace"])
+/// });
+/// assert_eq!(chats.await, Ok(["Ada", "Grace"]));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// The last failure, or the first one that no retry can help.
 pub async fn execute_with_retry<T, F, Fut>(
@@ -99,6 +118,28 @@ where
 ///
 /// `engine` gives the engine in force, which may be another one after a
 /// recovery; `None` where there is none just now.
+///
+/// After every outcome that leaves it open whether WhatsApp has the message,
+/// the id is looked up: found with the server's ack, it is done; found
+/// without, the page sends its own copy on; not found in a chat that was
+/// searched, the same id is sent again; undecided, it stays [`SendOutcome::Unknown`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use steadfast_core::failure::Operation;
+/// use steadfast_core::ids::{ChatId, WaMessageId};
+/// use steadfast_core::outbox::Body;
+/// use steadfast_core::port::{Engine, SendOutcome};
+/// use steadfast_engine::{RetryPolicy, send_with_retry};
+///
+/// async fn greet(engine: Arc<dyn Engine>, to: &ChatId, random: [u8; 9]) -> SendOutcome {
+///     // Minted once, and kept, before the first try.
+///     let id = WaMessageId::mint(random);
+///     let body = Body::Text { text: "Good morning".to_owned() };
+///     let policy = RetryPolicy::for_operation(Operation::Send);
+///     send_with_retry(policy, &id, to, &body, || Some(Arc::clone(&engine))).await
+/// }
+/// ```
 pub async fn send_with_retry(
     policy: RetryPolicy,
     id: &WaMessageId,
@@ -152,8 +193,14 @@ async fn attempt_send(
     }
     match engine.lookup(id, to).await {
         LookupOutcome::Found(ack) if ack >= Ack::Server => SendOutcome::HandedOff(ack),
-        // It is in the page's own outbox, or failed there: never a new message.
-        LookupOutcome::Found(_) | LookupOutcome::FoundFailed(_) => engine.resend(id, to).await,
+        // It is in the page's own outbox, or failed there: never a new message. A
+        // resend that did not happen does not make it one that was never sent.
+        LookupOutcome::Found(_) | LookupOutcome::FoundFailed(_) => {
+            match engine.resend(id, to).await {
+                SendOutcome::NotSent(failure) => SendOutcome::Unknown(failure),
+                other => other,
+            }
+        }
         LookupOutcome::NotFound => engine.send(id, to, body).await,
         LookupOutcome::Failed(failure) => SendOutcome::Unknown(failure),
         LookupOutcome::Unsupported => SendOutcome::Unknown(of(
@@ -262,6 +309,8 @@ mod tests {
     struct Scripted {
         sends: Mutex<Vec<SendOutcome>>,
         lookups: Mutex<Vec<LookupOutcome>>,
+        /// Sent on with the server's ack, once these are used up.
+        resends: Mutex<Vec<SendOutcome>>,
         asked: Mutex<Vec<&'static str>>,
     }
 
@@ -290,7 +339,8 @@ mod tests {
         }
         async fn resend(&self, _: &WaMessageId, _: &ChatId) -> SendOutcome {
             self.asked.lock().unwrap().push("resend");
-            SendOutcome::HandedOff(Ack::Server)
+            let scripted = self.resends.lock().unwrap().pop();
+            scripted.unwrap_or(SendOutcome::HandedOff(Ack::Server))
         }
         async fn health(&self) -> Result<EngineHealth, Failure> {
             Err(lost(false))
@@ -329,11 +379,16 @@ mod tests {
         sends: Vec<SendOutcome>,
         lookups: Vec<LookupOutcome>,
     ) -> (SendOutcome, Vec<&'static str>) {
-        let engine = Arc::new(Scripted {
+        run_on(Scripted {
             sends: Mutex::new(sends),
             lookups: Mutex::new(lookups),
             ..Scripted::default()
-        });
+        })
+        .await
+    }
+
+    async fn run_on(engine: Scripted) -> (SendOutcome, Vec<&'static str>) {
+        let engine = Arc::new(engine);
         let to = ChatId::parse("4915112345678").unwrap();
         let body = Body::text("x".to_owned());
         let outcome = send_with_retry(FAST, &WaMessageId::mint([1; 9]), &to, &body, || {
@@ -370,6 +425,29 @@ mod tests {
         .await;
         assert_eq!(outcome, handed);
         assert_eq!(asked, ["send", "lookup", "resend"]);
+    }
+
+    #[tokio::test]
+    async fn a_resend_that_did_not_happen_is_looked_up_again() {
+        let pending = LookupOutcome::Found(Ack::Pending);
+        let (outcome, asked) = run_on(Scripted {
+            sends: Mutex::new(vec![SendOutcome::Unknown(lost(true))]),
+            lookups: Mutex::new(vec![pending.clone(), LookupOutcome::Found(Ack::Server)]),
+            resends: Mutex::new(vec![SendOutcome::NotSent(lost(false))]),
+            ..Scripted::default()
+        })
+        .await;
+        assert_eq!(outcome, SendOutcome::HandedOff(Ack::Server));
+        assert_eq!(asked, ["send", "lookup", "resend", "lookup"]);
+        let never = vec![SendOutcome::NotSent(lost(false)); 2];
+        let (outcome, _) = run_on(Scripted {
+            sends: Mutex::new(vec![SendOutcome::Unknown(lost(true))]),
+            lookups: Mutex::new(vec![pending.clone(), pending]),
+            resends: Mutex::new(never),
+            ..Scripted::default()
+        })
+        .await;
+        assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
     }
 
     #[tokio::test]

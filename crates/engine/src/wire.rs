@@ -61,6 +61,9 @@ pub(crate) struct Levels {
     pub(crate) settled: bool,
     /// The string that a phone scans.
     pub(crate) qr: Option<String>,
+    /// Until when, in Unix milliseconds, where WhatsApp Web tells.
+    #[serde(default)]
+    pub(crate) qr_until_ms: Option<i64>,
 }
 
 /// The account, as far as the page knows it.
@@ -197,7 +200,7 @@ impl Received {
             text: self.text.clone(),
             sent_at: UnixMs(self.t.saturating_mul(1000)),
             recovered: self.recovered,
-            extras: Default::default(),
+            extras: steadfast_core::inbound::Extras::default(),
         })
     }
 }

@@ -91,9 +91,7 @@ async fn ready_or_failed(scene: &Scene, engine: &Arc<dyn Engine>) -> Result<(), 
 /// Launches on the damaged profile, and demands that it says so.
 async fn says_so(scene: &Scene) {
     let engine = scene.open(OpenStep::Launch).await;
-    let failure = ready_or_failed(scene, &engine)
-        .await
-        .expect_err("the damage has gone unnoticed");
+    let failure = ready_or_failed(scene, &engine).await.unwrap_err();
     assert_eq!(
         (failure.kind, failure.rung),
         (Kind::ProfileCorrupt, Rung::RestoreProfile),
@@ -284,9 +282,7 @@ async fn a_refused_login_is_never_offered_again() {
     let scene = secured().await;
     scene.sim.control().unlink(PHONE, None, 0).unwrap();
     let engine = scene.open(OpenStep::Launch).await;
-    let failure = ready_or_failed(&scene, &engine)
-        .await
-        .expect_err("the login was refused");
+    let failure = ready_or_failed(&scene, &engine).await.unwrap_err();
     // Its copy is refused with it: bringing that back would offer the same login again.
     assert_eq!(failure.kind, Kind::AuthRequired, "{failure:?}");
     let engine = scene.open(OpenStep::FreshProfile).await;
@@ -372,7 +368,7 @@ async fn a_full_disk_costs_no_login() {
     };
     let at = disk.0.join("profile");
     let (scene, _) = Scene::linked_with(steadfast_sim::knobs::Knobs::default(), |options| {
-        options.profile_dir = at
+        options.profile_dir = at;
     })
     .await;
     scene.ready_by(OpenStep::Secure).await;

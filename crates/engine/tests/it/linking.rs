@@ -84,6 +84,22 @@ async fn codes_follow_each_other_past_the_last_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_codes_life_is_read_from_the_page() {
+    let scene = Scene::with(knobs(json!({"qr_ttl_ms": 90_000})), |_| {}).await;
+    let engine = scene.open(OpenStep::Launch).await;
+    let (life_ms, _) = scene
+        .sink
+        .event(engine.epoch(), "a QR", |event| match event {
+            EngineEvent::Qr { expires_in_ms, .. } => Some(*expires_in_ms),
+            _ => None,
+        })
+        .await;
+    // Counted from when the page got it, which was a moment ago.
+    assert!((60_000..=90_000).contains(&life_ms), "{life_ms}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pairing_code_links_too() {
     let scene = Scene::new().await;
     let engine = scene.open(OpenStep::Launch).await;
