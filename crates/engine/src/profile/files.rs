@@ -1,6 +1,7 @@
 //! The few file operations that a profile needs, each with a useful error.
 
 use crate::Error;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -71,13 +72,18 @@ const CACHES: [&str; 9] = [
     "ShaderCache",
 ];
 
+/// Whether a browser's folder of this name is such a cache.
+pub(super) fn is_cache(name: &OsStr) -> bool {
+    CACHES.iter().any(|cache| name == *cache)
+}
+
 /// Copies a browser's folder: regular files and folders, without its caches.
 /// Its sockets and locks are links, and stay behind.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
     make_private(to)?;
     for entry in fs::read_dir(from).map_err(|e| problem(from, &e))? {
         let entry = entry.map_err(|e| problem(from, &e))?;
-        if CACHES.iter().any(|cache| entry.file_name() == *cache) {
+        if is_cache(&entry.file_name()) {
             continue;
         }
         let (source, target) = (entry.path(), to.join(entry.file_name()));

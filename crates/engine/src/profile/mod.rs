@@ -13,8 +13,10 @@
 mod copy;
 mod files;
 mod login;
+mod portable;
 
 pub(crate) use login::LoginFile;
+pub use portable::{PortableError, pack_profile, unpack_profile};
 
 use crate::Error;
 use files::{make_private, problem, remove_tree, write_whole};
