@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::supervisor::is_canary;
 use crate::updates::Updates;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,12 +68,16 @@ impl Inbox {
         }
     }
 
-    /// Keeps one inbound message. `Ok` means that it is on disk.
+    /// Keeps one inbound message. `Ok` means that it is on disk, or no message
+    /// to keep: one of our own that the page has forgotten was ours.
     pub async fn keep(
         &self,
         session: &SessionId,
         message: InboundMessage,
     ) -> Result<(), InboundRefused> {
+        if is_canary(&message) {
+            return Ok(());
+        }
         let recovered = message.recovered;
         let new = self
             .store

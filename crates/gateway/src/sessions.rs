@@ -128,6 +128,11 @@ pub struct SessionView {
     pub since: UnixMs,
     /// How long it has been ready without a break; 0 where it is not.
     pub uptime_ms: u64,
+    /// For how long it was wanted since the gateway started, in milliseconds;
+    /// from its first link on.
+    pub wanted_ms: u64,
+    /// For how much of that it was ready, in milliseconds.
+    pub ready_ms: u64,
     /// When it was made.
     pub created_at: UnixMs,
     /// Who it is, once known.

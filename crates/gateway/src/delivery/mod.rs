@@ -9,6 +9,7 @@ mod attempt;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::supervisor::Activity;
 use crate::updates::Updates;
 use attempt::Attempt;
 use std::collections::HashMap;
@@ -40,6 +41,23 @@ pub struct DeliveryOptions {
     pub policy: DeliveryPolicy,
 }
 
+/// What a delivery has in hand, told whenever it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InHand {
+    /// The connection that it hands messages to; `None` once it has taken
+    /// note that there is none.
+    pub link: Option<Epoch>,
+    /// Messages between claim and recorded outcome.
+    pub flights: usize,
+}
+
+impl InHand {
+    /// Whether nothing is in flight, and nothing will be before a link is there again.
+    pub fn is_nothing(&self) -> bool {
+        self.link.is_none() && self.flights == 0
+    }
+}
+
 /// One session's delivery.
 pub struct Delivery {
     /// Whose.
@@ -52,6 +70,10 @@ pub struct Delivery {
     pub clock: Arc<dyn Clock>,
     /// The link, while it is ready.
     pub link: watch::Receiver<Option<Link>>,
+    /// Told what is in hand.
+    pub in_hand: watch::Sender<InHand>,
+    /// Told when a message is taken up.
+    pub activity: Activity,
     /// Rung when a message was accepted or released.
     pub wake: Arc<Notify>,
     /// Told of every change.
@@ -81,6 +103,7 @@ impl Delivery {
                 .max_in_flight
                 .saturating_sub(u32::try_from(flights.len()).unwrap_or(u32::MAX));
             let link = self.link.borrow_and_update().clone();
+            let noted = link.as_ref().map(|link| link.engine.epoch());
             let mut idle_until = None;
             let doubt = doubted.as_ref().and_then(|d| d.left(link.as_ref()));
             if doubt.is_some() {
@@ -89,6 +112,9 @@ impl Delivery {
                 match self.claim(&link, room).await {
                     Ok(claimed) => {
                         let full = claimed.len() == room as usize;
+                        if !claimed.is_empty() {
+                            self.activity.touch(self.clock.mono());
+                        }
                         for claimed in claimed {
                             let id = claimed.message.id.clone();
                             let number = claimed.attempt;
@@ -105,6 +131,7 @@ impl Delivery {
                     }
                 }
             }
+            self.tell(noted, flights.len());
             tokio::select! {
                 // In this order, so that a run can be repeated from its seed.
                 biased;
@@ -127,6 +154,12 @@ impl Delivery {
         while let Some(ended) = flights.join_next_with_id().await {
             self.landed(ended, &mut claimed_by).await;
         }
+    }
+
+    fn tell(&self, link: Option<Epoch>, flights: usize) {
+        let now = InHand { link, flights };
+        self.in_hand
+            .send_if_modified(|told| std::mem::replace(told, now) != now);
     }
 
     async fn claim(&self, link: &Link, room: u32) -> Result<Vec<Claimed>, StoreError> {

@@ -60,6 +60,14 @@ impl<const L: usize> Counter<L> {
             .unwrap_or(0)
     }
 
+    /// What was counted so far, by label set.
+    pub fn each(&self) -> Vec<([String; L], u64)> {
+        lock(&self.values)
+            .iter()
+            .map(|(key, value)| (key.clone(), *value))
+            .collect()
+    }
+
     pub(super) fn write(&self, out: &mut String) {
         header(out, self.name, self.help, "counter");
         let values = lock(&self.values);

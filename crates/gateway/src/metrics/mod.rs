@@ -31,12 +31,23 @@ pub struct Metrics {
     pub inbound: Counter<1>,
     /// `steadfast_incidents_total{session, kind}`: failures noticed.
     pub incidents: Counter<2>,
-    /// `steadfast_recoveries_total{kind, rung}`: incidents healed, by the rung that did it.
-    pub recoveries: Counter<2>,
+    /// `steadfast_recoveries_total{session, kind, rung}`: incidents healed, by the rung that did it.
+    pub recoveries: Counter<3>,
+    /// `steadfast_detection_seconds{kind}`: from the last sign of life of a
+    /// ready session to the failure noticed, so at least as long as it took
+    /// to notice it.
+    pub detection_seconds: Histogram<1>,
     /// `steadfast_recovery_seconds{kind}`: from noticed to ready again.
     pub recovery_seconds: Histogram<1>,
     /// `steadfast_recovery_steps_total{rung}`: rungs tried, whether or not they healed.
     pub recovery_steps: Counter<1>,
+    /// `steadfast_recycles_total{session, reason}`: browsers replaced as planned.
+    pub recycles: Counter<2>,
+    /// `steadfast_canary_total{session, result}`: messages to oneself that
+    /// proved the send path, or did not.
+    pub canary: Counter<2>,
+    /// `steadfast_canary_seconds{session}`: how long they took to the server's ack.
+    pub canary_seconds: Histogram<1>,
     /// `steadfast_session_transitions_total{session, state}`.
     pub transitions: Counter<2>,
     /// `steadfast_http_requests_total{method, route, status}`.
@@ -99,7 +110,13 @@ impl Default for Metrics {
             recoveries: Counter::new(
                 "steadfast_recoveries_total",
                 "Incidents healed, by kind and by the rung that healed them.",
-                ["kind", "rung"],
+                ["session", "kind", "rung"],
+            ),
+            detection_seconds: Histogram::new(
+                "steadfast_detection_seconds",
+                "Time from the last sign of life of a ready session to its failure noticed: an upper bound of the time to notice it.",
+                ["kind"],
+                LATENCY,
             ),
             recovery_seconds: Histogram::new(
                 "steadfast_recovery_seconds",
@@ -111,6 +128,22 @@ impl Default for Metrics {
                 "steadfast_recovery_steps_total",
                 "Rungs of the ladder that were tried.",
                 ["rung"],
+            ),
+            recycles: Counter::new(
+                "steadfast_recycles_total",
+                "Browsers that worked and were replaced as planned: memory, age.",
+                ["session", "reason"],
+            ),
+            canary: Counter::new(
+                "steadfast_canary_total",
+                "Messages to oneself that prove the send path: passed, failed, skipped.",
+                ["session", "result"],
+            ),
+            canary_seconds: Histogram::new(
+                "steadfast_canary_seconds",
+                "Time from a canary handed over to the server's ack.",
+                ["session"],
+                LATENCY,
             ),
             transitions: Counter::new(
                 "steadfast_session_transitions_total",
@@ -161,8 +194,12 @@ impl Metrics {
         self.inbound.write(out);
         self.incidents.write(out);
         self.recoveries.write(out);
+        self.detection_seconds.write(out);
         self.recovery_seconds.write(out);
         self.recovery_steps.write(out);
+        self.recycles.write(out);
+        self.canary.write(out);
+        self.canary_seconds.write(out);
         self.transitions.write(out);
         self.http_requests.write(out);
         self.http_seconds.write(out);

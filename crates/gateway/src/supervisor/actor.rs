@@ -1,22 +1,25 @@
 //! One session's loop: feeds its machine, runs the machine's effects.
 
-use super::heartbeat::{self, Rhythm};
+use super::canary::Sung;
+use super::heartbeat::Rhythm;
 use super::incidents::{IncidentLog, OpenIncident};
 use super::operations::Operation;
 use super::sink::CurrentEpoch;
 use super::snapshot::Snapshot;
-use crate::clock::{Clock, Random, random_bytes};
-use crate::delivery::Link;
+use super::upkeep::Upkeep;
+use crate::clock::{Clock, Random};
+use crate::delivery::{InHand, Link};
 use crate::metrics::Metrics;
 use crate::sessions::{Me, QrCode};
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::failure::Failure;
-use steadfast_core::ids::{Epoch, LoginGeneration};
+use steadfast_core::ids::Epoch;
 use steadfast_core::port::{
     Connector, Engine, EngineEvent, EngineHealth, Phase, SessionRecord, Store,
 };
-use steadfast_core::session::{Effect, Event, IncidentEnd, Machine, State, TimerGen};
+use steadfast_core::session::{Event, Machine, Recycle, State, TimerGen};
+use steadfast_core::time::MonoMs;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -31,6 +34,8 @@ pub(super) enum Input {
     OpenFailed(Epoch, Failure),
     /// A heartbeat was answered.
     Beat(Epoch, EngineHealth),
+    /// A canary came back, or did not.
+    Canary(Epoch, Box<Sung>),
 }
 
 /// What a person wants. The reply comes when it is done, or has begun, as
@@ -62,6 +67,9 @@ pub(super) struct Parts {
     pub(super) record: SessionRecord,
     pub(super) machine: Machine,
     pub(super) rhythm: Rhythm,
+    pub(super) upkeep: Upkeep,
+    /// Between two canaries, where they are wanted.
+    pub(super) canary_interval: Option<Duration>,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
@@ -76,21 +84,25 @@ pub(super) struct Parts {
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) engine: watch::Sender<Option<Arc<dyn Engine>>>,
     pub(super) link: watch::Sender<Option<Link>>,
+    /// What the session's delivery has in hand.
+    pub(super) in_hand: watch::Receiver<InHand>,
     pub(super) incidents: IncidentLog,
 }
 
 /// One session's actor.
 pub(super) struct Actor {
-    parts: Parts,
-    timer: Option<(TimerGen, Instant)>,
-    incident: Option<OpenIncident>,
-    heartbeat: JoinSet<()>,
-    heartbeat_epoch: Option<Epoch>,
-    probes: JoinSet<(TimerGen, bool)>,
+    pub(super) parts: Parts,
+    pub(super) timer: Option<(TimerGen, Instant)>,
+    pub(super) incident: Option<OpenIncident>,
+    /// Heartbeat and canary of the connection that is ready.
+    pub(super) vitals: JoinSet<()>,
+    pub(super) vitals_epoch: Option<Epoch>,
+    pub(super) probes: JoinSet<(TimerGen, bool)>,
+    /// When the ready connection last gave a sign of life.
+    pub(super) alive_at: Option<MonoMs>,
+    /// A planned restart that is under way: why, and since when.
+    pub(super) recycling: Option<(Recycle, MonoMs)>,
 }
-
-/// How long a probe of the network may take.
-const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Actor {
     pub(super) fn new(parts: Parts) -> Self {
@@ -98,15 +110,21 @@ impl Actor {
             parts,
             timer: None,
             incident: None,
-            heartbeat: JoinSet::new(),
-            heartbeat_epoch: None,
+            vitals: JoinSet::new(),
+            vitals_epoch: None,
             probes: JoinSet::new(),
+            alive_at: None,
+            recycling: None,
         }
     }
 
     /// Runs until the session is deleted, or shut down, or nobody holds its handle.
     pub(super) async fn run(mut self) {
         loop {
+            let draining = match self.parts.machine.state() {
+                State::Draining { epoch, .. } => Some(*epoch),
+                _ => None,
+            };
             tokio::select! {
                 biased;
                 command = self.parts.commands.recv() => match command {
@@ -122,6 +140,9 @@ impl Actor {
                     if let Ok((timer, reachable)) = probed {
                         self.feed(Event::NetworkProbed { timer, reachable }).await;
                     }
+                }
+                epoch = drained(draining, &mut self.parts.in_hand) => {
+                    self.feed(Event::Drained { epoch }).await;
                 }
                 timer = fires(self.timer) => {
                     self.timer = None;
@@ -181,7 +202,7 @@ impl Actor {
         }
     }
 
-    async fn save(&self) {
+    pub(super) async fn save(&self) {
         if let Err(error) = self
             .parts
             .store
@@ -210,20 +231,58 @@ impl Actor {
                 self.note(&failure);
                 self.feed(Event::OpenFailed { epoch, failure }).await;
             }
-            Input::Beat(epoch, health) => {
-                if self.parts.epoch.is(epoch) {
-                    let phase = health.phase;
-                    let seen = self.parts.clock.unix();
-                    self.parts.snapshot.send_modify(|s| {
-                        s.health = Some(health);
-                        s.last_seen = Some(seen);
-                    });
-                    // By level: an event that was missed is made good here.
-                    self.feed(Event::Phase { epoch, phase }).await;
+            Input::Beat(epoch, health) => self.beat_answered(epoch, health).await,
+            Input::Canary(epoch, sung) => {
+                let Sung { report, evidence } = *sung;
+                if !report.passed {
+                    tracing::warn!(event = "canary_failed", session = %self.parts.record.id, detail = report.detail);
+                }
+                self.parts.snapshot.send_modify(|s| s.canary = Some(report));
+                if let Some(failure) = evidence {
+                    self.note(&failure);
+                    self.feed(Event::Failed { epoch, failure }).await;
                 }
             }
             Input::Engine(epoch, event) => self.engine_event(epoch, event).await,
         }
+    }
+
+    async fn beat_answered(&mut self, epoch: Epoch, health: EngineHealth) {
+        if !self.parts.epoch.is(epoch) {
+            return;
+        }
+        let (phase, memory) = (health.phase, health.browser_memory_bytes);
+        let (seen, now) = (self.parts.clock.unix(), self.parts.clock.mono());
+        self.alive_at = Some(now);
+        self.parts.snapshot.send_modify(|s| {
+            s.health = Some(health);
+            s.last_seen = Some(seen);
+        });
+        // By level: an event that was missed is made good here.
+        self.feed(Event::Phase { epoch, phase }).await;
+        if let Some(why) = self.upkeep_due(now, memory).await {
+            self.feed(Event::Recycle { epoch, why }).await;
+        }
+    }
+
+    /// Whether the browser, which works, is to be replaced all the same.
+    async fn upkeep_due(&mut self, now: MonoMs, memory: Option<u64>) -> Option<Recycle> {
+        let State::Ready { .. } = self.parts.machine.state() else {
+            return None;
+        };
+        if self.parts.upkeep.is_too_large(now, memory) {
+            self.parts.upkeep.recycled_for_memory(now);
+            return Some(Recycle::Memory);
+        }
+        if !self.parts.upkeep.may_be_replaced_for_age(now) {
+            return None;
+        }
+        let session = &self.parts.record.id;
+        let depth = self.parts.store.depth(session).await.ok()?;
+        let due = self.parts.store.next_due(session).await.ok()?;
+        let soon = self.parts.clock.unix().plus(self.parts.upkeep.quiet_ms());
+        let nothing_owed = depth.sending == 0 && due.is_none_or(|due| due > soon);
+        nothing_owed.then_some(Recycle::Age)
     }
 
     async fn engine_event(&mut self, epoch: Epoch, event: EngineEvent) {
@@ -271,7 +330,7 @@ impl Actor {
         }
     }
 
-    fn note(&self, failure: &Failure) {
+    pub(super) fn note(&self, failure: &Failure) {
         let failure = failure.clone();
         self.parts
             .snapshot
@@ -303,213 +362,6 @@ impl Actor {
         }
         self.publish();
     }
-
-    async fn run_effect(&mut self, effect: Effect) {
-        match effect {
-            Effect::Open { step, epoch } => {
-                self.leave_epoch(epoch);
-                self.parts
-                    .snapshot
-                    .send_modify(|s| s.connection_attempts += 1);
-                let _ = self
-                    .parts
-                    .operations
-                    .send(Operation::Open { step, epoch })
-                    .await;
-            }
-            Effect::Close { how } => {
-                self.leave_epoch(Epoch::default());
-                let _ = self.parts.operations.send(Operation::Close { how }).await;
-            }
-            Effect::LogOut { epoch } => {
-                let engine = self.parts.engine.borrow().clone();
-                let engine = engine.filter(|e| Some(e.epoch()) == epoch);
-                self.leave_epoch(Epoch::default());
-                self.parts.snapshot.send_modify(|s| s.me = None);
-                let _ = self
-                    .parts
-                    .operations
-                    .send(Operation::LogOut { engine })
-                    .await;
-            }
-            Effect::Arm { timer, after_ms } => {
-                self.timer = Some((timer, Instant::now() + Duration::from_millis(after_ms)));
-            }
-            Effect::ProbeNetwork { timer } => {
-                let connector = Arc::clone(&self.parts.connector);
-                self.probes.spawn(async move {
-                    let probe = tokio::time::timeout(PROBE_LIMIT, connector.network_reachable());
-                    (timer, probe.await.unwrap_or(false))
-                });
-            }
-            Effect::NewLogin => self.new_login().await,
-            Effect::KeepParked { reason } => {
-                self.parts.record.parked = reason.map(str::to_owned);
-                self.save().await;
-            }
-            Effect::OpenIncident { failure } => self.open_incident(&failure),
-            Effect::IncidentFailure { failure } => {
-                let now = self.parts.clock.unix();
-                if let Some(incident) = &mut self.incident {
-                    incident.learn(&self.parts.incidents, &failure, now);
-                }
-            }
-            Effect::IncidentStep { rung, detail } => {
-                if let Some(rung) = rung {
-                    tracing::info!(event = "restart_attempt", session = %self.parts.record.id, %rung, detail);
-                    self.parts.metrics.recovery_steps.inc([rung.as_str()]);
-                }
-                let now = self.parts.clock.unix();
-                if let Some(incident) = &mut self.incident {
-                    incident.step(&self.parts.incidents, rung, detail, now);
-                }
-            }
-            Effect::CloseIncident { end } => self.close_incident(end).await,
-        }
-    }
-
-    /// Nothing of an older connection counts from here on.
-    fn leave_epoch(&mut self, next: Epoch) {
-        self.parts.epoch.set(next);
-        self.parts.link.send_replace(None);
-        self.parts.engine.send_replace(None);
-        self.heartbeat.abort_all();
-        self.heartbeat_epoch = None;
-        self.parts.snapshot.send_modify(|s| s.qr = None);
-    }
-
-    async fn new_login(&mut self) {
-        self.parts.record.login = LoginGeneration(self.parts.record.login.0 + 1);
-        tracing::info!(event = "linked", session = %self.parts.record.id, login = self.parts.record.login.0);
-        self.save().await;
-    }
-
-    async fn entered(&mut self, before: &'static str, after: &'static str) {
-        let session = self.parts.record.id.as_str().to_owned();
-        tracing::info!(event = "session_state", session, from = before, to = after);
-        self.parts.metrics.transitions.inc([&session, after]);
-        let (now, mono) = (self.parts.clock.unix(), self.parts.clock.mono());
-        self.parts.snapshot.send_modify(|s| {
-            s.since = now;
-            s.since_mono = mono;
-            if after == "ready" {
-                s.connection_attempts = 0;
-                s.last_failure = None;
-            }
-        });
-        // A profile that was linked elsewhere (restored, moved) has a login too.
-        if after == "ready" && self.parts.record.login == LoginGeneration::default() {
-            self.new_login().await;
-        }
-    }
-
-    fn open_incident(&mut self, failure: &Failure) {
-        let parts = &self.parts;
-        let session = parts.record.id.as_str();
-        tracing::warn!(
-            event = "session_closed", session, kind = %failure.kind,
-            operation = %failure.operation, evidence = failure.evidence,
-        );
-        parts
-            .metrics
-            .incidents
-            .inc([session, failure.kind.as_str()]);
-        // An id without randomness is still unique per session and millisecond.
-        let random = random_bytes(parts.random.as_ref()).unwrap_or_default();
-        self.incident = Some(OpenIncident::open(
-            &parts.incidents,
-            &parts.record.id,
-            failure,
-            parts.clock.unix(),
-            parts.clock.mono(),
-            random,
-        ));
-    }
-
-    async fn close_incident(&mut self, end: IncidentEnd) {
-        let Some(incident) = self.incident.take() else {
-            return;
-        };
-        let parts = &self.parts;
-        let waited = parts
-            .store
-            .depth(&parts.record.id)
-            .await
-            .map_or(0, |depth| depth.accepted + depth.sending);
-        let kind = incident.kind().to_owned();
-        let took = incident.close(
-            &parts.incidents,
-            end,
-            waited,
-            parts.clock.unix(),
-            parts.clock.mono(),
-        );
-        if let IncidentEnd::Recovered { by } = end {
-            tracing::info!(event = "restarted", session = %parts.record.id, kind, rung = %by, recovery_ms = took);
-            parts.metrics.recoveries.inc([&kind, by.as_str()]);
-            parts.metrics.recovery_seconds.observe_ms([&kind], took);
-        } else {
-            tracing::warn!(event = "incident_closed", session = %parts.record.id, kind, end = ?end);
-        }
-    }
-
-    /// Tells delivery, the heartbeat and everybody who looks.
-    fn publish(&mut self) {
-        let ready = match self.parts.machine.state() {
-            State::Ready { epoch, .. } => Some(*epoch),
-            State::Stopped
-            | State::Starting { .. }
-            | State::Linking { .. }
-            | State::Syncing { .. }
-            | State::Recovering { .. }
-            | State::Conflict { .. }
-            | State::LoggedOut
-            | State::Parked { .. } => None,
-        };
-        let engine = self.parts.engine.borrow().clone();
-        let engine = engine.filter(|e| Some(e.epoch()) == ready);
-        let login = self.parts.record.login;
-        self.parts.link.send_if_modified(|link| {
-            let linked = link.as_ref().map(|l| (l.engine.epoch(), l.login));
-            let wanted = engine.as_ref().map(|e| (e.epoch(), login));
-            if linked == wanted {
-                return false;
-            }
-            *link = engine.clone().map(|engine| Link { engine, login });
-            true
-        });
-        self.beat(engine);
-        let incident = self.incident.as_ref().map(OpenIncident::summary);
-        let state = self.parts.machine.state().clone();
-        self.parts.snapshot.send_if_modified(|s| {
-            let same = s.state == state && s.incident == incident && s.login == login;
-            s.state = state;
-            s.incident = incident;
-            s.login = login;
-            !same
-        });
-    }
-
-    /// Beats only while ready: starting, linking and syncing have deadlines.
-    fn beat(&mut self, engine: Option<Arc<dyn Engine>>) {
-        let epoch = engine.as_ref().map(|e| e.epoch());
-        if self.heartbeat_epoch == epoch {
-            // Ended ones are taken away, so that the set does not grow.
-            while self.heartbeat.try_join_next().is_some() {}
-            return;
-        }
-        self.heartbeat.abort_all();
-        self.heartbeat_epoch = epoch;
-        if let Some(engine) = engine {
-            let (epoch, rhythm) = (engine.epoch(), self.parts.rhythm);
-            self.heartbeat.spawn(heartbeat::beat(
-                engine,
-                epoch,
-                rhythm,
-                self.parts.input.clone(),
-            ));
-        }
-    }
 }
 
 impl Want {
@@ -523,6 +375,16 @@ impl Want {
             Self::Shutdown => "shutdown",
         }
     }
+}
+
+/// Waits until nothing is in flight, where that is waited for.
+async fn drained(draining: Option<Epoch>, in_hand: &mut watch::Receiver<InHand>) -> Epoch {
+    let Some(epoch) = draining else {
+        return std::future::pending().await;
+    };
+    // A delivery that has ended has nothing in hand either.
+    let _ = in_hand.wait_for(InHand::is_nothing).await;
+    epoch
 }
 
 async fn fires(timer: Option<(TimerGen, Instant)>) -> TimerGen {

@@ -3,7 +3,7 @@
 use super::snapshot::Snapshot;
 use steadfast_core::failure::Rung;
 use steadfast_core::port::OutboxDepth;
-use steadfast_core::session::State;
+use steadfast_core::session::{Recycle, State};
 
 /// The original's words for "nothing is to be done"; its users watch for them.
 const ALL_WELL: &str = "All systems operating normally";
@@ -14,6 +14,10 @@ pub(super) fn recommendations(snapshot: &Snapshot, outbox: &OutboxDepth) -> Vec<
     match &snapshot.state {
         State::Ready { .. } => {}
         State::Stopped => advice.push("The session is stopped. Start it to send and receive.".into()),
+        State::Draining { why, .. } => advice.push(match why {
+            Recycle::Memory => "The browser uses more memory than it may (browser.memory_limit_mib) and is replaced by a fresh one. Nothing needs to be done.".into(),
+            Recycle::Age => "The browser has run for long and is replaced by a fresh one. Nothing needs to be done.".into(),
+        }),
         State::Starting { .. } => advice.push("The browser is starting. Nothing needs to be done.".into()),
         State::Syncing { .. } => {
             advice.push("The account is linked and syncing. Nothing needs to be done.".into());

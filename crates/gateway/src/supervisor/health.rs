@@ -58,9 +58,10 @@ pub(super) async fn examine(
 fn state_check(state: &State) -> Check {
     let status = match state {
         State::Ready { .. } => CheckStatus::Pass,
-        State::Starting { .. } | State::Syncing { .. } | State::Linking { .. } => {
-            CheckStatus::Warning
-        }
+        State::Starting { .. }
+        | State::Draining { .. }
+        | State::Syncing { .. }
+        | State::Linking { .. } => CheckStatus::Warning,
         State::Stopped
         | State::Recovering { .. }
         | State::Conflict { .. }

@@ -7,9 +7,10 @@ use super::incidents::IncidentLog;
 use super::operations;
 use super::sink::{CurrentEpoch, SessionSink};
 use super::snapshot::Snapshot;
-use super::view;
+use super::upkeep::{Activity, Upkeep, UpkeepPolicy};
+use super::{availability, view};
 use crate::clock::{Clock, Random, random_bytes};
-use crate::delivery::{Delivery, DeliveryOptions};
+use crate::delivery::{Delivery, DeliveryOptions, InHand};
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
 use crate::sessions::{AckWait, HealthView, QrCode, SessionError, SessionView, Sessions};
@@ -40,6 +41,10 @@ pub struct SupervisorOptions {
     pub policy: Policy,
     /// How messages are delivered.
     pub delivery: DeliveryOptions,
+    /// When a browser that works is replaced all the same.
+    pub upkeep: UpkeepPolicy,
+    /// Between two messages to oneself that prove the send path, where they are wanted.
+    pub canary_interval: Option<Duration>,
     /// Between heartbeats.
     pub heartbeat_interval: Duration,
     /// Heartbeats without an answer that make a page count as hung.
@@ -215,13 +220,19 @@ impl Supervisor {
             incident: None,
             last_failure: None,
             health: None,
+            canary: None,
+            availability: availability::Availability::default(),
         });
+        let (in_hand_sender, in_hand) = watch::channel(InHand::default());
+        let activity = Activity::default();
         let epoch = CurrentEpoch::default();
         let sink = Arc::new(SessionSink {
             session: id.clone(),
             epoch: epoch.clone(),
             inputs: input.clone(),
             inbox: Arc::clone(&s.inbox),
+            activity: activity.clone(),
+            clock: Arc::clone(&s.clock),
         });
         self.spawn(operations::run(
             id.clone(),
@@ -238,6 +249,13 @@ impl Supervisor {
                 interval: s.options.heartbeat_interval,
                 misses: s.options.heartbeat_misses,
             },
+            upkeep: Upkeep::new(
+                s.options.upkeep.clone(),
+                activity.clone(),
+                seed,
+                s.clock.mono(),
+            ),
+            canary_interval: s.options.canary_interval,
             store: Arc::clone(&s.store),
             clock: Arc::clone(&s.clock),
             random: Arc::clone(&s.random),
@@ -251,6 +269,7 @@ impl Supervisor {
             snapshot: snapshot_sender,
             engine: engine_sender,
             link: link_sender,
+            in_hand,
             incidents: s.incidents.clone(),
         });
         self.spawn(actor.run());
@@ -261,6 +280,8 @@ impl Supervisor {
             store: Arc::clone(&s.store),
             clock: Arc::clone(&s.clock),
             link,
+            in_hand: in_hand_sender,
+            activity,
             wake: Arc::clone(&wake),
             updates: s.updates.clone(),
             metrics: Arc::clone(&s.metrics),

@@ -4,6 +4,8 @@
 //! to the session's actor. Events of an older epoch are dropped here already.
 
 use super::actor::Input;
+use super::upkeep::Activity;
+use crate::clock::Clock;
 use crate::inbox::Inbox;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(super) struct SessionSink {
     pub(super) epoch: CurrentEpoch,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) inbox: Arc<Inbox>,
+    pub(super) activity: Activity,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
@@ -44,6 +48,7 @@ impl EventSink for SessionSink {
         }
         match event {
             EngineEvent::Ack { wa_message_id, ack } => {
+                self.activity.touch(self.clock.mono());
                 self.inbox.ack(&self.session, wa_message_id, ack);
             }
             EngineEvent::AckError {
@@ -78,6 +83,7 @@ impl EventSink for SessionSink {
         if !self.epoch.is(epoch) {
             return Err(InboundRefused::StaleEpoch);
         }
+        self.activity.touch(self.clock.mono());
         self.inbox.keep(&self.session, message).await
     }
 }

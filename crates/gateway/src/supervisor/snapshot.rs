@@ -1,5 +1,7 @@
 //! What an actor tells about itself, whenever it changes.
 
+use super::availability::Availability;
+use super::canary::CanaryReport;
 use crate::sessions::{IncidentSummary, Me, QrCode};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::LoginGeneration;
@@ -34,4 +36,8 @@ pub(super) struct Snapshot {
     pub(super) last_failure: Option<Failure>,
     /// What the last heartbeat found.
     pub(super) health: Option<EngineHealth>,
+    /// How the last canary fared, where one was sent.
+    pub(super) canary: Option<CanaryReport>,
+    /// How much of the time it was there when it was wanted.
+    pub(super) availability: Availability,
 }

@@ -12,7 +12,7 @@ use steadfast_core::time::MonoMs;
 pub(super) fn state(state: &State) -> SessionState {
     match state {
         State::Stopped => SessionState::Stopped,
-        State::Starting { .. } => SessionState::Starting,
+        State::Starting { .. } | State::Draining { .. } => SessionState::Starting,
         State::Linking { .. } => SessionState::Linking,
         State::Syncing { .. } => SessionState::Syncing,
         State::Ready { .. } => SessionState::Ready,
@@ -33,6 +33,7 @@ pub(super) fn view(
     let state = state(&snapshot.state);
     let ready = state == SessionState::Ready;
     let reason = reason(snapshot);
+    let (wanted_ms, ready_ms) = snapshot.availability.at(now);
     SessionView {
         name: name.clone(),
         state,
@@ -53,6 +54,8 @@ pub(super) fn view(
         } else {
             0
         },
+        wanted_ms,
+        ready_ms,
         created_at: snapshot.created_at,
         me: snapshot.me.clone(),
         incident: snapshot.incident.clone(),
@@ -81,6 +84,7 @@ fn reason(snapshot: &Snapshot) -> Option<String> {
         State::Linking { climb, .. } | State::Syncing { climb, .. } => {
             climb.as_ref().map(|c| c.kind.as_str().to_owned())
         }
+        State::Draining { why, .. } => Some(format!("recycle_{}", why.as_str())),
         State::Stopped | State::Starting { .. } | State::Ready { .. } | State::LoggedOut => None,
     }
 }

@@ -43,6 +43,8 @@ fn view(name: &SessionId) -> SessionView {
         last_seen: Some(THEN),
         since: THEN,
         uptime_ms: 1_500,
+        wanted_ms: 4_000,
+        ready_ms: 3_000,
         created_at: THEN,
         me: None,
         incident: None,

@@ -1,6 +1,6 @@
 //! What must hold, whatever happened.
 
-use crate::world::Truth;
+use crate::world::{ME, Truth};
 use std::collections::BTreeMap;
 use steadfast_core::ids::{ChatId, WaMessageId};
 use steadfast_core::outbox::{Message, Status};
@@ -11,6 +11,9 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Result<(), String>,
     pub(crate) accepted: u64,
     pub(crate) parked: u64,
+    pub(crate) expired: u64,
+    pub(crate) recycled: u64,
+    pub(crate) canaries: u64,
     pub(crate) faults: u64,
     pub(crate) crashes: u64,
     pub(crate) looked_up: u64,
@@ -23,6 +26,9 @@ pub(crate) struct Outcome {
 pub(crate) struct Totals {
     pub(crate) accepted: u64,
     pub(crate) parked: u64,
+    pub(crate) expired: u64,
+    pub(crate) recycled: u64,
+    pub(crate) canaries: u64,
     pub(crate) faults: u64,
     pub(crate) crashes: u64,
     pub(crate) looked_up: u64,
@@ -33,6 +39,9 @@ impl Totals {
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.accepted += outcome.accepted;
         self.parked += outcome.parked;
+        self.expired += outcome.expired;
+        self.recycled += outcome.recycled;
+        self.canaries += outcome.canaries;
         self.faults += outcome.faults;
         self.crashes += outcome.crashes;
         self.looked_up += outcome.looked_up;
@@ -43,6 +52,9 @@ impl Totals {
         Self {
             accepted: self.accepted + other.accepted,
             parked: self.parked + other.parked,
+            expired: self.expired + other.expired,
+            recycled: self.recycled + other.recycled,
+            canaries: self.canaries + other.canaries,
             faults: self.faults + other.faults,
             crashes: self.crashes + other.crashes,
             looked_up: self.looked_up + other.looked_up,
@@ -77,6 +89,10 @@ pub(crate) fn judge(
             Status::Sent | Status::Delivered | Status::Read | Status::Played if !delivered => {
                 return Err(format!("{} counts as sent, and is lost", message.id));
             }
+            // It ran out of time where nobody could say whether it had gone out.
+            Status::Parked
+                if message.expires_at.is_some()
+                    && message.reason.as_deref() == Some("lookup_unavailable") => {}
             // Only what was in flight when a login was lost may wait for a person.
             Status::Parked if truth.logins_lost == 0 => {
                 return Err(format!(
@@ -91,10 +107,20 @@ pub(crate) fn judge(
                     message.id, message.status, message.attempts, message.detail
                 ));
             }
+            Status::Expired if delivered => {
+                return Err(format!(
+                    "{} counts as expired, and was delivered",
+                    message.id
+                ));
+            }
+            Status::Expired if message.expires_at.is_some() => {}
             Status::Rejected | Status::Expired | Status::Cancelled => {
                 return Err(format!("{} ended as {:?}", message.id, message.status));
             }
         }
+    }
+    if let Some(id) = truth.sent_late.first() {
+        return Err(format!("{id} was handed over after its time"));
     }
     in_order(accepted, &truth.delivered)
 }
@@ -110,7 +136,8 @@ fn in_order(
         .map(|(i, (_, id))| (id, i))
         .collect();
     let mut last: BTreeMap<&ChatId, usize> = BTreeMap::new();
-    for (chat, id) in delivered {
+    // Canaries are nobody's messages.
+    for (chat, id) in delivered.iter().filter(|(chat, _)| chat.user() != ME) {
         let Some(&i) = place.get(id) else {
             return Err(format!("{id} was delivered, and nobody accepted it"));
         };

@@ -1,7 +1,8 @@
 //! The engine of the simulation: a browser and a page in a few lines, with a
 //! chance of every failure that the real ones have.
 
-use crate::world::{Page, Profile, World};
+use crate::run::BLOATED;
+use crate::world::{ME, Page, Profile, World};
 use async_trait::async_trait;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,6 +92,7 @@ impl Connector for SimConnector {
                 return Err(failure(Operation::Launch, CdpFault::BrowserGone));
             }
             truth.browser = true;
+            truth.bloated = false;
         }
         self.world.pause(100).await;
         let gone = {
@@ -198,6 +200,14 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
         } else {
             Phase::Syncing
         };
+        if was.is_none()
+            && let Ok(id) = ChatId::parse(ME)
+        {
+            tell(EngineEvent::Me {
+                id,
+                push_name: None,
+            });
+        }
         // Sometimes a change is told twice.
         if was != Some(phase) || world.lock().chance(20) {
             was = Some(phase);
@@ -252,6 +262,7 @@ async fn offer_inbound(
     gone: &CancellationToken,
     sink: &dyn EventSink,
 ) {
+    tell_own(world, epoch, sink).await;
     let next = world.lock().profile.unconfirmed.front().copied();
     let Some(number) = next else { return };
     let Ok(chat) = ChatId::parse("4915100000000") else {
@@ -277,6 +288,34 @@ async fn offer_inbound(
     if taken && !gone.is_cancelled() && !truth.chance(4) {
         truth.profile.unconfirmed.pop_front();
     }
+}
+
+/// Tells a message of ours as one that the account wrote elsewhere: a page
+/// that was loaded anew has forgotten that it was ours.
+async fn tell_own(world: &World, epoch: Epoch, sink: &dyn EventSink) {
+    let own = {
+        let mut truth = world.lock();
+        let last = truth.delivered.last().cloned();
+        last.filter(|_| truth.chance(10))
+    };
+    let Some((chat, id)) = own else { return };
+    let message = InboundMessage {
+        wa_message_id: id,
+        chat: chat.clone(),
+        sender: chat.clone(),
+        from_me: true,
+        kind: "chat".to_owned(),
+        // What a canary says of itself is all that tells it.
+        text: if chat.user() == ME {
+            "Steadfast canary".to_owned()
+        } else {
+            "ours".to_owned()
+        },
+        sent_at: UnixMs(0),
+        recovered: true,
+        extras: Default::default(),
+    };
+    let _ = sink.inbound(epoch, message).await;
 }
 
 /// One page.
@@ -380,6 +419,7 @@ impl Engine for SimEngine {
 
     async fn send(&self, id: &WaMessageId, to: &ChatId, _: &Body) -> SendOutcome {
         self.world.say(|| format!("{:?} send {id}", self.epoch));
+        self.world.lock().handed(id);
         if self.gone.is_cancelled() {
             let gone = failure(Operation::Send, CdpFault::PageGone { in_flight: false });
             return SendOutcome::NotSent(gone);
@@ -447,7 +487,7 @@ impl Engine for SimEngine {
                 socket_state: None,
                 web_version: None,
                 missing: vec![],
-                browser_memory_bytes: None,
+                browser_memory_bytes: Some(if truth.bloated { BLOATED } else { BLOATED / 8 }),
             }
         };
         self.call(Operation::Probe, look).await

@@ -80,6 +80,9 @@ fn every_schedule_is_safe_and_settles() {
         assert!(totals.looked_up > 0, "{totals:?}");
         assert!(totals.parked > 0, "{totals:?}");
         assert!(totals.repeats_dropped > 0, "{totals:?}");
+        assert!(totals.expired > schedules / 20, "{totals:?}");
+        assert!(totals.recycled > schedules / 20, "{totals:?}");
+        assert!(totals.canaries > schedules / 20, "{totals:?}");
     }
 }
 

@@ -17,12 +17,15 @@ use steadfast_gateway::clock::{Clock, Random, RandomError};
 use steadfast_gateway::delivery::DeliveryOptions;
 use steadfast_gateway::metrics::Metrics;
 use steadfast_gateway::sessions::Sessions;
-use steadfast_gateway::supervisor::{Connectors, Supervisor, SupervisorOptions};
+use steadfast_gateway::supervisor::{Connectors, Supervisor, SupervisorOptions, UpkeepPolicy};
 use steadfast_store::MemoryStore;
 use tokio::time::Instant;
 
 /// Once the faults have ended, everything settles within this, in virtual time.
 const SETTLES_WITHIN: Duration = Duration::from_mins(10);
+
+/// What a browser uses that uses too much, in bytes.
+pub(crate) const BLOATED: u64 = 4 << 30;
 
 struct VirtualClock(Instant);
 
@@ -76,6 +79,15 @@ impl Bench {
                 max_in_flight: 16,
                 policy: DeliveryPolicy::default(),
             },
+            // Often, so that it meets everything else.
+            upkeep: UpkeepPolicy {
+                memory_limit_bytes: Some(BLOATED / 2),
+                memory_confirm_ms: 2_000,
+                memory_rest_ms: 5_000,
+                max_age_ms: Some(15_000),
+                quiet_ms: 2_000,
+            },
+            canary_interval: Some(Duration::from_secs(7)),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_misses: 2,
             max_sessions: 10,
@@ -128,8 +140,8 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
             .world
             .say(|| format!("-- {} ms: {happening:?}", start.elapsed().as_millis()));
         match happening {
-            Happening::Accept { chat } => {
-                if let Some(message) = accept(&bench, chat, accepted.len()).await {
+            Happening::Accept { chat, ttl_ms } => {
+                if let Some(message) = accept(&bench, chat, ttl_ms, accepted.len()).await {
                     accepted.push(message);
                     gateway.notify_outbox(&bench.session);
                 }
@@ -173,6 +185,12 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
             .iter()
             .filter(|m| m.status == steadfast_core::outbox::Status::Parked)
             .count() as u64,
+        expired: stored
+            .iter()
+            .filter(|m| m.status == steadfast_core::outbox::Status::Expired)
+            .count() as u64,
+        recycled: bench.metrics.recycles.each().iter().map(|(_, n)| n).sum(),
+        canaries: bench.metrics.canary.each().iter().map(|(_, n)| n).sum(),
         faults: schedule.faults(),
         crashes,
         looked_up: truth.looked_up,
@@ -187,7 +205,12 @@ async fn restart(bench: &Bench) -> Arc<Supervisor> {
     bench.gateway().await
 }
 
-async fn accept(bench: &Bench, chat: u8, number: usize) -> Option<(ChatId, WaMessageId)> {
+async fn accept(
+    bench: &Bench,
+    chat: u8,
+    ttl_ms: Option<u64>,
+    number: usize,
+) -> Option<(ChatId, WaMessageId)> {
     let to = ChatId::parse(&format!("49151000000{chat:02}")).ok()?;
     let now = bench.clock.unix();
     let mut unique = [0; 9];
@@ -203,9 +226,13 @@ async fn accept(bench: &Bench, chat: u8, number: usize) -> Option<(ChatId, WaMes
         priority: Priority::Normal,
         accepted_at: now,
         due_at: now,
-        expires_at: None,
+        expires_at: ttl_ms.map(|ms| now.plus(ms)),
     };
     let id = message.wa_message_id.clone();
+    if let Some(ms) = ttl_ms {
+        let at = bench.clock.mono().0 + ms;
+        bench.world.lock().expires.insert(id.clone(), at);
+    }
     // Refused where the disk is full: then nobody was promised anything.
     match bench.store.accept(message, None).await {
         Ok(_) => Some((to, id)),
@@ -256,6 +283,7 @@ fn strike(bench: &Bench, happening: Happening, ends: &mut Vec<(Instant, Happenin
             truth.inbound_sent += 1;
             truth.profile.unconfirmed.push_back(number);
         }
+        Happening::Bloat => truth.bloated = true,
         Happening::Accept { .. } | Happening::KillGateway | Happening::Restart => {}
     }
 }

@@ -6,8 +6,9 @@ use steadfast_core::backoff::Random;
 /// Something that happens from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happening {
-    /// A message to this chat is accepted.
-    Accept { chat: u8 },
+    /// A message to this chat is accepted, which may be worth sending for so
+    /// long only.
+    Accept { chat: u8, ttl_ms: Option<u64> },
     /// The page goes away.
     ClosePage,
     /// The page loses its context and begins anew by itself.
@@ -36,6 +37,8 @@ pub(crate) enum Happening {
     Restart,
     /// Somebody writes to us.
     Inbound,
+    /// The browser uses more memory than it may, until it is replaced.
+    Bloat,
 }
 
 /// One run.
@@ -59,7 +62,8 @@ impl Schedule {
         let mut happenings = Vec::new();
         for _ in 0..messages {
             let chat = u8::try_from(random.up_to(chats)).unwrap_or_default();
-            happenings.push((random.up_to(span), Happening::Accept { chat }));
+            let ttl_ms = (random.up_to(5) == 0).then(|| random.up_to(8_000));
+            happenings.push((random.up_to(span), Happening::Accept { chat, ttl_ms }));
         }
         for _ in 0..faults {
             happenings.push((random.up_to(span), fault(&mut random)));
@@ -81,7 +85,7 @@ impl Schedule {
 fn fault(random: &mut Random) -> Happening {
     let count = u8::try_from(1 + random.up_to(2)).unwrap_or(1);
     let ms = 500 + random.up_to(15_000);
-    match random.up_to(17) {
+    match random.up_to(19) {
         0 | 1 => Happening::ClosePage,
         2 => Happening::SelfReload,
         3 | 4 => Happening::KillBrowser,
@@ -95,6 +99,7 @@ fn fault(random: &mut Random) -> Happening {
         13 => Happening::BreakLaunch { count },
         14 | 15 => Happening::KillGateway,
         16 => Happening::Restart,
+        17 | 18 => Happening::Bloat,
         _ => Happening::Inbound,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use steadfast_core::backoff::Random;
 use steadfast_core::ids::{ChatId, WaMessageId};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A way in which the modelled WhatsApp can be made to lie, so that the
@@ -22,6 +23,9 @@ pub(crate) enum Defect {
 impl Defect {
     pub(crate) const ALL: [Self; 3] = [Self::LoseAcked, Self::Reorder, Self::DeliverRepeats];
 }
+
+/// The account's own number, to which canaries go.
+pub(crate) const ME: &str = "4915199999999";
 
 /// What the profile on disk holds; it outlives pages and browsers.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +53,8 @@ pub(crate) struct Page {
 
 /// The truth.
 pub(crate) struct Truth {
+    /// When this run began.
+    pub(crate) began: Instant,
     pub(crate) random: Random,
     pub(crate) defect: Option<Defect>,
     /// What the recipient has, in order.
@@ -68,6 +74,12 @@ pub(crate) struct Truth {
     pub(crate) page: Option<Page>,
     pub(crate) browser: bool,
     pub(crate) inbound_sent: u64,
+    /// The browser uses more memory than it may.
+    pub(crate) bloated: bool,
+    /// Until when each message is worth sending, in milliseconds of this run.
+    pub(crate) expires: BTreeMap<WaMessageId, u64>,
+    /// Messages that were handed to a page after that.
+    pub(crate) sent_late: Vec<WaMessageId>,
     pub(crate) looked_up: u64,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) calm: bool,
@@ -80,6 +92,7 @@ pub(crate) struct World(Arc<Mutex<Truth>>);
 impl World {
     pub(crate) fn new(seed: u64, defect: Option<Defect>, trace: bool) -> Self {
         Self(Arc::new(Mutex::new(Truth {
+            began: Instant::now(),
             random: Random::new(seed),
             defect,
             delivered: Vec::new(),
@@ -96,6 +109,9 @@ impl World {
             page: None,
             browser: false,
             inbound_sent: 0,
+            bloated: false,
+            expires: BTreeMap::new(),
+            sent_late: Vec::new(),
             looked_up: 0,
             trace: trace.then(Vec::new),
             calm: false,
@@ -134,6 +150,14 @@ impl Truth {
 
     pub(crate) fn chance(&mut self, one_in: u64) -> bool {
         !self.calm && self.random.up_to(one_in - 1) == 0
+    }
+
+    /// A message is handed to a page.
+    pub(crate) fn handed(&mut self, id: &WaMessageId) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.expires.get(id).is_some_and(|at| *at <= now) {
+            self.sent_late.push(id.clone());
+        }
     }
 
     /// The server receives a message; true where it acks.
