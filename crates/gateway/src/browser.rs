@@ -6,7 +6,7 @@ use crate::data_dir::DataDir;
 use crate::delivery::DeliveryOptions;
 use crate::serve::{Parts, ServeError, SessionsFactory};
 use crate::sessions::Sessions;
-use crate::supervisor::{Connectors, Supervisor, SupervisorOptions};
+use crate::supervisor::{Connectors, Supervisor, SupervisorOptions, UpkeepPolicy};
 use async_trait::async_trait;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +69,7 @@ pub fn supervisor_options(config: &Config) -> SupervisorOptions {
                 reconnect_ms: session.reconnect_timeout_ms,
                 stable_ms: session.stable_after_ms,
                 close_ms: config.browser.close_timeout_ms,
+                drain_ms: session.drain_timeout_ms,
             },
             ladder: LadderPolicy {
                 backoff: Backoff {
@@ -95,8 +96,22 @@ pub fn supervisor_options(config: &Config) -> SupervisorOptions {
                     base_ms: delivery.retry_min_ms,
                     max_ms: delivery.retry_max_ms,
                 },
+                ..DeliveryPolicy::default()
             },
         },
+        upkeep: UpkeepPolicy {
+            memory_limit_bytes: Some(config.browser.memory_limit_mib)
+                .filter(|mib| *mib > 0)
+                .map(|mib| mib.saturating_mul(1024 * 1024)),
+            max_age_ms: Some(session.recycle_after_hours)
+                .filter(|hours| *hours > 0)
+                .map(|hours| hours.saturating_mul(3_600_000)),
+            quiet_ms: session.recycle_quiet_ms,
+            ..UpkeepPolicy::default()
+        },
+        canary_interval: Some(session.canary_interval_ms)
+            .filter(|ms| *ms > 0)
+            .map(Duration::from_millis),
         heartbeat_interval: Duration::from_millis(session.heartbeat_interval_ms),
         heartbeat_misses: session.heartbeat_misses,
         max_sessions: session.max_sessions,
@@ -112,7 +127,7 @@ struct BrowserConnectors {
 
 impl BrowserConnectors {
     fn connect(&self, session: &SessionId) -> Result<BrowserConnector, steadfast_engine::Error> {
-        let profile = self.data_dir.profiles().join(session.as_str());
+        let profile = self.data_dir.profile(session);
         BrowserConnector::new(engine_options(&self.config, &profile))
     }
 }
@@ -144,6 +159,7 @@ fn engine_options(config: &Config, profile: &Path) -> EngineOptions {
     options.web_resolve.clone_from(&browser.web_resolve);
     options.web_spki.clone_from(&browser.web_spki);
     options.library.clone_from(&browser.wa_js);
+    options.wall_clock = crate::clock::wall_clock;
     options.deadlines.start = Duration::from_millis(browser.start_timeout_ms);
     options.deadlines.navigate = Duration::from_millis(browser.navigate_timeout_ms);
     options.deadlines.call = Duration::from_millis(browser.call_timeout_ms);

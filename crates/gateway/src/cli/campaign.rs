@@ -5,14 +5,15 @@ use super::Context;
 use super::exit::Exit;
 use super::out::{CliError, Out, Tone};
 use crate::harness::HarnessError;
-use crate::harness::campaign::{Campaign, Progress};
+use crate::harness::campaign::{Campaign, Fought, NotHealed, Progress};
 use crate::harness::fault::FaultKind;
-use crate::harness::report::Report;
+use crate::harness::{disks, markdown};
 use clap::Args;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use steadfast_sim::checker::Verdict;
 
 /// The demonstration: short enough to watch, with the fault that this project
 /// began from at its heart.
@@ -49,10 +50,19 @@ pub(super) struct ChaosArgs {
     /// Only these kinds
     #[arg(long, value_delimiter = ',', value_enum)]
     kinds: Vec<FaultKind>,
-    /// Keep the gateway's log, with all that it says at level debug
+    /// Keep the gateway's log, with all that it says at level debug: the last 512 MiB
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Put the run into a document, between the marks that stand in it
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// This process may mount file systems: it has a namespace of its own
+    #[arg(long, hide = true)]
+    may_mount: bool,
 }
+
+/// Says to this program, run again, that it may mount.
+const MAY_MOUNT: &str = "--may-mount";
 
 pub(super) async fn demo(context: &Context, args: DemoArgs) -> Result<Exit, CliError> {
     let campaign = Campaign {
@@ -61,6 +71,7 @@ pub(super) async fn demo(context: &Context, args: DemoArgs) -> Result<Exit, CliE
         messages: args.messages,
         chats: 5,
         plan: DEMO_PLAN.to_vec(),
+        skipped: BTreeMap::new(),
         seed: args.seed,
         pace: Duration::from_millis(80),
         log: args.log,
@@ -70,29 +81,84 @@ pub(super) async fn demo(context: &Context, args: DemoArgs) -> Result<Exit, CliE
          while the browser is killed twice and the page closed once.",
         args.messages
     ));
-    fight(context, campaign).await
+    fight(context, campaign).await.map(|(exit, _)| exit)
 }
 
 pub(super) async fn chaos(context: &Context, args: ChaosArgs) -> Result<Exit, CliError> {
-    let kinds = if args.kinds.is_empty() {
+    if let Some(document) = &args.report {
+        markdown::check(document).map_err(|error| cannot_report(document, &error))?;
+    }
+    let mut kinds = if args.kinds.is_empty() {
         FaultKind::ALL.to_vec()
     } else {
         args.kinds
     };
+    let mut skipped = BTreeMap::new();
+    if !args.may_mount && kinds.iter().any(|kind| kind.needs_small_disks()) {
+        match disks::unavailable().await {
+            None => return Err(cli_error(&disks::run_again(MAY_MOUNT))),
+            Some(why) => {
+                let cannot = |kind: &FaultKind| kind.needs_small_disks();
+                skipped.extend(
+                    kinds
+                        .iter()
+                        .copied()
+                        .filter(cannot)
+                        .map(|kind| (kind.as_str(), why.clone())),
+                );
+                kinds.retain(|kind| !kind.needs_small_disks());
+            }
+        }
+    }
+    if kinds.is_empty() {
+        let why: Vec<String> = skipped
+            .iter()
+            .map(|(kind, why)| format!("{kind}: {why}"))
+            .collect();
+        let message = format!(
+            "none of these kinds can run on this machine: {}",
+            why.join("; ")
+        );
+        return Err(CliError::new(
+            Exit::Failed,
+            message,
+            "name other kinds with --kinds",
+        ));
+    }
+    let command = format!(
+        "steadfast chaos --messages {} --faults {} --seed {}",
+        args.messages, args.faults, args.seed
+    );
+    let started = Instant::now();
     let campaign = Campaign {
         steadfast: this_binary()?,
         browser: browser(context)?,
         messages: args.messages,
         chats: 7,
         plan: Campaign::plan(&kinds, args.faults, args.seed),
+        skipped,
         seed: args.seed,
         pace: Duration::from_millis(20),
         log: args.log,
     };
-    fight(context, campaign).await
+    let (exit, fought) = fight(context, campaign).await?;
+    if let (Some(document), Some(fought)) = (&args.report, fought) {
+        let took_s = started.elapsed().as_secs();
+        markdown::write(document, &command, took_s, &fought.report)
+            .map_err(|error| cannot_report(document, &error))?;
+    }
+    Ok(exit)
 }
 
-async fn fight(context: &Context, campaign: Campaign) -> Result<Exit, CliError> {
+fn cannot_report(document: &std::path::Path, error: &std::io::Error) -> CliError {
+    CliError::new(
+        Exit::Failed,
+        format!("the run cannot be put into {}: {error}", document.display()),
+        "name a document that has the two marks, as docs/RELIABILITY.md does",
+    )
+}
+
+async fn fight(context: &Context, campaign: Campaign) -> Result<(Exit, Option<Fought>), CliError> {
     let out = context.out;
     let (messages, started) = (campaign.messages, Instant::now());
     let screen = Screen {
@@ -106,18 +172,19 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<Exit, CliError> 
         biased;
         stopped = super::asked_to_stop() => {
             stopped?;
-            return Ok(Exit::Interrupted);
+            return Ok((Exit::Interrupted, None));
         }
         fought = campaign.fight(&show) => fought,
     };
-    let (report, verdict) = fought.map_err(|error| cli_error(&error))?;
-    out.value(&report);
-    summary(out, &report, &verdict);
-    Ok(if report.is_clean() && verdict.is_clean() {
+    let fought = fought.map_err(|error| cli_error(&error))?;
+    out.value(&fought.report);
+    summary(out, &fought);
+    let exit = if fought.is_clean() {
         Exit::Done
     } else {
         Exit::Failed
-    })
+    };
+    Ok((exit, Some(fought)))
 }
 
 pub(super) fn this_binary() -> Result<PathBuf, CliError> {
@@ -145,6 +212,7 @@ pub(super) fn cli_error(error: &HarnessError) -> CliError {
         | HarnessError::Io { .. }
         | HarnessError::Answer { .. }
         | HarnessError::TooLate { .. }
+        | HarnessError::Unmet(_)
         | HarnessError::Simulator(_) => (
             Exit::Failed,
             "`steadfast check` finds what is wrong on this machine",
@@ -183,11 +251,7 @@ impl Screen {
                     healed.recovery.as_millis(),
                 ));
             }
-            Progress::NotHealed(kind, error) => self.say(&format!(
-                "{} {}: {error}",
-                self.out.tone(Tone::Bad, "NOT healed"),
-                kind.as_str()
-            )),
+            Progress::NotHealed(fault) => self.not_healed(fault),
             Progress::Gateway(event) => {
                 let what = ["kind", "rung", "detail", "evidence", "recovery_ms"]
                     .into_iter()
@@ -210,6 +274,26 @@ impl Screen {
         }
     }
 
+    /// The evidence is kept with the run's output: a line of JSON before the
+    /// last one, or lines for people.
+    fn not_healed(&self, fault: &NotHealed) {
+        self.out.value(&json!({ "not_recovered": fault }));
+        self.say(&format!(
+            "{} {} (fault {}): {}",
+            self.out.tone(Tone::Bad, "NOT healed"),
+            fault.kind.as_str(),
+            fault.fault,
+            fault.why
+        ));
+        for part in ["session", "incidents"] {
+            self.out.line(format!("  {part}: {}", fault.evidence[part]));
+        }
+        for line in fault.evidence["log"].as_array().into_iter().flatten() {
+            self.out
+                .line(format!("  | {}", line.as_str().unwrap_or_default()));
+        }
+    }
+
     /// A line for each tenth, so that a log does not drown in them.
     fn accepted(&self, n: u32) {
         let tenth = u64::from(n) * 10 / u64::from(self.messages.max(1));
@@ -225,17 +309,21 @@ impl Screen {
     }
 }
 
-fn summary(out: Out, report: &Report, verdict: &Verdict) {
+fn summary(out: Out, fought: &Fought) {
+    let (report, verdict) = (&fought.report, &fought.verdict);
     let rows = report
         .by_kind
         .iter()
         .map(|(kind, of)| {
             vec![
                 (*kind).to_owned(),
-                of.faults.to_string(),
+                of.count.to_string(),
                 of.recovered.to_string(),
                 of.detection_ms.p50.to_string(),
+                of.detection_ms.p95.to_string(),
+                of.detection_ms.max.to_string(),
                 of.recovery_ms.p50.to_string(),
+                of.recovery_ms.p95.to_string(),
                 of.recovery_ms.max.to_string(),
             ]
         })
@@ -246,13 +334,19 @@ fn summary(out: Out, report: &Report, verdict: &Verdict) {
             "fault",
             "times",
             "recovered",
-            "noticed ms",
-            "ready ms",
+            "noticed p50",
+            "p95",
+            "max ms",
+            "ready p50",
+            "p95",
             "max ms",
         ],
         &rows,
     );
     out.line("");
+    for (kind, why) in &report.skipped {
+        out.line(out.tone(Tone::Warn, &format!("not run: {kind}, since {why}")));
+    }
     let findings = [
         &verdict.lost,
         &verdict.duplicated,
@@ -260,6 +354,7 @@ fn summary(out: Out, report: &Report, verdict: &Verdict) {
         &verdict.altered,
         &verdict.undue,
         &verdict.unaccounted,
+        &fought.parked_unduly,
     ];
     for finding in findings.into_iter().flatten().take(20) {
         let text = format!("{} to {}: {}", finding.wa_id, finding.chat, finding.what);
@@ -271,7 +366,7 @@ fn summary(out: Out, report: &Report, verdict: &Verdict) {
             "the simulator's journal is not whole: use fewer messages",
         ));
     }
-    let tone = if report.is_clean() {
+    let tone = if fought.is_clean() {
         Tone::Good
     } else {
         Tone::Bad

@@ -8,9 +8,9 @@ use super::out::{CliError, Out, Tone};
 use crate::app::DEFAULT_SESSION;
 use crate::harness::HarnessError;
 use crate::harness::client::Client;
-use crate::harness::fault::FaultKind;
+use crate::harness::fault::{FaultKind, Healed, Target};
 use crate::harness::stage::{READY_WITHIN, Stage, StageOptions};
-use crate::harness::traffic::{Offer, accept};
+use crate::harness::traffic::{Offer, Traffic, accept};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -109,6 +109,7 @@ async fn on_stage(
         browser: browser(context)?,
         seed: 1,
         log: None,
+        small_disks: false,
         env: Vec::new(),
     })
     .await
@@ -129,7 +130,7 @@ async fn drill(stage: &Arc<Stage>, form: &str, log: &mut StepLog) -> Result<(), 
     }
     if matches!(form, "full" | "simulate") {
         let started = Instant::now();
-        let healed = FaultKind::PageClose.strike(stage).await;
+        let healed = close_page(stage).await;
         log.add(
             "page closed, ready again",
             healed.is_ok(),
@@ -165,6 +166,17 @@ async fn drill(stage: &Arc<Stage>, form: &str, log: &mut StepLog) -> Result<(), 
     Ok(())
 }
 
+async fn close_page(stage: &Stage) -> Result<Healed, HarnessError> {
+    let nothing_flows = Traffic::new(1, 0, 0);
+    FaultKind::PageClose
+        .strike(Target {
+            stage,
+            traffic: &nothing_flows,
+            turn: 0,
+        })
+        .await
+}
+
 /// A message is on its way while its page dies; it must arrive, once.
 async fn retry(stage: &Arc<Stage>, log: &mut StepLog) -> Result<(), HarnessError> {
     let started = Instant::now();
@@ -197,7 +209,7 @@ async fn retry(stage: &Arc<Stage>, log: &mut StepLog) -> Result<(), HarnessError
         started,
         word(&taken),
     );
-    let healed = FaultKind::PageClose.strike(stage).await;
+    let healed = close_page(stage).await;
     stage.turn("ack_delay_ms", json!(5))?;
     log.add(
         "page closed under it, ready again",

@@ -5,17 +5,19 @@
 //! gateway heals: each fault finds messages in flight.
 
 use super::HarnessError;
-use super::fault::{FaultKind, Healed};
+use super::fault::{FaultKind, Healed, Target};
 use super::gateway::LogEvent;
 use super::report::{Report, Tally};
 use super::stage::{PHONE, READY_WITHIN, Stage, StageOptions};
-use super::traffic::{Accepted, Offer, accept};
+use super::traffic::{Accepted, Traffic};
 use crate::app::DEFAULT_SESSION;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
-use steadfast_sim::checker::{self, Fate, Verdict};
+use steadfast_sim::checker::{self, Fate, Finding, Verdict};
 use tokio::sync::watch;
 
 /// How a campaign is fought.
@@ -31,11 +33,13 @@ pub struct Campaign {
     pub chats: u32,
     /// Which faults, in order.
     pub plan: Vec<FaultKind>,
+    /// Kinds that cannot run on this machine, with the reason.
+    pub skipped: BTreeMap<&'static str, String>,
     /// Repeats the run.
     pub seed: u64,
     /// Between two messages.
     pub pace: Duration,
-    /// Where the gateway's log is kept, in full.
+    /// Where the gateway's log is kept.
     pub log: Option<PathBuf>,
 }
 
@@ -53,17 +57,51 @@ pub enum Progress<'a> {
     /// It was healed.
     Healed(FaultKind, Healed),
     /// It was not.
-    NotHealed(FaultKind, &'a HarnessError),
+    NotHealed(&'a NotHealed),
     /// The gateway said something about a failure.
     Gateway(&'a LogEvent),
     /// Everything is accepted, and all faults are over.
     Settling,
 }
 
+/// A fault that was not healed, and what is known of it.
+#[derive(Debug, serde::Serialize)]
+pub struct NotHealed {
+    /// Which fault of the run, from 1.
+    pub fault: usize,
+    /// Its kind.
+    pub kind: FaultKind,
+    /// What did not happen.
+    pub why: String,
+    /// The session, its last incidents and the gateway's last words, as they were then.
+    pub evidence: Value,
+}
+
+/// What a campaign comes to.
+#[derive(Debug)]
+pub struct Fought {
+    /// The sum.
+    pub report: Report,
+    /// The judge's word on it.
+    pub verdict: Verdict,
+    /// Messages that wait for a person though no login was destroyed under them.
+    pub parked_unduly: Vec<Finding>,
+}
+
+impl Fought {
+    /// Whether nothing at all is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.report.is_clean() && self.verdict.is_clean() && self.parked_unduly.is_empty()
+    }
+}
+
 /// How long everything may take to settle once the faults are over.
 const SETTLES_WITHIN: Duration = Duration::from_mins(2);
-/// How long a caller goes on offering a message while the gateway is down.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a session may take to be ready before the next fault, where the
+/// one before still has an effect.
+const CALM_WITHIN: Duration = Duration::from_mins(1);
+/// Messages that a fault may keep for itself.
+const KEPT_PER_FAULT: u32 = 4;
 
 impl Campaign {
     /// A plan of so many faults: each kind once before any repeats, in an
@@ -88,15 +126,13 @@ impl Campaign {
     /// # Errors
     /// Where the run itself could not be carried out; a gateway that fails
     /// shows in the report.
-    pub async fn fight(
-        self,
-        show: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<(Report, Verdict), HarnessError> {
+    pub async fn fight(self, show: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Fought, HarnessError> {
         let stage = Stage::set(StageOptions {
             steadfast: self.steadfast.clone(),
             browser: self.browser.clone(),
             seed: self.seed,
             log: self.log.clone(),
+            small_disks: self.plan.iter().any(|kind| kind.needs_small_disks()),
             env: vec![(
                 // Somebody must win a conflict without a person.
                 "STEADFAST_SESSION__CONFLICT".to_owned(),
@@ -106,7 +142,7 @@ impl Campaign {
         .await?;
         let fought = self.fight_on(&stage, show).await;
         let tail = match &fought {
-            Ok((report, verdict)) if report.is_clean() && verdict.is_clean() => None,
+            Ok(fought) if fought.is_clean() => None,
             Ok(_) | Err(_) => Some(stage.log_tail().await),
         };
         stage.strike().await?;
@@ -120,21 +156,25 @@ impl Campaign {
         &self,
         stage: &Arc<Stage>,
         show: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<(Report, Verdict), HarnessError> {
+    ) -> Result<Fought, HarnessError> {
         show(Progress::Linking);
         let mut events = stage.events();
         stage.ready(&mut events, READY_WITHIN).await?;
         show(Progress::Ready);
 
+        let kept = self.plan.iter().filter(|kind| kind.keeps_messages());
+        let kept = u32::try_from(kept.count()).unwrap_or(u32::MAX);
+        let kept = kept.saturating_mul(KEPT_PER_FAULT);
+        let traffic = Traffic::new(self.seed, self.messages, kept);
         // How many messages may be accepted so far, and how many are.
         let (allow, allowed) = watch::channel(0);
         let (count, mut counted) = watch::channel(0);
-        let traffic = self.offer_all(stage, allowed, count, show);
-        let faults = self.strike_all(stage, allow, &mut counted, show);
-        let fight = async { tokio::try_join!(traffic, faults) };
+        let flow = self.flow(stage, &traffic, allowed, count, show);
+        let faults = self.strike_all(stage, &traffic, allow, &mut counted, show);
+        let fight = async { tokio::try_join!(flow, faults) };
         tokio::pin!(fight);
         let mut log = stage.events();
-        let (accepted, tally) = loop {
+        let ((), tally) = loop {
             tokio::select! {
                 biased;
                 fought = &mut fight => break fought?,
@@ -144,87 +184,110 @@ impl Campaign {
                 },
             }
         };
+        traffic.spend_the_rest(stage).await?;
         show(Progress::Settling);
-        settle(stage).await?;
-        let verdict = verdict(stage, &accepted).await?;
-        Ok((tally.report(&verdict, self.seed), verdict))
+        settle(stage).await;
+        judge(stage, &traffic.accepted(), &tally, self.seed).await
     }
 
-    /// Where part `k` of the messages ends, and where its fault strikes.
-    fn part(&self, k: usize) -> (u32, u32) {
+    /// Where part `k` of so many messages ends, and where its fault strikes.
+    fn part(&self, k: usize, messages: u32) -> (u32, u32) {
         let parts = self.plan.len().max(1) as u64;
         let place = |halves: u64| {
-            u32::try_from(u64::from(self.messages) * halves / (2 * parts)).unwrap_or(self.messages)
+            u32::try_from(u64::from(messages) * halves / (2 * parts)).unwrap_or(messages)
         };
         (place(2 * k as u64 + 1), place(2 * k as u64 + 2))
     }
 
-    async fn offer_all(
+    async fn flow(
         &self,
-        stage: &Arc<Stage>,
+        stage: &Stage,
+        traffic: &Traffic,
         mut allowed: watch::Receiver<u32>,
         count: watch::Sender<u32>,
         show: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<Vec<Accepted>, HarnessError> {
-        let mut accepted = Vec::new();
-        for i in 0..self.messages {
+    ) -> Result<(), HarnessError> {
+        for i in 0.. {
             // The faults end only after all is allowed.
             if allowed.wait_for(|most| i < *most).await.is_err() {
                 break;
             }
-            let chat = format!("4915550{:06}", 100 + i % self.chats.max(1));
-            let text = format!("Steadfast {} message {i}", self.seed);
-            let client = async || stage.client().await;
-            match accept(client, &chat, &text, PATIENCE).await? {
-                Offer::Taken(message) => accepted.push(message),
-                Offer::Refused(status) => {
-                    tracing::warn!(event = "offer_refused", status);
-                }
-                Offer::Unanswered(why) => {
-                    tracing::warn!(event = "offer_unanswered", why);
-                }
-            }
-            count.send_replace(i + 1);
-            show(Progress::Accepted(i + 1));
+            let Some(offered) = traffic.flow(stage, self.chats).await? else {
+                break;
+            };
+            count.send_replace(offered);
+            show(Progress::Accepted(offered));
             tokio::time::sleep(self.pace).await;
         }
-        Ok(accepted)
+        Ok(())
     }
 
     async fn strike_all(
         &self,
         stage: &Stage,
+        traffic: &Traffic,
         allow: watch::Sender<u32>,
         counted: &mut watch::Receiver<u32>,
         show: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Tally, HarnessError> {
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(self.skipped.clone());
+        let mut turns: BTreeMap<FaultKind, u32> = BTreeMap::new();
+        let flowing = traffic.flowing();
         for (k, kind) in self.plan.iter().copied().enumerate() {
-            let (strikes_at, ends_at) = self.part(k);
+            let (strikes_at, ends_at) = self.part(k, flowing);
             allow.send_replace(ends_at);
             if counted.wait_for(|n| *n >= strikes_at).await.is_err() {
                 break;
             }
+            let turn = turns.entry(kind).or_default();
+            let target = Target {
+                stage,
+                traffic,
+                turn: *turn,
+            };
+            *turn += 1;
             show(Progress::Struck(kind));
-            match kind.strike(stage).await {
+            traffic.note_fault();
+            match strike(kind, target).await {
                 Ok(healed) => {
                     show(Progress::Healed(kind, healed));
                     tally.note(kind, Some(healed));
                 }
                 Err(error) => {
-                    show(Progress::NotHealed(kind, &error));
                     tally.note(kind, None);
+                    show(Progress::NotHealed(&NotHealed {
+                        fault: k + 1,
+                        kind,
+                        why: error.to_string(),
+                        evidence: stage.evidence().await,
+                    }));
+                    // The run goes on with a session that is ready, or not at all.
+                    if let Err(error) = stage.revive(READY_WITHIN).await {
+                        tracing::error!(event = "run_given_up", %error);
+                        traffic.close();
+                        return Ok(tally);
+                    }
                 }
             }
         }
-        allow.send_replace(self.messages);
-        let _ = counted.wait_for(|n| *n >= self.messages).await;
+        allow.send_replace(flowing);
+        let _ = counted.wait_for(|n| *n >= flowing).await;
         Ok(tally)
     }
 }
 
+/// One fault, on a session that is ready, and with nothing of it left afterwards.
+async fn strike(kind: FaultKind, target: Target<'_>) -> Result<Healed, HarnessError> {
+    let mut events = target.stage.events();
+    // What the fault before may have left: it was healed, and can stumble again.
+    target.stage.ready(&mut events, CALM_WITHIN).await?;
+    let healed = kind.strike(target).await?;
+    target.stage.calm().await?;
+    Ok(healed)
+}
+
 /// Waits until the gateway owes nothing.
-async fn settle(stage: &Stage) -> Result<(), HarnessError> {
+async fn settle(stage: &Stage) {
     let owes_nothing = async {
         loop {
             if let Some(client) = stage.client().await
@@ -239,14 +302,18 @@ async fn settle(stage: &Stage) -> Result<(), HarnessError> {
     };
     // What does not settle shows as lost; that is for the judge to say.
     let _ = tokio::time::timeout(SETTLES_WITHIN, owes_nothing).await;
-    Ok(())
 }
 
 /// Judged by the journal alone: what the simulated server took, and what the
 /// recipients' phones got.
-async fn verdict(stage: &Stage, accepted: &[Accepted]) -> Result<Verdict, HarnessError> {
+async fn judge(
+    stage: &Stage,
+    accepted: &[Accepted],
+    tally: &Tally,
+    seed: u64,
+) -> Result<Fought, HarnessError> {
     let parked = stage.parked().await?;
-    let accepted: Vec<checker::Accepted> = (0..)
+    let promised: Vec<checker::Accepted> = (0..)
         .zip(accepted)
         .map(|(order, message)| checker::Accepted {
             wa_id: message.wa_message_id.clone(),
@@ -262,12 +329,21 @@ async fn verdict(stage: &Stage, accepted: &[Accepted]) -> Result<Verdict, Harnes
         })
         .collect();
     let journal = stage.control().journal(0, usize::MAX, &[]);
-    Ok(checker::judge(
-        PHONE,
-        &accepted,
-        &journal.entries,
-        journal.truncated,
-    ))
+    let verdict = checker::judge(PHONE, &promised, &journal.entries, journal.truncated);
+    let parked_unduly = accepted
+        .iter()
+        .filter(|m| parked.contains(&m.id) && !tally.may_be_parked(m.after_faults))
+        .map(|m| Finding {
+            wa_id: m.wa_message_id.clone(),
+            chat: m.chat.clone(),
+            what: "parked, and no login was destroyed under it".to_owned(),
+        })
+        .collect();
+    Ok(Fought {
+        report: tally.report(&verdict, seed),
+        verdict,
+        parked_unduly,
+    })
 }
 
 fn tells_of_failure(event: &LogEvent) -> bool {
@@ -281,14 +357,15 @@ mod tests {
 
     #[test]
     fn every_kind_comes_once_before_any_repeats() {
-        let plan = Campaign::plan(&FaultKind::ALL, 40, 7);
-        assert_eq!(plan.len(), 40);
-        let mut first: Vec<_> = plan[..FaultKind::ALL.len()].to_vec();
+        let all = FaultKind::ALL;
+        let plan = Campaign::plan(all, 60, 7);
+        assert_eq!(plan.len(), 60);
+        let mut first: Vec<_> = plan[..all.len()].to_vec();
         first.sort_unstable();
-        let mut all = FaultKind::ALL.to_vec();
-        all.sort_unstable();
-        assert_eq!(first, all);
-        assert_eq!(plan, Campaign::plan(&FaultKind::ALL, 40, 7));
-        assert_ne!(plan, Campaign::plan(&FaultKind::ALL, 40, 8));
+        let mut sorted = all.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(first, sorted);
+        assert_eq!(plan, Campaign::plan(all, 60, 7));
+        assert_ne!(plan, Campaign::plan(all, 60, 8));
     }
 }

@@ -6,10 +6,12 @@ use crate::data_dir::DataDir;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
@@ -19,6 +21,10 @@ use tokio::task::JoinSet;
 const LIMIT: Duration = Duration::from_secs(30);
 /// Lines of its log that are kept for a person to read when it fails.
 const TAIL: usize = 40;
+
+/// How large a log's copy grows before it is set aside as FILE.1, in the
+/// place of the one before.
+const LOG_BYTES: u64 = 256 << 20;
 
 /// How to start it.
 #[derive(Debug, Clone)]
@@ -89,10 +95,7 @@ impl Gateway {
         if let Some(stderr) = child.stderr.take() {
             let copy = match &options.log {
                 Some(path) => Some(
-                    tokio::fs::OpenOptions::new()
-                        .create(true)
-                        .append(true)
-                        .open(path)
+                    LogCopy::open(path)
                         .await
                         .map_err(HarnessError::io("opening the log's copy"))?,
                 ),
@@ -168,11 +171,43 @@ impl Gateway {
     }
 }
 
+/// The log's copy on disk: what came last, in two files of bounded size.
+struct LogCopy {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl LogCopy {
+    async fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).open(path).await?;
+        let bytes = file.metadata().await?.len();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            bytes,
+        })
+    }
+
+    async fn write(&mut self, line: &str) -> io::Result<()> {
+        if self.bytes > LOG_BYTES {
+            let mut older = self.path.clone().into_os_string();
+            older.push(".1");
+            tokio::fs::rename(&self.path, older).await?;
+            *self = Self::open(&self.path).await?;
+        }
+        let line = format!("{line}\n");
+        self.bytes += line.len() as u64;
+        self.file.write_all(line.as_bytes()).await
+    }
+}
+
 async fn read_log(
     stderr: impl AsyncRead + Unpin,
     events: broadcast::Sender<LogEvent>,
     tail: Arc<Mutex<VecDeque<String>>>,
-    mut copy: Option<tokio::fs::File>,
+    mut copy: Option<LogCopy>,
 ) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -191,7 +226,7 @@ async fn read_log(
             }
         }
         if let Some(copy) = &mut copy {
-            let _ = copy.write_all(format!("{line}\n").as_bytes()).await;
+            let _ = copy.write(&line).await;
         }
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.len() == TAIL {

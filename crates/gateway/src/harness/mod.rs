@@ -9,12 +9,16 @@
 //! - [`traffic`]: accepts messages and remembers them
 //! - [`relay`]: stands between gateway and browser, and injects faults there
 //! - [`fault`]: the kinds of fault, and how each is let loose
+//! - [`disks`]: small file systems that can be filled
 //! - [`report`]: what a run comes to
+//! - [`markdown`]: the same as a part of a document
 
 pub mod campaign;
 pub mod client;
+pub mod disks;
 pub mod fault;
 pub mod gateway;
+pub mod markdown;
 pub mod relay;
 pub mod report;
 pub mod stage;
@@ -55,6 +59,9 @@ pub enum HarnessError {
         /// How long.
         seconds: u64,
     },
+    /// What must hold of a fault did not.
+    #[error("{0}")]
+    Unmet(String),
     /// The simulator.
     #[error("the simulator failed: {0}")]
     Simulator(#[from] steadfast_sim::Error),

@@ -34,10 +34,27 @@ use tokio_util::sync::CancellationToken;
 const FIRST_OWN_ID: i64 = 2_000_000_000;
 /// Frames that may wait for the browser.
 const QUEUE: usize = 1024;
+/// Where the browser is given no bound for the heap of a page's scripts, the
+/// relay gives this one: several times what the page needs, and little enough
+/// for a renderer that exhausts it to die within a second. In MiB.
+const HEAP_MIB: u32 = 384;
 /// How long an injected command may take. A crash never answers.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 /// How long the browser may take to end after its pipe was closed.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Moves a document's `Date`, so far from the right time as was asked last.
+const SET_CLOCK: &str = "(() => {
+  if (globalThis.__clockAhead === undefined) {
+    const Right = Date;
+    const now = () => Right.now() + globalThis.__clockAhead;
+    globalThis.Date = class Date extends Right {
+      constructor(...given) { given.length === 0 ? super(now()) : super(...given); }
+      static now() { return now(); }
+    };
+  }
+  globalThis.__clockAhead = $MS;
+})()";
 
 /// What can be asked of a running relay, one JSON line per connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +70,13 @@ pub enum Fault {
     NavigateAway,
     /// Hold the page's main thread for ever.
     HangPage,
-    /// Let the renderer run out of memory.
+    /// Let the renderer run out of memory. The relay bounds its heap.
     ExhaustMemory,
+    /// Set the page's wall clock so far from the right time. A document that is loaded later has the right one.
+    SetClock {
+        /// Milliseconds ahead; less than nothing: behind.
+        ms: i64,
+    },
     /// Close the pipe to the gateway and let the browser live.
     CutPipe,
     /// Nothing: tell the browser's process id.
@@ -232,11 +254,28 @@ fn spawn(options: &RelayOptions) -> io::Result<tokio::process::Child> {
         .arg("-c")
         .arg("exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >&2")
         .arg(&options.browser)
-        .args(&options.args)
+        .args(bound_heap(&options.args))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
+}
+
+/// The arguments, with a bound for the heap of the page's scripts.
+fn bound_heap(args: &[OsString]) -> Vec<OsString> {
+    const SWITCH: &str = "--js-flags=";
+    let mut args = args.to_vec();
+    let bound = format!("--max-old-space-size={HEAP_MIB}");
+    let given = args
+        .iter_mut()
+        .find(|arg| arg.as_encoded_bytes().starts_with(SWITCH.as_bytes()));
+    match given {
+        // Chromium takes the last of several: the browser's own flags stay.
+        Some(flags) => flags.push(format!(",{bound}")),
+        // Before the page's address, which comes last.
+        None => args.insert(0, format!("{SWITCH}{bound}").into()),
+    }
+    args
 }
 
 async fn write_commands(
@@ -382,6 +421,11 @@ impl State {
                 self.on_page("Runtime.evaluate", json!({"expression": expression}))
                     .await
             }
+            Fault::SetClock { ms } => {
+                let expression = SET_CLOCK.replace("$MS", &ms.to_string());
+                self.on_page("Runtime.evaluate", json!({"expression": expression}))
+                    .await
+            }
         }
     }
 
@@ -446,4 +490,32 @@ fn exit_code(status: ExitStatus) -> i32 {
     status
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heap_has_one_bound() {
+        let bounded = |args: &[&str]| -> Vec<String> {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            let args = bound_heap(&args);
+            args.iter()
+                .map(|a| a.to_string_lossy().into_owned())
+                .collect()
+        };
+        assert_eq!(
+            bounded(&["--headless=new", "about:blank"]),
+            [
+                "--js-flags=--max-old-space-size=384",
+                "--headless=new",
+                "about:blank"
+            ]
+        );
+        assert_eq!(
+            bounded(&["--js-flags=--expose-gc"]),
+            ["--js-flags=--expose-gc,--max-old-space-size=384"]
+        );
+    }
 }

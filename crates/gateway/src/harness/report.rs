@@ -41,7 +41,7 @@ pub struct Report {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct KindReport {
     /// How often it was let loose.
-    pub faults: u64,
+    pub count: u64,
     /// How often the session was ready again.
     pub recovered: u64,
     /// From the fault to the gateway's first word about it.
@@ -80,15 +80,34 @@ impl Spread {
 /// Collects faults as they come.
 #[derive(Debug, Default)]
 pub struct Tally {
+    /// Those that struck, in order, and how they were healed.
     struck: Vec<(FaultKind, Option<Healed>)>,
     /// Kinds that could not run here.
     pub skipped: BTreeMap<&'static str, String>,
 }
 
 impl Tally {
+    /// None yet, and these cannot run here.
+    pub fn new(skipped: BTreeMap<&'static str, String>) -> Self {
+        Self {
+            struck: Vec::new(),
+            skipped,
+        }
+    }
+
     /// Notes one; `None` where the session did not come back.
     pub fn note(&mut self, kind: FaultKind, healed: Option<Healed>) {
         self.struck.push((kind, healed));
+    }
+
+    /// Whether a message may be parked that was accepted after so many faults:
+    /// the next one, or the one that was just being healed, destroyed the login
+    /// under which it was sent.
+    pub fn may_be_parked(&self, after_faults: u32) -> bool {
+        let after = after_faults as usize;
+        let then = after.saturating_sub(1)..(after + 1).min(self.struck.len());
+        let mut then = self.struck.get(then).into_iter().flatten();
+        then.any(|(kind, _)| kind.destroys_the_login())
     }
 
     /// Sums up.
@@ -119,7 +138,7 @@ impl Tally {
                 .map(|(kind, of)| {
                     let detection = of.iter().flatten().filter_map(|h| h.detection);
                     let report = KindReport {
-                        faults: of.len() as u64,
+                        count: of.len() as u64,
                         recovered: healed(&of),
                         detection_ms: Spread::of(detection.map(ms).collect()),
                         recovery_ms: recovery(&of),
@@ -170,6 +189,22 @@ mod tests {
                 max: 100
             }
         );
+    }
+
+    #[test]
+    fn only_a_destroyed_login_parks_a_message() {
+        let mut tally = Tally::default();
+        for kind in [
+            FaultKind::BrowserKill,
+            FaultKind::PageClose,
+            FaultKind::Unlink,
+            FaultKind::GatewayKill,
+        ] {
+            tally.note(kind, None);
+        }
+        // Accepted before any fault, after the first, after the second, ...
+        let may: Vec<bool> = (0..=4).map(|n| tally.may_be_parked(n)).collect();
+        assert_eq!(may, [false, false, true, true, false]);
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use super::HarnessError;
 use super::client::Client;
+use super::disks::Disks;
 use super::gateway::{Gateway, GatewayOptions, LogEvent};
-use super::relay;
+use super::relay::{self, Fault};
 use crate::app::DEFAULT_SESSION;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use steadfast_sim::world::NewAccount;
+use steadfast_sim::knobs::Knobs;
+use steadfast_sim::world::{self, NewAccount};
 use steadfast_sim::{Control, SimConfig, Simulator};
 use tokio::sync::{Mutex, broadcast};
 use tokio::task::JoinSet;
@@ -34,6 +37,18 @@ pub struct StageOptions {
     pub env: Vec<(String, String)>,
     /// Where the gateway's log is kept.
     pub log: Option<PathBuf>,
+    /// Whether the data folder and its profiles are on small file systems of
+    /// their own. This process must be allowed to mount.
+    pub small_disks: bool,
+}
+
+/// The owner of the phone.
+#[derive(Debug, Default)]
+struct Owner {
+    /// So many codes are left to expire before one is scanned.
+    hesitates: AtomicU32,
+    /// How often a code was scanned and taken.
+    scans: AtomicU32,
 }
 
 /// Everything that a run needs. Nothing of it is left when it is struck.
@@ -44,6 +59,9 @@ pub struct Stage {
     options: GatewayOptions,
     gateway: Mutex<Option<Gateway>>,
     events: broadcast::Sender<LogEvent>,
+    owner: Arc<Owner>,
+    disks: Option<Disks>,
+    clock: PathBuf,
     crew: JoinSet<()>,
 }
 
@@ -74,6 +92,11 @@ impl Stage {
                 .to_owned(),
         };
         let (script, socket) = (folder.path().join("browser"), folder.path().join("relay"));
+        let (data_dir, clock) = (folder.path().join("data"), folder.path().join("clock"));
+        let disks = match options.small_disks {
+            true => Some(Disks::under(&data_dir).await?),
+            false => None,
+        };
         relay::write_script(&script, &options.steadfast, &browser, &socket)
             .map_err(HarnessError::io("writing the relay's script"))?;
         let mut env = vec![
@@ -83,6 +106,7 @@ impl Stage {
                 simulator.addr().to_string(),
             ),
             ("STEADFAST_BROWSER__WEB_SPKI", simulator.spki().to_owned()),
+            (crate::clock::AHEAD_FILE, clock.display().to_string()),
         ]
         .into_iter()
         .map(|(k, v)| (k.to_owned(), v))
@@ -90,17 +114,19 @@ impl Stage {
         env.extend(options.env);
         let gateway_options = GatewayOptions {
             steadfast: options.steadfast,
-            data_dir: folder.path().join("data"),
+            data_dir,
             env,
             log: options.log,
         };
         let (events, _) = broadcast::channel(EVENTS);
         let gateway = Gateway::start(&gateway_options, events.clone()).await?;
         let mut crew = JoinSet::new();
+        let owner = Arc::new(Owner::default());
         let phone = scan_codes(
             events.subscribe(),
             gateway_options.data_dir.clone(),
             simulator.control().clone(),
+            Arc::clone(&owner),
         );
         crew.spawn(phone);
         Ok(Arc::new(Self {
@@ -110,6 +136,9 @@ impl Stage {
             options: gateway_options,
             gateway: Mutex::new(Some(gateway)),
             events,
+            owner,
+            disks,
+            clock,
             crew,
         }))
     }
@@ -131,9 +160,66 @@ impl Stage {
         self.events.subscribe()
     }
 
-    /// Where faults are injected between gateway and browser.
-    pub fn relay(&self) -> &Path {
-        &self.socket
+    /// Injects a fault between gateway and browser; the browser's process id.
+    pub async fn inject(&self, fault: &Fault) -> Result<u32, HarnessError> {
+        relay::inject(&self.socket, fault)
+            .await
+            .map_err(HarnessError::io("injecting a fault through the relay"))
+    }
+
+    /// The small file systems.
+    pub fn disks(&self) -> Result<&Disks, HarnessError> {
+        self.disks
+            .as_ref()
+            .ok_or_else(|| HarnessError::Unmet("this stage has no small file systems".to_owned()))
+    }
+
+    /// Sets the gateway's wall clock so many milliseconds from the right time.
+    pub fn set_clock(&self, ahead_ms: i64) -> Result<(), HarnessError> {
+        let new = self.clock.with_extension("new");
+        std::fs::write(&new, ahead_ms.to_string())
+            .and_then(|()| std::fs::rename(&new, &self.clock))
+            .map_err(HarnessError::io("setting the gateway's clock"))
+    }
+
+    /// The phone's owner leaves so many codes to expire before the next scan.
+    pub fn hesitate(&self, codes: u32) {
+        self.owner.hesitates.store(codes, Ordering::Relaxed);
+    }
+
+    /// How often the phone has scanned a code and linked.
+    pub fn scans(&self) -> u32 {
+        self.owner.scans.load(Ordering::Relaxed)
+    }
+
+    /// Whatever a fault has left behind in the outside world is made good.
+    pub async fn calm(&self) -> Result<(), HarnessError> {
+        let usual = Knobs::default();
+        for (knob, value) in [
+            ("ack_delay_ms", json!(usual.ack_delay_ms)),
+            ("modules_removed", json!(usual.modules_removed)),
+            ("qr_ttl_ms", json!(usual.qr_ttl_ms)),
+            ("qr_refs", json!(usual.qr_refs)),
+        ] {
+            self.turn(knob, value)?;
+        }
+        self.hesitate(0);
+        self.set_clock(0)?;
+        if let Some(disks) = &self.disks {
+            disks.store.empty().await?;
+            disks.profiles.empty().await?;
+        }
+        Ok(())
+    }
+
+    /// Brings a session back that did not come back by itself, so that a run
+    /// can go on: the network is there, and the gateway begins anew.
+    pub async fn revive(&self, within: Duration) -> Result<(), HarnessError> {
+        self.calm().await?;
+        self.control().fault(world::Fault::NetworkBack)?;
+        let mut events = self.events();
+        self.kill_gateway().await?;
+        self.ready(&mut events, within).await.map(drop)
     }
 
     /// The gateway's data folder.
@@ -235,6 +321,24 @@ impl Stage {
         }
     }
 
+    /// What a person would look at first where a session does not come back.
+    pub async fn evidence(&self) -> serde_json::Value {
+        let asked = async |path: String| match self.client().await {
+            Some(client) => client
+                .get(&path)
+                .await
+                .unwrap_or_else(|e| json!(e.to_string())),
+            None => json!("the gateway is down"),
+        };
+        let session = format!("/v1/sessions/{DEFAULT_SESSION}");
+        let log = self.log_tail().await;
+        json!({
+            "session": asked(session.clone()).await,
+            "incidents": asked(format!("{session}/incidents?limit=2")).await,
+            "log": log.lines().collect::<Vec<_>>(),
+        })
+    }
+
     /// Our ids of the messages that wait for a person.
     pub async fn parked(&self) -> Result<std::collections::BTreeSet<String>, HarnessError> {
         let Some(client) = self.client().await else {
@@ -266,6 +370,9 @@ impl Stage {
         if let Ok(mut stage) = Arc::try_unwrap(self).map_err(|_| ()) {
             stage.crew.shutdown().await;
             stage.simulator.shutdown().await;
+            if let Some(disks) = &stage.disks {
+                disks.unmount().await;
+            }
             stage
                 .folder
                 .close()
@@ -292,15 +399,24 @@ fn is_ready_again(event: &LogEvent) -> bool {
     event.name == crate::events::SESSION_STATE && event.text("to") == "ready"
 }
 
-/// The phone's owner: scans each code that the gateway shows.
+/// The phone's owner: scans each code that the gateway shows, after some
+/// hesitation where that was asked for.
 async fn scan_codes(
     mut events: broadcast::Receiver<LogEvent>,
     data_dir: PathBuf,
     control: Control,
+    owner: Arc<Owner>,
 ) {
     while let Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) =
         next(&mut events, |e| e.name == crate::events::QR_READY).await
     {
+        let hesitates = |codes: u32| codes.checked_sub(1);
+        let left = owner
+            .hesitates
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, hesitates);
+        if left.is_ok() {
+            continue;
+        }
         let Some(running) = crate::data_dir::DataDir::open(&data_dir)
             .ok()
             .and_then(|dir| dir.announced())
@@ -312,10 +428,14 @@ async fn scan_codes(
         let Ok(answer) = client.get(&path).await else {
             continue;
         };
-        if let Some(code) = answer["code"].as_str()
-            && let Err(error) = control.scan(PHONE, code)
-        {
-            tracing::debug!(event = "scan_refused", %error);
+        let Some(code) = answer["code"].as_str() else {
+            continue;
+        };
+        match control.scan(PHONE, code) {
+            Ok(()) => {
+                owner.scans.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => tracing::debug!(event = "scan_refused", %error),
         }
     }
 }
