@@ -9,6 +9,7 @@ use super::actor::Input;
 use super::snapshot::Snapshot;
 use crate::clock::{Clock, Random, random_bytes};
 use crate::metrics::Metrics;
+use crate::sessions::CheckStatus;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff;
@@ -40,6 +41,17 @@ pub(super) struct CanaryReport {
     pub(super) passed: bool,
     /// One sentence for a person.
     pub(super) detail: String,
+}
+
+impl CanaryReport {
+    /// As a check.
+    pub(super) fn status(&self) -> CheckStatus {
+        if self.passed {
+            CheckStatus::Pass
+        } else {
+            CheckStatus::Fail
+        }
+    }
 }
 
 /// What comes of one.

@@ -5,6 +5,7 @@ use super::snapshot::Snapshot;
 use crate::sessions::{Check, CheckStatus, HealthView, Overall};
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_core::ids::LoginGeneration;
 use steadfast_core::port::{Engine, OutboxDepth, Phase, StoreError};
 use steadfast_core::session::State;
 use steadfast_core::time::UnixMs;
@@ -14,11 +15,21 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// An outbox whose oldest message has waited this long, in milliseconds, while ready is worth a word.
 const OLD_MS: u64 = 60_000;
 
+/// What the owner has set bounds for, or asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Memory that the browser may use, in bytes.
+    pub(super) memory_bytes: Option<u64>,
+    /// Whether canaries are sent.
+    pub(super) canary: bool,
+}
+
 /// Asks the page itself, and reads the rest from what is known.
 pub(super) async fn examine(
     snapshot: &Snapshot,
     engine: Option<Arc<dyn Engine>>,
     outbox: Result<OutboxDepth, StoreError>,
+    limits: &Limits,
     now: UnixMs,
 ) -> HealthView {
     let mut checks = vec![state_check(&snapshot.state)];
@@ -33,6 +44,10 @@ pub(super) async fn examine(
         }
         (_, Some(engine)) => probe(engine.as_ref(), &mut checks).await,
     };
+    checks.extend(login_check(snapshot));
+    checks.extend(memory_check(snapshot, limits));
+    checks.extend(canary_check(snapshot, limits));
+    checks.push(incident_check(snapshot));
     let depth = outbox_checks(outbox, now, &mut checks);
     let worst_is_fail = checks
         .iter()
@@ -52,6 +67,89 @@ pub(super) async fn examine(
         checks,
         recommendations: advice::recommendations(snapshot, &depth),
         checked_at: now,
+    }
+}
+
+/// Whether a phone has linked it, where it is meant to run.
+fn login_check(snapshot: &Snapshot) -> Option<Check> {
+    let linked = snapshot.login > LoginGeneration::default();
+    Some(match &snapshot.state {
+        State::Stopped => return None,
+        State::LoggedOut => check("login", CheckStatus::Fail, "the session is logged out"),
+        State::Linking { .. } => check("login", CheckStatus::Warning, "waits for a phone"),
+        State::Starting { .. }
+        | State::Syncing { .. }
+        | State::Ready { .. }
+        | State::Draining { .. }
+        | State::Recovering { .. }
+        | State::Conflict { .. }
+        | State::Parked { .. } => {
+            if linked {
+                check("login", CheckStatus::Pass, "a phone has linked it")
+            } else {
+                check("login", CheckStatus::Warning, "not linked yet")
+            }
+        }
+    })
+}
+
+fn memory_check(snapshot: &Snapshot, limits: &Limits) -> Option<Check> {
+    const MIB: u64 = 1024 * 1024;
+    let used = snapshot.health.as_ref()?.browser_memory_bytes?;
+    let detail = |limit: &str| format!("the browser uses {} MiB{limit}", used / MIB);
+    Some(match limits.memory_bytes {
+        Some(limit) if used > limit => check(
+            "memory",
+            CheckStatus::Warning,
+            &detail(&format!(
+                ", more than the {} MiB of browser.memory_limit_mib",
+                limit / MIB
+            )),
+        ),
+        Some(limit) => check(
+            "memory",
+            CheckStatus::Pass,
+            &detail(&format!(" of {} MiB", limit / MIB)),
+        ),
+        None => check("memory", CheckStatus::Pass, &detail("; no limit is set")),
+    })
+}
+
+/// Where canaries are sent: how the last one fared.
+fn canary_check(snapshot: &Snapshot, limits: &Limits) -> Option<Check> {
+    if !limits.canary {
+        return None;
+    }
+    Some(match &snapshot.canary {
+        // The session has been mended since; the next one will tell.
+        Some(report) if !report.passed && snapshot.since > report.at => check(
+            "canary",
+            CheckStatus::Warning,
+            &format!("{}, before the last recovery: {}", report.at.rfc3339(), report.detail),
+        ),
+        Some(report) => check(
+            "canary",
+            report.status(),
+            &format!("{}: {}", report.at.rfc3339(), report.detail),
+        ),
+        None => check("canary", CheckStatus::Pass, "none was due yet"),
+    })
+}
+
+fn incident_check(snapshot: &Snapshot) -> Check {
+    match &snapshot.incident {
+        Some(incident) => check(
+            "incident",
+            CheckStatus::Warning,
+            &format!(
+                "{} since {}: {}, try {}",
+                incident.kind,
+                incident.opened_at.rfc3339(),
+                incident.rung.as_deref().unwrap_or("waiting"),
+                incident.attempt
+            ),
+        ),
+        None => check("incident", CheckStatus::Pass, "none is open"),
     }
 }
 

@@ -8,7 +8,7 @@ use super::operations;
 use super::sink::{CurrentEpoch, SessionSink};
 use super::snapshot::Snapshot;
 use super::upkeep::{Activity, Upkeep, UpkeepPolicy};
-use super::{availability, view};
+use super::view;
 use crate::clock::{Clock, Random, random_bytes};
 use crate::delivery::{Delivery, DeliveryOptions, InHand};
 use crate::inbox::Inbox;
@@ -207,22 +207,12 @@ impl Supervisor {
         let (operations, operation_queue) = mpsc::channel(OPERATION_QUEUE);
         let (engine_sender, engine) = watch::channel(None);
         let (link_sender, link) = watch::channel(None);
-        let (snapshot_sender, snapshot) = watch::channel(Snapshot {
-            state: machine.state().clone(),
-            since: s.clock.unix(),
-            since_mono: s.clock.mono(),
-            created_at: record.created_at,
-            connection_attempts: 0,
-            last_seen: None,
-            me: None,
-            qr: None,
-            login: record.login,
-            incident: None,
-            last_failure: None,
-            health: None,
-            canary: None,
-            availability: availability::Availability::default(),
-        });
+        let (snapshot_sender, snapshot) = watch::channel(Snapshot::new(
+            machine.state().clone(),
+            &record,
+            s.clock.unix(),
+            s.clock.mono(),
+        ));
         let (in_hand_sender, in_hand) = watch::channel(InHand::default());
         let activity = Activity::default();
         let epoch = CurrentEpoch::default();
@@ -489,7 +479,17 @@ impl Sessions for Supervisor {
         let snapshot = handle.snapshot.borrow().clone();
         let engine = handle.engine.borrow().clone();
         let depth = self.shared.store.depth(session).await;
-        Ok(health::examine(&snapshot, engine, depth, self.shared.clock.unix()).await)
+        Ok(health::examine(
+            &snapshot,
+            engine,
+            depth,
+            &health::Limits {
+                memory_bytes: self.shared.options.upkeep.memory_limit_bytes,
+                canary: self.shared.options.canary_interval.is_some(),
+            },
+            self.shared.clock.unix(),
+        )
+        .await)
     }
 
     async fn check_number(

@@ -5,7 +5,7 @@ use super::canary::CanaryReport;
 use crate::sessions::{IncidentSummary, Me, QrCode};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::LoginGeneration;
-use steadfast_core::port::EngineHealth;
+use steadfast_core::port::{EngineHealth, SessionRecord};
 use steadfast_core::session::State;
 use steadfast_core::time::{MonoMs, UnixMs};
 
@@ -40,4 +40,39 @@ pub(super) struct Snapshot {
     pub(super) canary: Option<CanaryReport>,
     /// How much of the time it was there when it was wanted.
     pub(super) availability: Availability,
+}
+
+impl Snapshot {
+    /// What is known of a session before anything has happened to it.
+    pub(super) fn new(state: State, record: &SessionRecord, now: UnixMs, mono: MonoMs) -> Self {
+        Self {
+            state,
+            since: now,
+            since_mono: mono,
+            created_at: record.created_at,
+            connection_attempts: 0,
+            last_seen: None,
+            me: None,
+            qr: None,
+            login: record.login,
+            incident: None,
+            last_failure: None,
+            health: None,
+            canary: None,
+            availability: Availability::default(),
+        }
+    }
+
+    /// One that stands so, for tests.
+    #[cfg(test)]
+    pub(super) fn of(state: State) -> Self {
+        let record = SessionRecord {
+            id: steadfast_core::ids::SessionId::parse("default").unwrap(),
+            created_at: UnixMs(0),
+            enabled: true,
+            login: LoginGeneration(1),
+            parked: None,
+        };
+        Self::new(state, &record, UnixMs(0), MonoMs(0))
+    }
 }

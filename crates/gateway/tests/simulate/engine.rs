@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::{CdpFault, Evidence, Failure, Observed, Operation, Resend, classify};
 use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
     Capabilities, ChatSummary, Close, Connector, Engine, EngineEvent, EngineHealth, EventSink,
@@ -280,7 +280,7 @@ async fn offer_inbound(
         text: number.to_string(),
         sent_at: UnixMs(0),
         recovered: false,
-        extras: Default::default(),
+        extras: Extras::default(),
     };
     let taken = sink.inbound(epoch, message).await.is_ok();
     // The confirmation itself may be lost: then it is offered twice.
@@ -313,7 +313,7 @@ async fn tell_own(world: &World, epoch: Epoch, sink: &dyn EventSink) {
         },
         sent_at: UnixMs(0),
         recovered: true,
-        extras: Default::default(),
+        extras: Extras::default(),
     };
     let _ = sink.inbound(epoch, message).await;
 }

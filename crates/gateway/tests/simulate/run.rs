@@ -229,13 +229,15 @@ async fn accept(
         expires_at: ttl_ms.map(|ms| now.plus(ms)),
     };
     let id = message.wa_message_id.clone();
-    if let Some(ms) = ttl_ms {
-        let at = bench.clock.mono().0 + ms;
-        bench.world.lock().expires.insert(id.clone(), at);
-    }
+    let expires = ttl_ms.map(|ms| bench.clock.mono().0 + ms);
     // Refused where the disk is full: then nobody was promised anything.
     match bench.store.accept(message, None).await {
-        Ok(_) => Some((to, id)),
+        Ok(_) => {
+            if let Some(at) = expires {
+                bench.world.lock().expires.insert(id.clone(), at);
+            }
+            Some((to, id))
+        }
         Err(StoreError::Full) => None,
         Err(error) => panic!("accept failed: {error}"),
     }
