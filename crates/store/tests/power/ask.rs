@@ -3,10 +3,13 @@
 
 use crate::dice::Dice;
 use crate::support::{chat, id, key, message, outcome, record_of, session, wa};
+use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId};
 use steadfast_core::inbound::{Extras, InboundMessage};
-use steadfast_core::outbox::{Ack, Body, Message, NewMessage, ParkReason, RejectReason, Status, Text};
+use steadfast_core::outbox::{
+    Ack, Body, Message, NewMessage, ParkReason, RejectReason, Status, Text,
+};
 use steadfast_core::port::{
     Incident, IncidentStep, MessageQuery, Outcome, Recorded, Scope, Store, StoreError, TokenRecord,
 };
@@ -59,7 +62,7 @@ impl New {
             let mut dice = Dice::new(self.n);
             let mut text = format!("message {} ", self.n);
             while (text.len() as u64) < self.bytes {
-                text.push_str(&format!("{:016x}", dice.next()));
+                let _ = write!(text, "{:016x}", dice.next());
             }
             new.body = Body::text(text);
         }
@@ -100,7 +103,9 @@ impl Ask {
                     .claim(&name(whose), fence(whose), login, now, limit)
                     .await;
                 told(claimed.map(|mut claimed| {
-                    claimed.iter_mut().for_each(|one| short(&mut one.message));
+                    for one in &mut claimed {
+                        short(&mut one.message);
+                    }
                     claimed
                 }))
             }
@@ -321,7 +326,8 @@ fn number(of: &MessageId) -> u64 {
     // The number is in the last 64 bits: 13 letters of five bits each.
     let letters = of.as_str().chars().rev().take(13);
     let bits = letters.map(|letter| LETTERS.find(letter).unwrap() as u64);
-    bits.enumerate().fold(0, |n, (at, bits)| n | bits << (5 * at))
+    bits.enumerate()
+        .fold(0, |n, (at, bits)| n | bits << (5 * at))
 }
 
 fn ack(dice: &mut Dice) -> Ack {
@@ -357,10 +363,7 @@ async fn messages(store: &dyn Store, whose: u64) -> Vec<Message> {
 
 /// Everything that a store shows, a line for each thing.
 pub(crate) async fn shown(store: &dyn Store) -> Result<Vec<String>, StoreError> {
-    let mut lines = vec![
-        told(store.sessions().await?),
-        told(store.tokens().await?),
-    ];
+    let mut lines = vec![told(store.sessions().await?), told(store.tokens().await?)];
     for whose in 0..SESSIONS {
         let all = MessageQuery {
             limit: 10_000,
@@ -384,13 +387,13 @@ pub(crate) async fn shown(store: &dyn Store) -> Result<Vec<String>, StoreError> 
 
 /// Uses a store to the end: new owners, all that is owed delivered, keys asked
 /// for again. What it answers shows what `shown` cannot: the queue and the keys.
-pub(crate) async fn used_up(model: &Model, store: &dyn Store) -> Vec<String> {
+pub(crate) async fn used_up(asked: &[Ask], store: &dyn Store) -> Vec<String> {
     let mut answers = Vec::new();
     let at = UnixMs(FAR);
-    for ask in &model.asked {
+    for ask in asked {
         if let Ask::Accept(_, true) = ask {
             // With a key that is known the first answer comes again.
-            answers.push(ask.clone().put(store, model.fences, at).await);
+            answers.push(ask.clone().put(store, Fences::default(), at).await);
         }
     }
     for whose in 0..SESSIONS {

@@ -92,7 +92,11 @@ pub(crate) type Folder = BTreeMap<String, Vec<u8>>;
 
 /// The record of one folder.
 #[derive(Debug, Default)]
-pub(crate) struct Disk(Mutex<Record>);
+pub(crate) struct Disk {
+    record: Mutex<Record>,
+    /// Where the record begins: what comes before is how it was found.
+    begin: usize,
+}
 
 #[derive(Debug, Default)]
 struct Record {
@@ -104,18 +108,24 @@ struct Record {
 impl Disk {
     /// A disk on which this is found.
     pub(crate) fn holding(folder: &Folder) -> Self {
-        let disk = Self::default();
+        let mut disk = Self::default();
         for (name, bytes) in folder {
-            let file = disk.file(name, true).unwrap_or(FileId(0));
+            let file = disk.file(name, true).unwrap();
             disk.write(file, 0, bytes);
             disk.sync(file, disk.place());
         }
         disk.sync_folder(disk.place());
+        disk.begin = disk.place();
         disk
     }
 
+    /// The first place at which the power can be cut.
+    pub(crate) fn begin(&self) -> usize {
+        self.begin
+    }
+
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The place in the record that is reached now.
@@ -185,7 +195,7 @@ impl Disk {
     pub(crate) fn cut(&self, place: usize, honesty: Honesty, dice: &mut Dice) -> Folder {
         let record = self.record();
         let steps = &record.steps[..place];
-        let (mut files, mut names) = (vec![0; record.files], 0);
+        let (mut files, mut names) = (vec![self.begin; record.files], self.begin);
         for step in steps {
             match (step, honesty) {
                 (Step::Synced(file, since), Honesty::Honest | Honesty::ForgetsNames) => {
@@ -213,7 +223,11 @@ impl Disk {
                 Step::Written { file, .. } | Step::Resized(file, _) if at < files[file.0] => {
                     found.apply(step);
                 }
-                Step::Written { file, at: from, bytes } => {
+                Step::Written {
+                    file,
+                    at: from,
+                    bytes,
+                } => {
                     for (from, sector) in sectors(*from, bytes) {
                         if of_files.spares(at, dice) {
                             found.write(*file, from, sector);
@@ -326,9 +340,9 @@ impl Found {
     }
 
     fn resize(&mut self, file: FileId, bytes: u64) {
-        let fill = self.old.unwrap_or(0);
+        let new_part = self.old.unwrap_or(0);
         let content = self.files.entry(file).or_default();
-        content.resize(usize::try_from(bytes).unwrap(), fill);
+        content.resize(usize::try_from(bytes).unwrap(), new_part);
     }
 
     fn folder(self) -> Folder {
@@ -424,7 +438,11 @@ mod tests {
         disk.write(file, 0, &[1; 512]);
         disk.write(file, 512, &[2; 512]);
         let found = every_cut(&disk, disk.place(), Honesty::Honest);
-        assert!(found.iter().any(|f| f["a"].len() == 1_024 && f["a"][0] == 0));
+        assert!(
+            found
+                .iter()
+                .any(|f| f["a"].len() == 1_024 && f["a"][0] == 0)
+        );
         assert!(found.iter().any(|f| f["a"].len() == 1_024 && f["a"][0] > 2));
     }
 }

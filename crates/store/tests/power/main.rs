@@ -29,7 +29,10 @@ mod dice;
 mod disk;
 mod life;
 #[path = "../it/support.rs"]
-#[expect(dead_code, reason = "shared with the other tests, which need more of it")]
+#[expect(
+    dead_code,
+    reason = "shared with the other tests, which need more of it"
+)]
 mod support;
 mod syscalls;
 mod weak;
@@ -39,7 +42,7 @@ use life::{Broken, Ground, Totals, run};
 use std::path::Path;
 
 /// As many as fit into the budget of an ordinary test run.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -90,7 +93,10 @@ fn fail(seed: u64, broken: &Broken) -> ! {
 fn is_found_out(ground: Ground) {
     let broken = (1..=20).find_map(|seed| run(seed, ground).err());
     let broken = broken.unwrap_or_else(|| panic!("{ground:?} was not noticed"));
-    println!("{ground:?}: {}", broken.why.lines().next().unwrap_or_default());
+    println!(
+        "{ground:?}: {}",
+        broken.why.lines().next().unwrap_or_default()
+    );
 }
 
 #[test]

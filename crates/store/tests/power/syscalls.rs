@@ -149,14 +149,15 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> 
         let open = match (disk, name) {
             (None, _) => Some(Open::Scratch),
             (Some(disk), None) => Some(Open::Folder(disk)),
-            (Some(disk), Some(name)) => disk
-                .file(&name, wanted.contains(OFlags::CREATE))
-                .map(|file| {
-                    if wanted.contains(OFlags::TRUNC) {
-                        disk.resize(file, 0);
-                    }
-                    Open::File(disk, file)
-                }),
+            (Some(disk), Some(name)) => {
+                disk.file(&name, wanted.contains(OFlags::CREATE))
+                    .map(|file| {
+                        if wanted.contains(OFlags::TRUNC) {
+                            disk.resize(file, 0);
+                        }
+                        Open::File(disk, file)
+                    })
+            }
         };
         if let Some(open) = open {
             watched.open.insert(*fd, open);

@@ -42,17 +42,18 @@ unsafe extern "C" fn on_open(
         }
         CStr::from_ptr(name)
     };
-    let here = name
-        .to_str()
-        .is_ok_and(|name| weak().iter().any(|folder| Path::new(name).starts_with(folder)));
+    let here = name.to_str().is_ok_and(|name| {
+        weak()
+            .iter()
+            .any(|folder| Path::new(name).starts_with(folder))
+    });
     if !here {
         return ffi::SQLITE_OK;
     }
     let off = c"PRAGMA synchronous = OFF".as_ptr();
     // SAFETY: `db` is open, the text is constant, no result is asked for.
-    let code = unsafe {
-        ffi::sqlite3_exec(db, off, None, std::ptr::null_mut(), std::ptr::null_mut())
-    };
+    let code =
+        unsafe { ffi::sqlite3_exec(db, off, None, std::ptr::null_mut(), std::ptr::null_mut()) };
     if code != ffi::SQLITE_OK {
         return code;
     }
