@@ -18,6 +18,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use steadfast_core::ids::SessionId;
 
 const MARKER: &str = "steadfast.json";
 const LOCK: &str = "LOCK";
@@ -238,6 +239,11 @@ impl DataDir {
     /// The folder of all profiles.
     pub fn profiles(&self) -> PathBuf {
         self.path.join("profiles")
+    }
+
+    /// Where one session's browser profile lives.
+    pub fn profile(&self, session: &SessionId) -> PathBuf {
+        self.profiles().join(session.as_str())
     }
 
     /// Holds the folder for this process.

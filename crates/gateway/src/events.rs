@@ -29,6 +29,10 @@ events! {
     HTTP_REQUEST = "http_request";
     /// Connections cannot be taken: the system is out of file handles or memory.
     HTTP_ACCEPT_FAILED = "http_accept_failed";
+    /// A renewed certificate is in force.
+    TLS_RELOADED = "tls_reloaded";
+    /// A changed certificate cannot be used; the one in force stays.
+    TLS_REFUSED = "tls_refused";
     /// The store refused a request's write, or failed.
     STORE_FAILED = "store_failed";
     /// A panic was caught. It is a bug; please report it.
@@ -50,8 +54,15 @@ events! {
     INCIDENT_CLOSED = "incident_closed";
     /// An incident could not be written down; recovery goes on.
     INCIDENT_NOT_STORED = "incident_not_stored";
+    /// A browser that works is about to be replaced as planned: memory or age.
+    SESSION_RECYCLING = "session_recycling";
+    /// A browser was replaced as planned, and its session is ready again.
+    SESSION_RECYCLED = "session_recycled";
+    /// A message to oneself that proves the send path did not get through.
+    CANARY_FAILED = "canary_failed";
     /// A QR code waits for a phone.
     QR_READY = "qr_ready";
+    /// WhatsApp asks for the passkey of the account before it links.
     PASSKEY_WANTED = "passkey_wanted";
     /// A phone has linked a session.
     LINKED = "linked";

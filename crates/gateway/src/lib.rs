@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod logging;
 pub mod metrics;
 pub mod qr;
+pub mod seal;
 pub mod serve;
 pub mod sessions;
 pub mod supervisor;

@@ -6,7 +6,7 @@ use crate::clock::{Clock, Random, RandomError, SystemClock, SystemRandom};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
 use crate::events;
-use crate::http::{HttpState, Server};
+use crate::http::{HttpState, Server, TlsError};
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::token;
@@ -68,6 +68,9 @@ pub enum ServeError {
         /// What the system said.
         error: io::Error,
     },
+    /// TLS cannot be turned on.
+    #[error("cannot turn TLS on: {0}")]
+    Tls(#[from] TlsError),
     /// The store cannot be opened or written.
     #[error("cannot open the store: {0}")]
     Store(#[from] StoreError),
@@ -112,6 +115,7 @@ impl ServeError {
                 "put the file back from a backup, or name another folder with --data-dir DIR; it is left as it is".to_owned()
             }
             Self::Store(StoreError::Full) => "make room on that disk".to_owned(),
+            Self::Tls(_) => "server.tls_cert and server.tls_key name two PEM files that this user can read and that belong together".to_owned(),
             Self::Browser { remedy, .. } => remedy.clone(),
             Self::Store(_) | Self::Random(_) | Self::Interrupted(_) => {
                 "mend that, then start again; what was accepted is kept".to_owned()
@@ -143,13 +147,16 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     // Bound early, so that a port in use is known before anything is changed,
     // and callers queue while the store opens.
     let listen = config.server.listen;
-    let server = Server::bind(listen)
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut server = Server::bind(listen)
         .await
         .map_err(|error| ServeError::Bind {
             address: listen,
             error,
         })?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let (Some(cert), Some(key)) = (&config.server.tls_cert, &config.server.tls_key) {
+        server = server.with_tls(cert, key, clock.mono())?;
+    }
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let started = clock.mono();
     let store: Arc<dyn Store> = Arc::new(open_store(&data_dir).await?);

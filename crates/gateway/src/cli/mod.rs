@@ -1,6 +1,7 @@
 //! The command line.
 
 mod campaign;
+mod carry;
 mod check;
 mod clean;
 mod client;
@@ -66,6 +67,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Remove leftovers from the data folder; never a profile in use
     Clean(clean::CleanArgs),
+    /// Write a linked number into a sealed file, to be used on another machine
+    Export(carry::CarryArgs),
+    /// Take over a linked number from a file that `export` wrote
+    Import(carry::CarryArgs),
     /// Say what a failure text means, and what to do about it
     Explain(explain::ExplainArgs),
     /// Watch messages arrive on a simulated WhatsApp while the browser is killed under them
@@ -122,6 +127,8 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Status(args) => block_on(status::run(context, args)),
         Command::Check(args) => block_on(check::run(context, args)),
         Command::Clean(args) => clean::run(context, &args),
+        Command::Export(args) => carry::export(context, &args),
+        Command::Import(args) => carry::import(context, &args),
         Command::Explain(args) => explain::run(context, &args),
         Command::Demo(args) => campaign_runtime(campaign::demo(context, args)),
         Command::Chaos(args) => campaign_runtime(campaign::chaos(context, args)),

@@ -75,6 +75,7 @@ impl From<ServeError> for CliError {
             ServeError::Bind { .. } => Exit::Address,
             ServeError::Store(_) => Exit::Store,
             ServeError::Browser { .. } => Exit::Browser,
+            ServeError::Tls(_) => Exit::Config,
             ServeError::Random(_) | ServeError::Interrupted(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string(), error.remedy())

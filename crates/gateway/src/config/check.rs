@@ -21,6 +21,11 @@ pub(super) fn socket_address(text: &str) -> Result<(), String> {
     })
 }
 
+/// An address, or addresses with a prefix length.
+pub(super) fn network(text: &str) -> Result<(), String> {
+    crate::http::network(text).map(|_| ())
+}
+
 /// Empty, or `address:port` or `name:port`.
 pub(super) fn resolve_target(text: &str) -> Result<(), String> {
     if text.is_empty() {

@@ -52,6 +52,15 @@ const fn text(
     }
 }
 
+const fn list(name: &'static str, check: check::TextCheck, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::List(check),
+        default: Preset::Empty,
+        doc,
+    }
+}
+
 /// Every key, by section, in the order in which people read them.
 pub const KEYS: &[Key] = &[
     // ------------------------------------------------------------ server
@@ -64,7 +73,45 @@ pub const KEYS: &[Key] = &[
     switch(
         "server.allow_remote",
         false,
-        "Whether server.listen may be reachable from other machines. The interface is plain HTTP: put a TLS proxy in front.",
+        "Whether server.listen may be reachable from other machines without server.tls_cert: the interface is plain HTTP then. Put a TLS proxy in front.",
+    ),
+    text(
+        "server.tls_cert",
+        "",
+        check::any,
+        "PEM file with the certificate chain; with server.tls_key it turns TLS on. Both are read again when they change. Programs on this machine may go on with plain HTTP over loopback.",
+    ),
+    text(
+        "server.tls_key",
+        "",
+        check::any,
+        "PEM file with the private key of server.tls_cert.",
+    ),
+    list(
+        "server.trusted_proxies",
+        check::network,
+        "Proxies (10.0.0.7, or 10.0.0.0/8) whose X-Forwarded-For is believed. Everybody else is known by the address of the connection.",
+    ),
+    number(
+        "server.token_requests_per_minute",
+        0,
+        0,
+        1_000_000,
+        "Requests a minute that one token may make; more are answered 429. 0 is no limit.",
+    ),
+    number(
+        "server.token_burst",
+        60,
+        1,
+        1_000_000,
+        "Requests that one token may make at once, where server.token_requests_per_minute is set.",
+    ),
+    number(
+        "server.auth_failures_per_minute",
+        600,
+        0,
+        1_000_000,
+        "Failed logins a minute that one address may make; more are answered 429. A valid token passes all the same. 0 is no limit.",
     ),
     number(
         "server.max_connections",
@@ -214,6 +261,13 @@ pub const KEYS: &[Key] = &[
         60_000,
         "How long a browser has to write its profile before it is killed.",
     ),
+    number(
+        "browser.memory_limit_mib",
+        2_048,
+        0,
+        1_048_576,
+        "Memory that one session's browser may use, all its processes together, in MiB. Beyond it the browser is drained and replaced by a fresh one, at most twice an hour; no message is lost. 0: no limit.",
+    ),
     // ----------------------------------------------------------- session
     number(
         "session.max_sessions",
@@ -305,6 +359,34 @@ pub const KEYS: &[Key] = &[
         1_000,
         86_400_000,
         "How long a session must have been ready before past failures are forgotten.",
+    ),
+    number(
+        "session.drain_timeout_ms",
+        15_000,
+        100,
+        300_000,
+        "How long what is in flight may take to end before a browser is replaced as planned. What has not ended is looked up afterwards.",
+    ),
+    number(
+        "session.recycle_after_hours",
+        24,
+        0,
+        8_760,
+        "After so many hours, and up to a quarter more, a browser is replaced by a fresh one while nothing is going on; a copy of its profile is kept then. 0: never.",
+    ),
+    number(
+        "session.recycle_quiet_ms",
+        300_000,
+        1_000,
+        86_400_000,
+        "How long no message must have come or gone, and none be due, before an old browser is replaced.",
+    ),
+    number(
+        "session.canary_interval_ms",
+        0,
+        0,
+        86_400_000,
+        "How often, give or take a tenth, a message to the account's own chat proves that sending works: 60000 or more. It is marked as such in that chat, and no list of this gateway shows it. 0: never.",
     ),
     choice(
         "session.conflict",

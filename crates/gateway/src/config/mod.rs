@@ -344,6 +344,9 @@ impl Config {
     }
 }
 
+/// The shortest time between two canaries: each is a message like any other.
+const MIN_CANARY_MS: u64 = 60_000;
+
 /// What one key alone cannot know.
 fn across(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -353,12 +356,31 @@ fn across(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
             what,
         });
     };
-    if !config.server.listen.ip().is_loopback() && !config.server.allow_remote {
+    let server = &config.server;
+    if server.tls_cert.is_some() != server.tls_key.is_some() {
+        let (lonely, missing) = if server.tls_cert.is_some() {
+            ("server.tls_cert", "server.tls_key")
+        } else {
+            ("server.tls_key", "server.tls_cert")
+        };
+        wrong(lonely, format!("needs {missing} beside it, or neither"));
+    }
+    let is_private = server.listen.ip().is_loopback() || server.tls_cert.is_some();
+    if !is_private && !server.allow_remote {
         wrong(
             "server.listen",
             format!(
-                "{} can be reached from other machines, and the interface is plain HTTP: listen on 127.0.0.1 behind a TLS proxy, or set server.allow_remote = true (--allow-remote) if the network is yours alone",
+                "{} can be reached from other machines, and the interface is plain HTTP: listen on 127.0.0.1 behind a TLS proxy, set server.tls_cert and server.tls_key, or set server.allow_remote = true (--allow-remote) if the network is yours alone",
                 config.server.listen
+            ),
+        );
+    }
+    if (1..MIN_CANARY_MS).contains(&config.session.canary_interval_ms) {
+        wrong(
+            "session.canary_interval_ms",
+            format!(
+                "{} is too often: give 0 to turn it off, or {MIN_CANARY_MS} and more",
+                config.session.canary_interval_ms
             ),
         );
     }

@@ -28,6 +28,14 @@ pub struct Config {
 pub struct Server {
     pub listen: SocketAddr,
     pub allow_remote: bool,
+    #[serde(with = "empty_is_none")]
+    pub tls_cert: Option<PathBuf>,
+    #[serde(with = "empty_is_none")]
+    pub tls_key: Option<PathBuf>,
+    pub trusted_proxies: Vec<String>,
+    pub token_requests_per_minute: u32,
+    pub token_burst: u32,
+    pub auth_failures_per_minute: u32,
     pub max_connections: u32,
     pub max_body_bytes: usize,
     pub max_header_bytes: usize,
@@ -61,6 +69,7 @@ pub struct Browser {
     pub navigate_timeout_ms: u64,
     pub call_timeout_ms: u64,
     pub close_timeout_ms: u64,
+    pub memory_limit_mib: u64,
 }
 
 /// `[session]`. What each key means stands in `config::KEYS`.
@@ -81,6 +90,10 @@ pub struct Session {
     pub backoff_min_ms: u64,
     pub backoff_max_ms: u64,
     pub stable_after_ms: u64,
+    pub drain_timeout_ms: u64,
+    pub recycle_after_hours: u64,
+    pub recycle_quiet_ms: u64,
+    pub canary_interval_ms: u64,
     pub conflict: Conflict,
 }
 

@@ -1,6 +1,7 @@
 //! Around every request: bounds, a deadline, a net for panics, counting.
 
 use super::HttpState;
+use super::auth::Known;
 use super::problem::{Code, Problem};
 use crate::events;
 use axum::extract::{MatchedPath, Request, State};
@@ -11,11 +12,13 @@ use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use steadfast_core::ids::SessionId;
+use steadfast_core::port::Scope;
 
 /// The outermost layer.
 pub(super) async fn guard(
     State(state): State<Arc<HttpState>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let began = Instant::now();
@@ -24,6 +27,10 @@ pub(super) async fn guard(
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let known = Known::default();
+    request.extensions_mut().insert(known.clone());
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let session = session_of(request.uri().path());
     let mut response = bounded(&state, request, next).await;
     let headers = response.headers_mut();
     headers.insert(
@@ -35,6 +42,18 @@ pub(super) async fn guard(
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     let status = response.status();
+    if let Some((token, Scope::Admin)) = known.0.get().filter(|_| changes) {
+        let status = status.as_u16();
+        tracing::info!(
+            event = events::ADMIN_ACT,
+            token,
+            method,
+            route,
+            session,
+            status,
+            "admin act"
+        );
+    }
     let took = began.elapsed();
     let metrics = &state.app.metrics;
     metrics.http_requests.inc([method, &route, status.as_str()]);
@@ -48,6 +67,13 @@ pub(super) async fn guard(
         "request"
     );
     response
+}
+
+/// The session that an address names. Nothing else of a path is written down:
+/// it may hold a number.
+fn session_of(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/v1/sessions/")?.split('/').next()?;
+    SessionId::parse(name).ok().map(String::from)
 }
 
 async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {

@@ -9,15 +9,20 @@ mod layers;
 mod messages;
 mod openapi;
 mod original;
+mod peer;
 pub mod problem;
+mod rate;
 mod server;
 mod sessions;
 mod stall;
 mod system;
+mod tls;
 mod view;
 
 pub use openapi::document_json;
+pub(crate) use peer::network;
 pub use server::Server;
+pub use tls::TlsError;
 
 use crate::app::App;
 use axum::Json as JsonAnswer;
@@ -36,6 +41,7 @@ pub struct HttpState {
     /// The hash of the credential of this machine's command line.
     local_token: Option<[u8; 32]>,
     in_flight: accept::InFlight,
+    limits: auth::Limits,
     stopping: CancellationToken,
 }
 
@@ -46,8 +52,10 @@ impl HttpState {
         local_token: Option<[u8; 32]>,
         stopping: CancellationToken,
     ) -> Arc<Self> {
+        let limits = auth::Limits::of(&app.config.server);
         Arc::new(Self {
             app,
+            limits,
             local_token,
             in_flight: accept::InFlight::default(),
             stopping,

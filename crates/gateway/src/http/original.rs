@@ -11,7 +11,6 @@ use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, HealthJson};
 use super::{HttpState, JsonAnswer};
 use crate::app::DEFAULT_SESSION;
-use crate::events;
 use crate::sessions::AckWait;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -204,9 +203,8 @@ pub(super) struct Done {
 /// Ends the browser and starts it anew.
 #[utoipa::path(post, path = "/api/whatsapp/restart", tag = "original",
     responses((status = 200, body = Done)))]
-pub(super) async fn restart(caller: Caller<ToAdmin>, State(state): AppState) -> Answer<Done> {
+pub(super) async fn restart(_: Caller<ToAdmin>, State(state): AppState) -> Answer<Done> {
     let session = session()?;
-    tracing::info!(event = events::ADMIN_ACT, token = caller.name, %session, act = "restart", "admin act");
     state.app.sessions.restart(&session).await?;
     Ok(JsonAnswer(Done {
         success: true,

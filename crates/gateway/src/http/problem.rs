@@ -71,6 +71,8 @@ codes! {
     InvalidRecipient = "invalid_recipient", 422, "That is no recipient", "Give 7 to 15 digits in international form, or a chat id that ends in @c.us, @lid or @g.us.";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "This key was used for another request", "Use a new key for each new request, and the old key only to repeat one unchanged.";
     HeadTooLarge = "head_too_large", 431, "The request head is too large", "Send fewer or shorter headers; server.max_header_bytes is the bound.";
+    TooManyRequests = "too_many_requests", 429, "Too many requests", "Ask again after retry_after seconds, and more slowly; server.token_requests_per_minute is the bound.";
+    TooManyFailures = "too_many_failures", 429, "Too many failed logins from this address", "Correct the token, and try again after retry_after seconds; a valid one passes at once.";
     Internal = "internal", 500, "The gateway has a bug", "Report it with the log line of the event panic; nothing accepted is lost.";
     Unsupported = "unsupported", 501, "This is not supported", "The detail says what is.";
     NotReady = "not_ready", 503, "The session is on its way to ready", "Ask again after retry_after seconds; sends are accepted meanwhile.";

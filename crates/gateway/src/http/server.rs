@@ -2,31 +2,42 @@
 //! head, and an orderly end.
 
 use super::HttpState;
+use super::peer::Peer;
 use super::stall::Stall;
+use super::tls::{Tls, TlsError};
+use crate::clock::Clock;
 use crate::events;
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_core::time::MonoMs;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// Pause after the system refused a connection for want of file handles or
 /// memory: at once it would only refuse again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The first byte of every TLS connection (RFC 8446, 5.1: a handshake record).
+const TLS_HANDSHAKE: u8 = 22;
 
 /// A listener that is bound and not yet served.
-#[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Server {
@@ -37,7 +48,25 @@ impl Server {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            tls: None,
+        })
+    }
+
+    /// Turns TLS on. This machine itself, over loopback, may go on with plain HTTP.
+    ///
+    /// # Errors
+    /// Where certificate or key cannot be used.
+    pub fn with_tls(mut self, cert: &Path, key: &Path, now: MonoMs) -> Result<Self, TlsError> {
+        self.tls = Some(Arc::new(Tls::load(cert, key, now)?));
+        Ok(self)
+    }
+
+    /// Whether it speaks TLS.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Where it listens; with the port that was picked where none was named.
@@ -68,12 +97,29 @@ impl Server {
         let stall_limit = Duration::from_millis(bounds.body_timeout_ms);
         // Aborted when this future is dropped.
         let mut connections = JoinSet::new();
-        while let Some((stream, slot)) = self.next(&state, &slots, &mut connections).await {
+        let welcome_within = Duration::from_millis(bounds.header_timeout_ms);
+        while let Some((stream, peer, slot)) = self.next(&state, &slots, &mut connections).await {
             state.app.metrics.http_connections.inc([]);
-            let (http, router) = (http.clone(), router.clone());
-            let (stream, stopping) = (Stall::new(stream, stall_limit), stopping.clone());
+            let tls = self.tls.clone();
+            let clock = state.app.clock.clone();
+            let talk = Talk {
+                http: http.clone(),
+                router: router.clone(),
+                peer,
+                stopping: stopping.clone(),
+            };
             connections.spawn(async move {
-                connection(stream, http, router, stopping).await;
+                let welcome = welcome(stream, peer, tls.as_deref(), clock.as_ref());
+                match tokio::time::timeout(welcome_within, welcome).await {
+                    Ok(Ok(Welcome::Plain(stream))) => {
+                        talk.over(Stall::new(stream, stall_limit)).await;
+                    }
+                    Ok(Ok(Welcome::Tls(stream))) => {
+                        talk.over(Stall::new(stream, stall_limit)).await;
+                    }
+                    Ok(Err(error)) => tracing::trace!(%error, "a connection was not begun"),
+                    Err(_) => tracing::trace!("a connection was begun too slowly"),
+                }
                 drop(slot);
             });
         }
@@ -88,15 +134,15 @@ impl Server {
         state: &HttpState,
         slots: &Arc<Semaphore>,
         connections: &mut JoinSet<()>,
-    ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    ) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
         let accept = async {
             let slot = slots.clone().acquire_owned().await.ok()?;
             loop {
                 match self.listener.accept().await {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         // Small answers must not wait for Nagle's timer.
                         let _ = stream.set_nodelay(true);
-                        return Some((stream, slot));
+                        return Some((stream, Peer(peer), slot));
                     }
                     // One connection that broke before we took it is nobody's fault.
                     Err(error) if connection_error(&error) => {}
@@ -118,27 +164,67 @@ impl Server {
     }
 }
 
-async fn connection(
-    stream: Stall,
+/// A connection that may begin to speak HTTP.
+enum Welcome {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Shakes hands where TLS is on. What comes over loopback and does not begin
+/// with a handshake is this machine's own plain HTTP.
+async fn welcome(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<&Tls>,
+    clock: &dyn Clock,
+) -> io::Result<Welcome> {
+    let Some(tls) = tls else {
+        return Ok(Welcome::Plain(stream));
+    };
+    if peer.0.ip().to_canonical().is_loopback() {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first != [TLS_HANDSHAKE] {
+            return Ok(Welcome::Plain(stream));
+        }
+    }
+    let stream = tls.acceptor(clock.mono()).accept(stream).await?;
+    Ok(Welcome::Tls(Box::new(stream)))
+}
+
+/// What one connection needs.
+struct Talk {
     http: http1::Builder,
     router: Router,
+    peer: Peer,
     stopping: CancellationToken,
-) {
-    let service = TowerToHyperService::new(router);
-    let connection = http
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
+}
+
+impl Talk {
+    async fn over<S>(self, stream: Stall<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, peer) = (TowerToHyperService::new(self.router), self.peer);
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
+        let connection = self
+            .http
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.as_mut().await
+            }
+        };
+        if let Err(error) = ended {
+            // Clients come and go; that is nothing for an operator.
+            tracing::trace!(%error, "a connection ended early");
         }
-    };
-    if let Err(error) = ended {
-        // Clients come and go; that is nothing for an operator.
-        tracing::trace!(%error, "a connection ended early");
     }
 }
 

@@ -5,7 +5,6 @@ use super::extract::{Json, Query, SessionName};
 use super::problem::{Code, Problem};
 use super::view::{ChatJson, HealthJson, InboundJson, IncidentJson, Page, QrJson, SessionJson};
 use super::{HttpState, JsonAnswer, page_limit};
-use crate::events;
 use crate::qr::Picture;
 use crate::sessions::{SessionError, SessionView};
 use axum::extract::State;
@@ -21,10 +20,6 @@ type Answer<T> = Result<JsonAnswer<T>, Problem>;
 
 fn shown(view: &SessionView) -> JsonAnswer<SessionJson> {
     JsonAnswer(SessionJson::from(view))
-}
-
-fn audit(caller: &Caller<ToAdmin>, session: &SessionId, act: &'static str) {
-    tracing::info!(event = events::ADMIN_ACT, token = caller.name, %session, act, "admin act");
 }
 
 /// All sessions, by name.
@@ -51,13 +46,12 @@ pub(super) struct NewSession {
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = NewSession,
     responses((status = 201, body = SessionJson)))]
 pub(super) async fn create(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<NewSession>,
 ) -> Result<Response, Problem> {
     let session = SessionId::parse(&body.name)?;
     let view = state.app.sessions.create(&session).await?;
-    audit(&caller, &session, "create");
     let location = format!("/v1/sessions/{session}");
     Ok((
         StatusCode::CREATED,
@@ -82,11 +76,10 @@ pub(super) async fn get(
 #[utoipa::path(delete, path = "/v1/sessions/{session}", tag = "sessions",
     params(("session" = String, Path)), responses((status = 204)))]
 pub(super) async fn delete(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Result<StatusCode, Problem> {
-    audit(&caller, &session, "delete");
     state.app.sessions.delete(&session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -95,11 +88,10 @@ pub(super) async fn delete(
 #[utoipa::path(post, path = "/v1/sessions/{session}/start", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn start(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
-    audit(&caller, &session, "start");
     Ok(shown(&state.app.sessions.start(&session).await?))
 }
 
@@ -108,11 +100,10 @@ pub(super) async fn start(
 #[utoipa::path(post, path = "/v1/sessions/{session}/stop", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn stop(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
-    audit(&caller, &session, "stop");
     Ok(shown(&state.app.sessions.stop(&session).await?))
 }
 
@@ -120,11 +111,10 @@ pub(super) async fn stop(
 #[utoipa::path(post, path = "/v1/sessions/{session}/restart", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn restart(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
-    audit(&caller, &session, "restart");
     Ok(shown(&state.app.sessions.restart(&session).await?))
 }
 
@@ -132,11 +122,10 @@ pub(super) async fn restart(
 #[utoipa::path(post, path = "/v1/sessions/{session}/logout", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn logout(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
-    audit(&caller, &session, "logout");
     Ok(shown(&state.app.sessions.logout(&session).await?))
 }
 
@@ -230,14 +219,13 @@ pub(super) struct PairingCode {
     params(("session" = String, Path)), request_body = PairingRequest,
     responses((status = 200, body = PairingCode)))]
 pub(super) async fn pairing_code(
-    caller: Caller<ToAdmin>,
+    _: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
     Json(body): Json<PairingRequest>,
 ) -> Answer<PairingCode> {
     let phone = phone_digits(&body.phone)
         .ok_or_else(|| Problem::field("phone", "give 7 to 15 digits in international form"))?;
-    audit(&caller, &session, "pairing_code");
     let code = state
         .app
         .sessions

@@ -6,20 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Fails a write that makes no progress for so long. Without it a client who
 /// asks and never reads holds its connection, and the answers, for ever.
-pub(super) struct Stall {
-    stream: TcpStream,
+pub(super) struct Stall<S> {
+    stream: S,
     limit: Duration,
     /// Armed while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stall {
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
+impl<S> Stall<S> {
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
             limit,
@@ -46,7 +45,7 @@ impl Stall {
     }
 }
 
-impl AsyncRead for Stall {
+impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -56,7 +55,7 @@ impl AsyncRead for Stall {
     }
 }
 
-impl AsyncWrite for Stall {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

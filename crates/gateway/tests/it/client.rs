@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Generous: other tests use the machine too.
@@ -57,30 +58,42 @@ pub(crate) async fn call(
 ) -> Reply {
     let exchange = async {
         let stream = TcpStream::connect(address).await.unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", address.to_string());
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body.into())).unwrap();
-        let talk = async {
-            let response = sender.send_request(request).await.unwrap();
-            let (parts, body) = response.into_parts();
-            let bytes = body.collect().await.unwrap().to_bytes();
-            drop(sender);
-            Reply {
-                status: parts.status.as_u16(),
-                headers: parts.headers,
-                bytes,
-            }
-        };
-        let (reply, _) = tokio::join!(talk, connection);
-        reply
+        call_over(stream, address, method, path, headers, body).await
     };
     tokio::time::timeout(DEADLINE, exchange)
         .await
         .expect("no answer in time")
+}
+
+/// One request over a connection that is there already. Its deadline is the caller's.
+pub(crate) async fn call_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Reply {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", address.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).unwrap();
+    let talk = async {
+        let response = sender.send_request(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        drop(sender);
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes,
+        }
+    };
+    let (reply, _) = tokio::join!(talk, connection);
+    reply
 }

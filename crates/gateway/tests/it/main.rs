@@ -19,6 +19,7 @@ mod fake;
 mod http_auth;
 mod http_bounds;
 mod http_docs;
+mod http_front_door;
 mod http_messages;
 mod http_original;
 mod http_sessions;

@@ -75,7 +75,11 @@ impl Surface {
             started: SystemClock.mono(),
         });
         let stopping = CancellationToken::new();
-        let server = Server::bind(app.config.server.listen).await.unwrap();
+        let mut server = Server::bind(app.config.server.listen).await.unwrap();
+        let tls = &app.config.server;
+        if let (Some(cert), Some(key)) = (&tls.tls_cert, &tls.tls_key) {
+            server = server.with_tls(cert, key, app.clock.mono()).unwrap();
+        }
         let address = server.address();
         let state = HttpState::new(app.clone(), token::hash(LOCAL), stopping.clone());
         let [admin, send, read] = secrets.try_into().unwrap();

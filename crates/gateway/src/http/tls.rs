@@ -1,0 +1,108 @@
+//! TLS for the HTTP interface: certificate and key from two PEM files, read
+//! again when they change, so that a renewed certificate needs no restart.
+
+use crate::events;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+use steadfast_core::time::MonoMs;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// How often the files are looked at, at most.
+const LOOK_EVERY_MS: u64 = 10_000;
+
+/// Why certificate and key cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{path}: {what}", path = .path.display())]
+pub struct TlsError {
+    path: PathBuf,
+    what: String,
+}
+
+/// Certificate and key in force.
+pub(super) struct Tls {
+    cert: PathBuf,
+    key: PathBuf,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    acceptor: TlsAcceptor,
+    /// When each file was written last.
+    stamps: [Option<SystemTime>; 2],
+    looked_at: MonoMs,
+}
+
+impl Tls {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// Where one cannot be read, or they do not belong together.
+    pub(super) fn load(cert: &Path, key: &Path, now: MonoMs) -> Result<Self, TlsError> {
+        let stamps = stamps(cert, key);
+        Ok(Self {
+            current: Mutex::new(Current {
+                acceptor: read(cert, key)?,
+                stamps,
+                looked_at: now,
+            }),
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// What the next connection is to be welcomed with. Where changed files
+    /// cannot be used, the certificate in force stays.
+    pub(super) fn acceptor(&self, now: MonoMs) -> TlsAcceptor {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.0.saturating_sub(current.looked_at.0) >= LOOK_EVERY_MS {
+            current.looked_at = now;
+            let found = stamps(&self.cert, &self.key);
+            if found != current.stamps {
+                current.stamps = found;
+                match read(&self.cert, &self.key) {
+                    Ok(acceptor) => {
+                        current.acceptor = acceptor;
+                        tracing::info!(event = events::TLS_RELOADED, "the certificate was renewed");
+                    }
+                    Err(error) => {
+                        tracing::error!(event = events::TLS_REFUSED, %error, "the certificate in force stays");
+                    }
+                }
+            }
+        }
+        current.acceptor.clone()
+    }
+}
+
+fn stamps(cert: &Path, key: &Path) -> [Option<SystemTime>; 2] {
+    [cert, key].map(|path| std::fs::metadata(path).and_then(|m| m.modified()).ok())
+}
+
+fn read(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+    let wrong = |path: &Path, what: String| TlsError {
+        path: path.to_owned(),
+        what,
+    };
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| wrong(cert, format!("no PEM certificates can be read: {e}")))?;
+    if chain.is_empty() {
+        return Err(wrong(cert, "there is no PEM certificate in it".to_owned()));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|e| wrong(key, format!("no PEM private key can be read: {e}")))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(chain, secret)
+        })
+        .map_err(|e| wrong(cert, format!("certificate and key cannot be used: {e}")))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
