@@ -93,16 +93,21 @@ impl PageEvent {
     /// How many bytes of text it holds.
     fn weight(&self) -> usize {
         match self {
-            Self::BindingCalled { payload: text, .. }
-            | Self::Exception { text }
-            | Self::Navigated { url: text }
-            | Self::Dialog { message: text, .. } => text.len(),
+            Self::BindingCalled {
+                name,
+                payload,
+                context_id: _,
+            } => name.len() + payload.len(),
+            Self::ContextCreated(context) => {
+                context.unique_id.len() + context.frame_id.len() + context.origin.len()
+            }
+            Self::ContextDestroyed { unique_id } => unique_id.len(),
+            Self::Exception { text } | Self::Navigated { url: text } => text.len(),
+            Self::Dialog { kind, message } => kind.len() + message.len(),
             Self::Crashed
             | Self::Revived
             | Self::Detached
             | Self::BrowserGone
-            | Self::ContextCreated(_)
-            | Self::ContextDestroyed { .. }
             | Self::ContextsCleared
             | Self::Loaded
             | Self::Lagged { .. } => 0,

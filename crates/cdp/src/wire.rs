@@ -231,7 +231,9 @@ impl ExceptionDetails {
         });
         let text = match (said, &self.url, self.line) {
             (Some(said), ..) => said,
-            (None, Some(url), Some(line)) => format!("{} ({url}:{})", self.text, line + 1),
+            (None, Some(url), Some(line)) => {
+                format!("{} ({url}:{})", self.text, line.saturating_add(1))
+            }
             (None, ..) => self.text.clone(),
         };
         clip(&text).into_owned()

@@ -6,6 +6,8 @@
 //! under it: so no call can slip in between and wait for an answer that will
 //! never come.
 
+#[cfg(test)]
+mod fuzz;
 mod io;
 mod table;
 #[cfg(test)]
@@ -27,6 +29,10 @@ use tokio::sync::{Notify, oneshot, watch};
 
 /// Calls that may wait for their answer.
 const MAX_PENDING: usize = 8192;
+
+/// Pages, workers and frames that are kept at the same time. WhatsApp Web has
+/// a few; a page that opens windows without end is not followed.
+const MAX_SESSIONS: usize = 1024;
 
 type Answer = Result<Box<RawValue>, Error>;
 
@@ -263,7 +269,7 @@ impl Connection {
     }
 
     fn take_answer(&self, id: u64, incoming: Incoming<'_>) {
-        let Some(call) = self.table().pending.remove(&id) else {
+        let Some(call) = self.table().answered(id) else {
             return; // Withdrawn, or nobody asked.
         };
         let answer = match (incoming.error, incoming.result) {
@@ -303,12 +309,9 @@ impl Connection {
     fn take_browser_event(&self, method: &str, params: Option<&RawValue>) {
         let text = params.map_or("{}", RawValue::get);
         let read = match method {
-            "Target.attachedToTarget" => wire::read_text::<Attached>(text).map(|attached| {
-                let session = Session::new(&attached.session_id, &attached.target.id);
-                self.table()
-                    .sessions
-                    .insert(Arc::clone(&session.id), Arc::new(session));
-            }),
+            "Target.attachedToTarget" => {
+                wire::read_text::<Attached>(text).map(|attached| self.attached(&attached))
+            }
             "Target.detachedFromTarget" => wire::read_text::<Detached>(text)
                 .map(|detached| self.detached(|session| *session.id == *detached.session_id)),
             "Target.targetDestroyed" => wire::read_text::<TargetEvent>(text)
@@ -330,6 +333,18 @@ impl Connection {
         if let Err(error) = read {
             tracing::warn!(method, %error, "an event could not be read");
         }
+    }
+
+    fn attached(&self, attached: &Attached) {
+        let session = Session::new(&attached.session_id, &attached.target.id);
+        let mut table = self.table();
+        if table.sessions.len() >= MAX_SESSIONS && !table.sessions.contains_key(&session.id) {
+            tracing::warn!("a page is not followed: there are too many already");
+            return;
+        }
+        table
+            .sessions
+            .insert(Arc::clone(&session.id), Arc::new(session));
     }
 
     fn crashed(&self, session: &Session) {

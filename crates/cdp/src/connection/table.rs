@@ -77,6 +77,13 @@ impl Table {
         !bytes.is_empty()
     }
 
+    /// Takes out a call that has its answer. What was not yet written cannot
+    /// have one: whatever bears its number is none.
+    pub(super) fn answered(&mut self, id: u64) -> Option<Pending> {
+        self.pending.get(&id).filter(|call| call.in_flight)?;
+        self.pending.remove(&id)
+    }
+
     /// Takes a call out; its command too, where it was not yet written.
     pub(super) fn withdraw(&mut self, id: u64) -> Option<Pending> {
         let call = self.pending.remove(&id)?;
