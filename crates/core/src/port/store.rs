@@ -274,6 +274,19 @@ pub trait Store: Send + Sync {
     /// When the next head of a chat that is not claimed becomes due.
     async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError>;
 
+    /// The wall clock was set back to `now`, by so many milliseconds: what
+    /// waits of our own accord was put off by the old time, and is due that
+    /// much earlier, though not before `now`. A message that somebody asked to
+    /// be sent later, and that no attempt has touched, keeps its time. Returns
+    /// how many were brought forward.
+    async fn bring_forward(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        by_ms: u64,
+    ) -> Result<u64, StoreError>;
+
     /// Moves a message of ours forward. `None`: unknown id, or no move.
     async fn ack(
         &self,

@@ -87,6 +87,16 @@ impl Store for MemoryStore {
         self.with(|state| state.record(session, fence, &outcomes))
     }
 
+    async fn bring_forward(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        by_ms: u64,
+    ) -> Result<u64, StoreError> {
+        self.with(|state| state.bring_forward(session, fence, now, by_ms))
+    }
+
     async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
         self.with(|state| {
             Ok(state

@@ -190,6 +190,31 @@ impl State {
             .collect()
     }
 
+    pub(super) fn bring_forward(
+        &mut self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        by_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let chats = self.owned(session, fence)?.chats.values();
+        let owed: Vec<i64> = chats.flat_map(|chat| chat.owed.iter().copied()).collect();
+        let mut brought = 0;
+        for seq in owed {
+            let Some(row) = self.messages.get_mut(&seq) else {
+                continue;
+            };
+            let due_at = row.standing.due_at;
+            let ours = row.standing.attempts > 0 || due_at <= row.message.accepted_at;
+            if ours && due_at > now {
+                let by_ms = i64::try_from(by_ms).unwrap_or(i64::MAX);
+                row.standing.due_at = now.max(UnixMs(due_at.0.saturating_sub(by_ms)));
+                brought += 1;
+            }
+        }
+        Ok(brought)
+    }
+
     pub(super) fn claim(
         &mut self,
         session: &SessionId,

@@ -202,6 +202,18 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn bring_forward(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        by_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let session = session.clone();
+        self.write(move |tx| outbox::bring_forward(tx, &session, fence, now, by_ms))
+            .await
+    }
+
     async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
         let session = session.clone();
         self.read(move |db| Ok(sessions::next_due(db, &session)?))

@@ -156,6 +156,32 @@ pub(super) fn claim(
     Ok(taken)
 }
 
+/// Lets what we put off ourselves be due earlier, though not before `now`.
+pub(super) fn bring_forward(
+    tx: &mut Tx<'_>,
+    session: &SessionId,
+    fence: Fence,
+    now: UnixMs,
+    by_ms: u64,
+) -> Result<u64, Error> {
+    let by_ms = i64::try_from(by_ms).unwrap_or(i64::MAX);
+    let sid = sessions::owned(tx.db, session, fence)?;
+    let mut brought = 0;
+    for status in [Status::Accepted, Status::Sending] {
+        // Owed messages only, as many as there are: clocks are rarely set back.
+        brought += tx.run(
+            "UPDATE messages INDEXED BY messages_by_status SET due_at = max(?3, due_at - ?4)
+             WHERE sid = ?1 AND status = ?2 AND due_at > ?3
+             AND (attempts > 0 OR due_at <= accepted_at)",
+            (sid, status.as_str(), now.0, by_ms),
+        )?;
+    }
+    if brought > 0 {
+        queue::follow_messages(tx, sid, now)?;
+    }
+    Ok(u64::try_from(brought).unwrap_or(u64::MAX))
+}
+
 /// The request that gives claims up whose caller was gone before it heard of
 /// them. The messages stay `Sending`: nobody can tell what the caller knows.
 pub(super) fn give_up(

@@ -176,6 +176,16 @@ fn placed_and_due(tx: &Tx<'_>, sid: i64, now: UnixMs, limit: u32) -> Result<Vec<
         .collect()
 }
 
+/// Messages were given earlier times: the rows that wait longer than this follow them.
+pub(super) fn follow_messages(tx: &Tx<'_>, sid: i64, later_than: UnixMs) -> Result<()> {
+    tx.run(
+        "UPDATE queue SET due_at = messages.due_at FROM messages
+         WHERE queue.sid = ?1 AND queue.due_at > ?2 AND messages.seq = queue.seq",
+        (sid, later_than.0),
+    )?;
+    Ok(())
+}
+
 /// Takes a head for delivery.
 pub(super) fn claim(tx: &Tx<'_>, sid: i64, chat: &str, seq: i64) -> Result<()> {
     set_state(tx, sid, chat, seq, State::Claimed)

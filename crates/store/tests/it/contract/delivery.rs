@@ -142,6 +142,47 @@ pub(super) async fn next_due_is_that_of_the_next_free_head(store: &dyn Store) {
     assert_eq!(next().await, None);
 }
 
+/// The clock was set back from a million to 5,000.
+pub(super) async fn what_we_put_off_ourselves_is_brought_forward(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    // Tried before: once surely not sent, once in doubt.
+    for n in [1, 2] {
+        desk.accept(n, n).await;
+    }
+    assert_eq!(desk.claim_at(1_000_000, 10).await.len(), 2);
+    desk.record(1, not_sent(1_002_000), 1_000_000).await;
+    desk.record(2, unknown(1_003_000), 1_000_000).await;
+    // Accepted under the old time, to be sent at once: two of one chat.
+    for n in [3, 4] {
+        let mut new = message(&desk.session, n, 3);
+        (new.accepted_at, new.due_at) = (UnixMs(1_000_000), UnixMs(1_000_000));
+        store.accept(new, None).await.unwrap();
+    }
+    // Somebody asked for this one to be sent later.
+    let mut later = message(&desk.session, 5, 5);
+    later.due_at = UnixMs(1_000_000);
+    store.accept(later, None).await.unwrap();
+    assert!(desk.claim_at(5_000, 10).await.is_empty());
+
+    let (now, by_ms) = (UnixMs(5_000), 995_000);
+    let brought = store
+        .bring_forward(&desk.session, desk.fence, now, by_ms)
+        .await;
+    assert_eq!(brought, Ok(4));
+    assert_eq!(numbers(&desk.claim_at(5_000, 10).await), [3]);
+    desk.record(3, SENT, 5_000).await;
+    assert_eq!(numbers(&desk.claim_at(5_000, 10).await), [4]);
+    assert_eq!(numbers(&desk.claim_at(6_999, 10).await), Vec::<u64>::new());
+    assert_eq!(numbers(&desk.claim_at(7_000, 10).await), [1]);
+    assert_eq!(numbers(&desk.claim_at(8_000, 10).await), [2]);
+    assert_eq!(desk.get(5).await.due_at, UnixMs(1_000_000));
+
+    let stale = store
+        .bring_forward(&desk.session, Fence(desk.fence.0 - 1), now, by_ms)
+        .await;
+    assert!(matches!(stale, Err(StoreError::StaleFence { .. })));
+}
+
 pub(super) async fn not_sent_waits_as_accepted(store: &dyn Store) {
     let desk = Desk::new(store).await;
     desk.accept(1, 1).await;
