@@ -87,12 +87,16 @@ events! {
     // A message.
     /// A message is on disk and owed (debug).
     MESSAGE_ACCEPTED = "message_accepted";
+    /// A person took a message back, or released or discarded a parked one: which token, and which message.
+    MESSAGE_DECIDED = "message_decided";
     /// An attempt ended: how (debug).
     ATTEMPT_ENDED = "attempt_ended";
     /// An attempt ended in a bug; its message is looked up. Please report it.
     ATTEMPT_PANICKED = "attempt_panicked";
     /// Due messages could not be read from the store; again soon.
     OUTBOX_CLAIM_FAILED = "outbox_claim_failed";
+    /// The wall clock was set back: messages that waited by the old time were brought forward.
+    CLOCK_SET_BACK = "clock_set_back";
     /// What came of an attempt could not be recorded; again soon.
     OUTCOME_NOT_RECORDED_YET = "outcome_not_recorded_yet";
     /// What came of an attempt was not recorded; its message is looked up.

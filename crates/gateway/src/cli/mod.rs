@@ -10,6 +10,7 @@ pub mod exit;
 mod explain;
 mod init;
 pub mod out;
+mod outbox;
 mod recovery_test;
 mod relay;
 mod send;
@@ -63,6 +64,9 @@ enum Command {
     Send(send::SendArgs),
     /// Say how the running gateway and its sessions are
     Status(status::StatusArgs),
+    /// List what waits for a person, and release or discard it
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
     /// Find what is wrong on this machine, with the command that mends it
     Check(check::CheckArgs),
     /// Remove leftovers from the data folder; never a profile in use
@@ -125,6 +129,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Init(args) => block_on(init::run(context, args)),
         Command::Send(args) => block_on(send::run(context, args)),
         Command::Status(args) => block_on(status::run(context, args)),
+        Command::Outbox(command) => block_on(outbox::run(context, command)),
         Command::Check(args) => block_on(check::run(context, args)),
         Command::Clean(args) => clean::run(context, &args),
         Command::Export(args) => carry::export(context, &args),

@@ -7,6 +7,7 @@ use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson, Page};
 use super::{HttpState, JsonAnswer, page_limit};
+use crate::events;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -150,7 +151,7 @@ pub(super) async fn get(
 #[utoipa::path(delete, path = "/v1/messages/{message}", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn cancel(
-    _: Caller<ToSend>,
+    caller: Caller<ToSend>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
@@ -158,6 +159,7 @@ pub(super) async fn cancel(
     let message = state.app.store.cancel(&id, now).await?;
     let message = message.ok_or_else(|| unknown(&id))?;
     if message.status == Status::Cancelled {
+        decided(&caller.name, &message, "cancel");
         state.app.sessions.notify_outbox(&message.session);
         Ok(JsonAnswer(MessageJson::from(&message)))
     } else {
@@ -171,25 +173,30 @@ pub(super) async fn cancel(
 #[utoipa::path(post, path = "/v1/messages/{message}/release", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn release(
-    _: Caller<ToSend>,
+    caller: Caller<ToSend>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
-    unpark(&state, &id, true).await
+    unpark(&state, &caller.name, &id, true).await
 }
 
 /// Gives a parked message up.
 #[utoipa::path(post, path = "/v1/messages/{message}/discard", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn discard(
-    _: Caller<ToSend>,
+    caller: Caller<ToSend>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
-    unpark(&state, &id, false).await
+    unpark(&state, &caller.name, &id, false).await
 }
 
-async fn unpark(state: &HttpState, id: &MessageId, release: bool) -> Answer<MessageJson> {
+async fn unpark(
+    state: &HttpState,
+    caller: &str,
+    id: &MessageId,
+    release: bool,
+) -> Answer<MessageJson> {
     let before = state.app.store.message(id).await?;
     let before: Message = before.ok_or_else(|| unknown(id))?;
     if before.status != Status::Parked {
@@ -199,6 +206,20 @@ async fn unpark(state: &HttpState, id: &MessageId, release: bool) -> Answer<Mess
     let now = state.app.clock.unix();
     let after = state.app.store.unpark(id, release, now).await?;
     let after = after.ok_or_else(|| unknown(id))?;
+    decided(caller, &after, if release { "release" } else { "discard" });
     state.app.sessions.notify_outbox(&after.session);
     Ok(JsonAnswer(MessageJson::from(&after)))
+}
+
+/// A person's word on a message goes into the log: who gave it, and which.
+fn decided(token: &str, message: &Message, act: &'static str) {
+    tracing::info!(
+        event = events::MESSAGE_DECIDED,
+        token,
+        session = %message.session,
+        message = %message.id,
+        act,
+        reason = message.reason,
+        "a person decided"
+    );
 }

@@ -15,6 +15,7 @@ mod rate;
 mod server;
 mod sessions;
 mod stall;
+mod stats;
 mod system;
 mod tls;
 mod view;
@@ -93,6 +94,7 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(sessions::qr))
         .routes(routes!(sessions::pairing_code))
         .routes(routes!(sessions::health))
+        .routes(routes!(stats::stats))
         .routes(routes!(sessions::incidents))
         .routes(routes!(sessions::inbound))
         .routes(routes!(sessions::chats))

@@ -8,6 +8,7 @@ use super::accept::{self, Key, OnDisk, Order};
 use super::auth::{Caller, ToAdmin, ToRead, ToSend};
 use super::extract::{IdempotencyHeader, Json};
 use super::problem::{Code, Problem};
+use super::stats::AvailabilityJson;
 use super::view::{AcceptedJson, HealthJson};
 use super::{HttpState, JsonAnswer};
 use crate::app::DEFAULT_SESSION;
@@ -135,6 +136,10 @@ pub(super) struct Stats {
     /// Seconds for which the session has been ready without a break.
     ready_for: f64,
     queued: u64,
+    /// Ready by wanted time, 0 to 1; null before the first link.
+    availability: Option<f64>,
+    /// Look-ups that found what a blind retry would have sent twice.
+    duplicates_prevented: u64,
 }
 
 /// A few figures.
@@ -150,6 +155,12 @@ pub(super) async fn stats(_: Caller<ToRead>, State(state): AppState) -> Answer<S
         uptime: uptime_ms as f64 / 1_000.0,
         ready_for: view.uptime_ms as f64 / 1_000.0,
         queued: view.outbox.accepted + view.outbox.sending,
+        availability: AvailabilityJson::from(&view).ratio,
+        duplicates_prevented: state
+            .app
+            .metrics
+            .duplicates_prevented
+            .get([view.name.as_str()]),
     }))
 }
 

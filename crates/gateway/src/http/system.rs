@@ -6,7 +6,7 @@ use super::problem::{Code, Problem};
 use super::view::{CheckJson, checks};
 use super::{HttpState, JsonAnswer, openapi};
 use crate::metrics;
-use crate::sessions::{Check, CheckStatus};
+use crate::sessions::{Check, CheckStatus, SessionView};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -104,16 +104,7 @@ pub(super) async fn readyz(State(state): AppState) -> Response {
                 for view in &views {
                     *by_state.entry(view.state.as_str()).or_insert(0) += 1;
                 }
-                let ready = views.iter().filter(|view| view.ready()).count();
-                let status = if ready == views.len() {
-                    CheckStatus::Pass
-                } else {
-                    CheckStatus::Warning
-                };
-                (
-                    status,
-                    format!("{ready} of {} sessions are ready", views.len()),
-                )
+                sessions_check(&views)
             }
             Err(error) => (CheckStatus::Warning, error.to_string()),
         },
@@ -136,6 +127,30 @@ pub(super) async fn readyz(State(state): AppState) -> Response {
         sessions: by_state,
     };
     (status, JsonAnswer(body)).into_response()
+}
+
+/// How many sessions are ready, and why the others are not. Their names are
+/// for those who have a token.
+fn sessions_check(views: &[SessionView]) -> (CheckStatus, String) {
+    let ready = views.iter().filter(|view| view.ready()).count();
+    let mut detail = format!("{ready} of {} sessions are ready", views.len());
+    let mut others = BTreeMap::new();
+    for view in views.iter().filter(|view| !view.ready()) {
+        let why = match &view.reason {
+            Some(reason) => format!("{} ({reason})", view.state.as_str()),
+            None => view.state.as_str().to_owned(),
+        };
+        *others.entry(why).or_insert(0_usize) += 1;
+    }
+    for (why, count) in others {
+        detail.push_str(&format!("; {count} {why}"));
+    }
+    let status = if ready == views.len() {
+        CheckStatus::Pass
+    } else {
+        CheckStatus::Warning
+    };
+    (status, detail)
 }
 
 fn check(name: &'static str, (status, detail): (CheckStatus, String)) -> Check {

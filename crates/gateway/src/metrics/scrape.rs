@@ -90,6 +90,30 @@ fn by_session(out: &mut String, app: &App, sessions: &[SessionView]) {
         "Resident memory of the session's browser and all its processes.",
         &|s| s.browser_memory_bytes.map(|bytes| bytes as f64),
     );
+    each(
+        out,
+        "steadfast_incidents_open",
+        "1 where an incident is open.",
+        &|s| Some(f64::from(u8::from(s.incident.is_some()))),
+    );
+    for (name, help, read) in [
+        (
+            "steadfast_session_wanted_seconds_total",
+            "Time for which the session was wanted: from its first link on, without the time for which its owner had stopped it.",
+            (|s| s.wanted_ms) as fn(&SessionView) -> u64,
+        ),
+        (
+            "steadfast_session_ready_seconds_total",
+            "Time wanted for which the session was ready; by the time wanted it is the availability.",
+            |s| s.ready_ms,
+        ),
+    ] {
+        header(out, name, help, "counter");
+        for session in sessions {
+            let labels = pair("session", session.name.as_str());
+            series(out, name, &labels, read(session) as f64 / 1_000.0);
+        }
+    }
     let now = app.clock.unix();
     each(
         out,

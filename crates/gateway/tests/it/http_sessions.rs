@@ -1,5 +1,6 @@
 //! Sessions: making, starting, linking, looking.
 
+use crate::fake::THEN;
 use crate::surface::Surface;
 use serde_json::{Value, json};
 use steadfast_gateway::sessions::SessionState;
@@ -179,5 +180,50 @@ async fn questions_to_the_page_say_when_to_ask_again() {
         .get("/v1/sessions/broken/chats")
         .await
         .problem(503, "not_ready");
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn stats_are_of_the_session_that_was_asked_for() {
+    let surface = Surface::start().await;
+    let metrics = &surface.app.metrics;
+    metrics.recoveries.inc(["default", "page_gone", "new_page"]);
+    metrics.recoveries.inc(["other", "page_gone", "new_page"]);
+    metrics.incidents.inc(["default", "page_gone"]);
+    metrics.recycles.inc(["default", "memory"]);
+    metrics.duplicates_prevented.add(["default"], 2);
+    surface.sessions.change(|view| {
+        view.outbox.accepted = 3;
+        view.outbox.sending = 1;
+        view.outbox.oldest_accepted_at = Some(THEN);
+    });
+    let stats = surface.get("/v1/sessions/default/stats").await.json();
+    assert_eq!(
+        stats["availability"],
+        json!({"wanted_seconds": 4.0, "ready_seconds": 3.0, "ratio": 0.75})
+    );
+    assert_eq!(
+        stats["recoveries"],
+        json!([{"kind": "page_gone", "rung": "new_page", "count": 1}])
+    );
+    assert_eq!(
+        stats["incidents"],
+        json!([{"name": "page_gone", "count": 1}])
+    );
+    assert_eq!(stats["recycles"], json!([{"name": "memory", "count": 1}]));
+    assert_eq!(
+        (&stats["duplicates_prevented"], &stats["outbox"]["depth"]),
+        (&json!(2), &json!(4))
+    );
+    assert!(stats["outbox"]["oldest_seconds"].as_f64().unwrap() > 0.0);
+    let original = surface.get("/api/whatsapp/stats").await.json();
+    assert_eq!(
+        (&original["availability"], &original["duplicatesPrevented"]),
+        (&json!(0.75), &json!(2))
+    );
+    surface
+        .get("/v1/sessions/nobody/stats")
+        .await
+        .problem(404, "session_unknown");
     surface.stop().await;
 }

@@ -5,6 +5,7 @@ use crate::surface::Surface;
 use hyper::Method;
 use serde_json::json;
 use steadfast_core::port::Store as _;
+use steadfast_gateway::sessions::SessionState;
 
 #[tokio::test]
 async fn life_and_readiness_need_no_token() {
@@ -29,6 +30,26 @@ async fn life_and_readiness_need_no_token() {
         "{body}"
     );
     assert_eq!(open("/healthz").await.status, 200);
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn readiness_says_why_sessions_are_not_ready() {
+    let surface = Surface::start().await;
+    surface.sessions.change(|view| {
+        view.state = SessionState::Recovering;
+        view.reason = Some("page_hung".to_owned());
+    });
+    let reply = call(surface.address, Method::GET, "/readyz", &[], "").await;
+    // Messages are accepted all the same: they wait on disk.
+    assert_eq!(reply.status, 200);
+    let body = reply.json();
+    assert_eq!(body["checks"]["sessions"]["status"], "warning");
+    assert_eq!(
+        body["checks"]["sessions"]["detail"],
+        "0 of 1 sessions are ready; 1 recovering (page_hung)"
+    );
+    assert_eq!(body["sessions"], json!({"recovering": 1}));
     surface.stop().await;
 }
 
@@ -62,6 +83,9 @@ async fn metrics_follow_the_conventions() {
         "steadfast_session_ready{session=\"default\"} 1",
         "steadfast_outbox_messages{session=\"default\",status=\"accepted\"} 0",
         "steadfast_browser_memory_bytes{session=\"default\"} 1024",
+        "steadfast_session_wanted_seconds_total{session=\"default\"} 4",
+        "steadfast_session_ready_seconds_total{session=\"default\"} 3",
+        "steadfast_incidents_open{session=\"default\"} 0",
         "steadfast_http_requests_total{method=\"GET\",route=\"/v1/sessions\",status=\"200\"} 1",
         "steadfast_http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"} 1",
         "steadfast_panics_total 0",

@@ -13,6 +13,7 @@ mod cli_config;
 mod cli_errors;
 mod cli_explain;
 mod cli_link;
+mod cli_outbox;
 mod cli_serve;
 mod client;
 mod fake;
