@@ -42,6 +42,18 @@ impl PageEngine {
         u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// A page whose storage has failed (a full disk, a damaged database) looks
+    /// ready, and takes messages that it can never send. Nobody tells of it
+    /// but the calls that meet it: the epoch is over.
+    fn heed(&self, outcome: SendOutcome) -> SendOutcome {
+        if let SendOutcome::NotSent(failure) | SendOutcome::Unknown(failure) = &outcome
+            && failure.kind == Kind::ProfileCorrupt
+        {
+            self.link.fail(failure.clone());
+        }
+        outcome
+    }
+
     fn outcome(id: &WaMessageId, answer: Result<Sent, Error>) -> SendOutcome {
         let operation = Operation::Send;
         let sent = match answer {
@@ -231,7 +243,7 @@ impl Engine for PageEngine {
         });
         self.link.session.memory.follow(id);
         let answer = self.link.call("send", args, deadlines.ack + MARGIN).await;
-        Self::outcome(id, answer)
+        self.heed(Self::outcome(id, answer))
     }
 
     async fn lookup(&self, id: &WaMessageId, to: &ChatId) -> LookupOutcome {
@@ -276,7 +288,7 @@ impl Engine for PageEngine {
         self.link.session.memory.follow(id);
         let deadline = deadlines.search * 4 + deadlines.ack + MARGIN;
         let answer = self.link.call("resend", args, deadline).await;
-        Self::outcome(id, answer)
+        self.heed(Self::outcome(id, answer))
     }
 
     async fn health(&self) -> Result<EngineHealth, Failure> {
@@ -423,6 +435,9 @@ impl BrowserMemory {
         });
     }
 }
+
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {

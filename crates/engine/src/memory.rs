@@ -14,6 +14,8 @@ use steadfast_core::ids::WaMessageId;
 const OWN_LIMIT: usize = 2_000;
 /// How many confirmed inbound keys are told to a new page.
 const KNOWN_LIMIT: usize = 2_000;
+/// The longest key that is remembered, in bytes: chat, id and sender are at most some 200.
+const KEY_BYTES: usize = 512;
 /// Keys of messages older than this before the newest confirmed one are swept no more, in seconds.
 const OVERLAP_S: i64 = 15 * 60;
 
@@ -88,10 +90,16 @@ impl Memory {
         self.lock().own.map.contains_key(id)
     }
 
-    /// An inbound message is on disk.
-    pub(crate) fn confirmed(&self, key: &str, t: i64) {
+    /// An inbound message of time `t` is on disk. Times are in Unix seconds.
+    ///
+    /// A sender's clock may run ahead. Such a time counts as now: else what
+    /// comes between now and then, while nobody listens, would not be swept.
+    pub(crate) fn confirmed(&self, key: &str, t: i64, now_s: i64) {
+        let t = t.min(now_s);
         let mut inner = self.lock();
-        if inner.known_set.insert(key.to_owned()) {
+        // A longer one is no key that WhatsApp makes; its message is dropped
+        // by the store where it comes again.
+        if key.len() <= KEY_BYTES && inner.known_set.insert(key.to_owned()) {
             inner.known.push_back(key.to_owned());
             if inner.known.len() > KNOWN_LIMIT
                 && let Some(old) = inner.known.pop_front()
@@ -126,9 +134,17 @@ impl Memory {
 
     pub(crate) fn sweep_order(&self, now_s: i64) -> SweepOrder {
         let inner = self.lock();
+        // A login that begins in the future began under a clock that was
+        // wrong: it says nothing of what is ours.
+        let floor = if inner.floor > now_s + CLOCKS_S {
+            now_s - OVERLAP_S
+        } else {
+            inner.floor
+        };
         SweepOrder {
-            from: (inner.newest_confirmed.unwrap_or(inner.floor).min(now_s) - OVERLAP_S)
-                .max(inner.floor - CLOCKS_S),
+            from: (inner.newest_confirmed.unwrap_or(floor).min(now_s))
+                .saturating_sub(OVERLAP_S)
+                .max(floor.saturating_sub(CLOCKS_S)),
             known: inner.known.iter().cloned().collect(),
         }
     }
@@ -206,7 +222,7 @@ mod tests {
         }
         assert_eq!(memory.under_way().len(), OWN_LIMIT);
         for n in 0..=KNOWN_LIMIT {
-            memory.confirmed(&n.to_string(), 0);
+            memory.confirmed(&n.to_string(), 0, 10_000);
         }
         let order = memory.sweep_order(10_000);
         assert_eq!(order.known.len(), KNOWN_LIMIT);
@@ -218,11 +234,19 @@ mod tests {
         let memory = Memory::default();
         memory.begin_login(3_000);
         assert_eq!(memory.sweep_order(10_000).from, 3_000 - CLOCKS_S);
-        memory.confirmed("a", 5_000);
-        memory.confirmed("b", 4_000);
+        memory.confirmed("a", 5_000, 10_000);
+        memory.confirmed("b", 4_000, 10_000);
         assert_eq!(memory.sweep_order(10_000).from, 5_000 - OVERLAP_S);
         // A sender's clock that runs ahead must not hide what others sent.
-        memory.confirmed("c", 99_000);
+        memory.confirmed("c", 99_000, 10_000);
         assert_eq!(memory.sweep_order(10_000).from, 10_000 - OVERLAP_S);
+        // Nor what they send while we are away.
+        assert_eq!(memory.sweep_order(50_000).from, 10_000 - OVERLAP_S);
+        // Linked while the clock was ahead: what comes now is ours all the same.
+        memory.begin_login(30_000);
+        assert_eq!(
+            memory.sweep_order(10_000).from,
+            10_000 - OVERLAP_S - CLOCKS_S
+        );
     }
 }

@@ -6,12 +6,14 @@
 //! is settled; chats do not wait for each other.
 
 mod attempt;
+mod set_back;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::supervisor::Activity;
 use crate::updates::Updates;
 use attempt::Attempt;
+use set_back::SetBack;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +88,9 @@ pub struct Delivery {
 
 /// How long to wait after the store failed a claim.
 const STORE_RETRY: Duration = Duration::from_millis(500);
+/// A message's due time is by the wall clock, and a timer is not: while
+/// something waits for long, the clock is looked at so often.
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(30);
 /// How long a connection that failed under a message is left alone, unless it
 /// is replaced before.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -97,7 +102,9 @@ impl Delivery {
         let mut flights: JoinSet<Option<Epoch>> = JoinSet::new();
         let mut claimed_by: HashMap<tokio::task::Id, (MessageId, u32)> = HashMap::new();
         let mut doubted: Option<Doubted> = None;
+        let mut set_back = SetBack::new(self.clock.as_ref());
         loop {
+            self.heed_the_clock(&mut set_back).await;
             let room = self
                 .options
                 .max_in_flight
@@ -148,11 +155,35 @@ impl Delivery {
                         doubted = failed.map(Doubted::now).or(doubted);
                     }
                 }
-                () = sleep_or_never(idle_until) => {}
+                () = sleep_or_never(idle_until.map(|wait| wait.min(LOOK_AT_THE_CLOCK))) => {}
+                () = sleep_or_never(set_back.due_ms().map(Duration::from_millis)) => {}
             }
         }
         while let Some(ended) = flights.join_next_with_id().await {
             self.landed(ended, &mut claimed_by).await;
+        }
+    }
+
+    /// Where the wall clock was set back, what waits by the old time is
+    /// brought forward.
+    async fn heed_the_clock(&self, set_back: &mut SetBack) {
+        let Some(by_ms) = set_back.look(self.clock.as_ref()) else {
+            return;
+        };
+        let now = self.clock.unix();
+        let brought = self
+            .store
+            .bring_forward(&self.session, self.fence, now, by_ms);
+        match brought.await {
+            Ok(brought) => {
+                tracing::warn!(event = "clock_set_back", session = %self.session, by_ms, brought);
+            }
+            // Somebody else owns the session now.
+            Err(StoreError::StaleFence { .. } | StoreError::Closed) => {}
+            Err(error) => {
+                tracing::warn!(event = "outbox_claim_failed", session = %self.session, %error);
+                set_back.failed(by_ms);
+            }
         }
     }
 

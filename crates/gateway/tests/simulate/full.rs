@@ -69,6 +69,17 @@ impl<S: Store> Store for Full<S> {
         self.inner.record(session, fence, outcomes).await
     }
 
+    async fn bring_forward(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        by_ms: u64,
+    ) -> Result<u64, StoreError> {
+        self.room()?;
+        self.inner.bring_forward(session, fence, now, by_ms).await
+    }
+
     async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
         self.inner.next_due(session).await
     }
