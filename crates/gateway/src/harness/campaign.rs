@@ -12,7 +12,7 @@ use super::stage::{PHONE, READY_WITHIN, Stage, StageOptions};
 use super::traffic::{Accepted, Traffic};
 use crate::app::DEFAULT_SESSION;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +174,7 @@ impl Campaign {
         let fight = async { tokio::try_join!(flow, faults) };
         tokio::pin!(fight);
         let mut log = stage.events();
-        let ((), tally) = loop {
+        let ((), books) = loop {
             tokio::select! {
                 biased;
                 fought = &mut fight => break fought?,
@@ -187,7 +187,7 @@ impl Campaign {
         traffic.spend_the_rest(stage).await?;
         show(Progress::Settling);
         settle(stage).await;
-        judge(stage, &traffic.accepted(), &tally, self.seed).await
+        judge(stage, &traffic.accepted(), &books, self.seed).await
     }
 
     /// Where part `k` of so many messages ends, and where its fault strikes.
@@ -229,8 +229,11 @@ impl Campaign {
         allow: watch::Sender<u32>,
         counted: &mut watch::Receiver<u32>,
         show: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<Tally, HarnessError> {
-        let mut tally = Tally::new(self.skipped.clone());
+    ) -> Result<Books, HarnessError> {
+        let mut books = Books {
+            tally: Tally::new(self.skipped.clone()),
+            may_be_parked: BTreeSet::new(),
+        };
         let mut turns: BTreeMap<FaultKind, u32> = BTreeMap::new();
         let flowing = traffic.flowing();
         for (k, kind) in self.plan.iter().copied().enumerate() {
@@ -247,14 +250,26 @@ impl Campaign {
             };
             *turn += 1;
             show(Progress::Struck(kind));
-            traffic.note_fault();
-            match strike(kind, target).await {
+            if kind.destroys_the_login() {
+                for status in ["accepted", "sending"] {
+                    books.may_be_parked.extend(stage.messages(status).await?);
+                }
+            }
+            let before = traffic.accepted_so_far();
+            let struck = strike(kind, target).await;
+            if kind.destroys_the_login() {
+                let meanwhile = traffic.accepted_since(before);
+                books
+                    .may_be_parked
+                    .extend(meanwhile.into_iter().map(|m| m.id));
+            }
+            match struck {
                 Ok(healed) => {
                     show(Progress::Healed(kind, healed));
-                    tally.note(kind, Some(healed));
+                    books.tally.note(kind, Some(healed));
                 }
                 Err(error) => {
-                    tally.note(kind, None);
+                    books.tally.note(kind, None);
                     show(Progress::NotHealed(&NotHealed {
                         fault: k + 1,
                         kind,
@@ -265,15 +280,23 @@ impl Campaign {
                     if let Err(error) = stage.revive(READY_WITHIN).await {
                         tracing::error!(event = "run_given_up", %error);
                         traffic.close();
-                        return Ok(tally);
+                        return Ok(books);
                     }
                 }
             }
         }
         allow.send_replace(flowing);
         let _ = counted.wait_for(|n| *n >= flowing).await;
-        Ok(tally)
+        Ok(books)
     }
+}
+
+/// What is written down while faults strike.
+struct Books {
+    tally: Tally,
+    /// Messages that were under way when a login was destroyed: nobody can
+    /// look them up under the next one.
+    may_be_parked: BTreeSet<String>,
 }
 
 /// One fault, on a session that is ready, and with nothing of it left afterwards.
@@ -309,10 +332,10 @@ async fn settle(stage: &Stage) {
 async fn judge(
     stage: &Stage,
     accepted: &[Accepted],
-    tally: &Tally,
+    books: &Books,
     seed: u64,
 ) -> Result<Fought, HarnessError> {
-    let parked = stage.parked().await?;
+    let parked = stage.messages("parked").await?;
     let promised: Vec<checker::Accepted> = (0..)
         .zip(accepted)
         .map(|(order, message)| checker::Accepted {
@@ -332,7 +355,7 @@ async fn judge(
     let verdict = checker::judge(PHONE, &promised, &journal.entries, journal.truncated);
     let parked_unduly = accepted
         .iter()
-        .filter(|m| parked.contains(&m.id) && !tally.may_be_parked(m.after_faults))
+        .filter(|m| parked.contains(&m.id) && !books.may_be_parked.contains(&m.id))
         .map(|m| Finding {
             wa_id: m.wa_message_id.clone(),
             chat: m.chat.clone(),
@@ -340,7 +363,7 @@ async fn judge(
         })
         .collect();
     Ok(Fought {
-        report: tally.report(&verdict, seed),
+        report: books.tally.report(&verdict, seed),
         verdict,
         parked_unduly,
     })

@@ -228,12 +228,21 @@ async fn read_log(
         if let Some(copy) = &mut copy {
             let _ = copy.write(&line).await;
         }
+        if tells_little(&line) {
+            continue;
+        }
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.len() == TAIL {
             tail.pop_front();
         }
         tail.push_back(line);
     }
+}
+
+/// Lines that would crowd out what a person looks for: each request, and what
+/// the browser says to itself.
+fn tells_little(line: &str) -> bool {
+    line.contains(r#""event":"http_request""#) || line.contains("/dbus/") || line.contains(":dbus/")
 }
 
 fn join(tail: &Mutex<VecDeque<String>>) -> String {

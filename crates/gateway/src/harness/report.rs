@@ -100,16 +100,6 @@ impl Tally {
         self.struck.push((kind, healed));
     }
 
-    /// Whether a message may be parked that was accepted after so many faults:
-    /// the next one, or the one that was just being healed, destroyed the login
-    /// under which it was sent.
-    pub fn may_be_parked(&self, after_faults: u32) -> bool {
-        let after = after_faults as usize;
-        let then = after.saturating_sub(1)..(after + 1).min(self.struck.len());
-        let mut then = self.struck.get(then).into_iter().flatten();
-        then.any(|(kind, _)| kind.destroys_the_login())
-    }
-
     /// Sums up.
     pub fn report(&self, verdict: &Verdict, seed: u64) -> Report {
         let mut by_kind: BTreeMap<&'static str, Vec<Option<Healed>>> = BTreeMap::new();
@@ -189,22 +179,6 @@ mod tests {
                 max: 100
             }
         );
-    }
-
-    #[test]
-    fn only_a_destroyed_login_parks_a_message() {
-        let mut tally = Tally::default();
-        for kind in [
-            FaultKind::BrowserKill,
-            FaultKind::PageClose,
-            FaultKind::Unlink,
-            FaultKind::GatewayKill,
-        ] {
-            tally.note(kind, None);
-        }
-        // Accepted before any fault, after the first, after the second, ...
-        let may: Vec<bool> = (0..=4).map(|n| tally.may_be_parked(n)).collect();
-        assert_eq!(may, [false, false, true, true, false]);
     }
 
     #[test]

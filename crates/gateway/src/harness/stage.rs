@@ -339,8 +339,11 @@ impl Stage {
         })
     }
 
-    /// Our ids of the messages that wait for a person.
-    pub async fn parked(&self) -> Result<std::collections::BTreeSet<String>, HarnessError> {
+    /// Our ids of the messages of this status.
+    pub async fn messages(
+        &self,
+        status: &str,
+    ) -> Result<std::collections::BTreeSet<String>, HarnessError> {
         let Some(client) = self.client().await else {
             return Ok(std::collections::BTreeSet::new());
         };
@@ -349,7 +352,7 @@ impl Stage {
         loop {
             let page = client
                 .get(&format!(
-                    "/v1/sessions/{DEFAULT_SESSION}/messages?status=parked&limit=100{after}"
+                    "/v1/sessions/{DEFAULT_SESSION}/messages?status={status}&limit=100{after}"
                 ))
                 .await?;
             for message in page["items"].as_array().into_iter().flatten() {

@@ -31,8 +31,6 @@ pub struct Accepted {
     pub chat: String,
     /// The text; no two are alike.
     pub text: String,
-    /// How many faults had struck when it was accepted.
-    pub after_faults: u32,
 }
 
 /// What became of an offer.
@@ -56,7 +54,6 @@ pub struct Traffic {
     reserved_from: u32,
     next: AtomicU32,
     next_reserved: AtomicU32,
-    faults: AtomicU32,
     accepted: Mutex<Vec<Accepted>>,
     full: watch::Sender<u64>,
 }
@@ -72,7 +69,6 @@ impl Traffic {
             reserved_from,
             next: AtomicU32::new(0),
             next_reserved: AtomicU32::new(reserved_from),
-            faults: AtomicU32::new(0),
             accepted: Mutex::default(),
             full: watch::Sender::new(0),
         }
@@ -89,9 +85,14 @@ impl Traffic {
         self.next_reserved.store(self.messages, Ordering::Relaxed);
     }
 
-    /// A fault strikes.
-    pub fn note_fault(&self) {
-        self.faults.fetch_add(1, Ordering::Relaxed);
+    /// How many were accepted.
+    pub fn accepted_so_far(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// What was accepted since there were so many.
+    pub fn accepted_since(&self, before: usize) -> Vec<Accepted> {
+        self.lock().iter().skip(before).cloned().collect()
     }
 
     /// What was accepted, in order.
@@ -209,12 +210,9 @@ impl Traffic {
                 self.full.send_modify(|n| *n += 1);
             }
         };
-        let mut offer = offer(client, chat, &text, PATIENCE, refused).await?;
-        match &mut offer {
-            Offer::Taken(message) => {
-                message.after_faults = self.faults.load(Ordering::Relaxed);
-                self.lock().push(message.clone());
-            }
+        let offer = offer(client, chat, &text, PATIENCE, refused).await?;
+        match &offer {
+            Offer::Taken(message) => self.lock().push(message.clone()),
             Offer::Refused(status) => tracing::warn!(event = "offer_refused", status),
             Offer::Unanswered(why) => tracing::warn!(event = "offer_unanswered", why),
         }
@@ -269,7 +267,6 @@ async fn offer(
                         wa_message_id,
                         chat: chat.to_owned(),
                         text: text.to_owned(),
-                        after_faults: 0,
                     }));
                 }
                 Ok(answer) if answer.status == 409 || answer.status >= 500 => {

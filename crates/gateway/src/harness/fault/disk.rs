@@ -1,9 +1,8 @@
 //! A disk without room: under the store, or under the browser's profile.
 
 use super::process::kill_browser;
-use super::{Healed, PASSES_AFTER, READY_WITHIN, Target};
+use super::{Healed, NOTICED_WITHIN, PASSES_AFTER, READY_WITHIN, Target, incident};
 use crate::harness::HarnessError;
-use crate::harness::stage::Stage;
 use std::time::{Duration, Instant};
 
 /// How long the gateway may take to find that the disk is full.
@@ -12,6 +11,10 @@ const REFUSES_WITHIN: Duration = Duration::from_secs(10);
 const STAYS_FULL: Duration = Duration::from_millis(1_500);
 /// How long it may take to accept again once there is room.
 const ACCEPTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long a message may take to go out once the profile's disk has room
+/// again: a send that hangs in a page without storage is given up after 10 s.
+const SENT_WITHIN: Duration = Duration::from_secs(45);
 
 /// While the disk is full, accepts are refused with 507 and nothing that was
 /// accepted is lost; when there is room, accepts and delivery go on by themselves.
@@ -51,11 +54,28 @@ pub(super) async fn full_store(target: Target<'_>) -> Result<Healed, HarnessErro
     })
 }
 
-/// The browser dies on a full disk, and cannot write its profile until there is room.
-pub(super) async fn full_profile(stage: &Stage) -> Result<(), HarnessError> {
+/// The browser dies on a full disk, and cannot write its profile until there
+/// is room. A page that cannot store anything may look ready: the fault is
+/// over when a message goes out.
+pub(super) async fn full_profile(target: Target<'_>) -> Result<Healed, HarnessError> {
+    let (stage, traffic) = (target.stage, target.traffic);
+    let mut events = stage.events();
+    let struck = Instant::now();
     stage.disks()?.profiles.fill().await?;
     let killed = kill_browser(stage).await;
     tokio::time::sleep(PASSES_AFTER).await;
     stage.disks()?.profiles.empty().await?;
-    killed
+    killed?;
+    let noticed = incident(&mut events, NOTICED_WITHIN).await?;
+    let noticed = noticed.ok_or_else(|| HarnessError::TooLate {
+        what: "the browser's death being noticed".to_owned(),
+        seconds: NOTICED_WITHIN.as_secs(),
+    })?;
+    stage.ready(&mut events, READY_WITHIN).await?;
+    traffic.probe(stage, SENT_WITHIN).await?;
+    stage.ready(&mut events, READY_WITHIN).await?;
+    Ok(Healed {
+        detection: Some(noticed.saturating_duration_since(struck)),
+        recovery: struck.elapsed(),
+    })
 }

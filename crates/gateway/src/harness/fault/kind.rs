@@ -101,7 +101,7 @@ kinds! {
     /// The disk is full under the gateway's store.
     DiskFullStore = "disk_full_store", ByItself, SmallDisks;
     /// The disk is full under the profile while the browser is started again.
-    DiskFullProfile = "disk_full_profile", AsIncident, SmallDisks;
+    DiskFullProfile = "disk_full_profile", ByItself, SmallDisks;
     /// A WhatsApp update lacks bindings for three seconds.
     BindingsRemoved = "bindings_removed", AsIncident, Nothing;
     /// The wall clock jumps hours ahead, hours back, and right again.
@@ -120,7 +120,10 @@ impl FaultKind {
 
     /// Whether it sends messages of the run itself, to see what becomes of them.
     pub fn keeps_messages(self) -> bool {
-        matches!(self, Self::DiskFullStore | Self::ClockJump)
+        matches!(
+            self,
+            Self::DiskFullStore | Self::DiskFullProfile | Self::ClockJump
+        )
     }
 
     /// Whether messages in flight may be parked by it: what was under way

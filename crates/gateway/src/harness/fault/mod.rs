@@ -70,6 +70,7 @@ impl FaultKind {
         match self.shows() {
             Shows::ByItself => match self {
                 Self::DiskFullStore => disk::full_store(target).await,
+                Self::DiskFullProfile => disk::full_profile(target).await,
                 _ => clock::jump(target).await,
             },
             Shows::AsRestart => {
@@ -142,9 +143,8 @@ impl FaultKind {
             Self::ExpiredQr => login::unlink_and_hesitate(stage),
             Self::ProfileLocked => profile::lock(stage, target.turn).await,
             Self::CorruptProfile => profile::corrupt(stage, target.turn).await,
-            Self::DiskFullProfile => disk::full_profile(stage).await,
             // These let themselves loose.
-            Self::DiskFullStore | Self::ClockJump => Ok(()),
+            Self::DiskFullStore | Self::DiskFullProfile | Self::ClockJump => Ok(()),
         }
     }
 }
