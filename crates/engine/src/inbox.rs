@@ -133,7 +133,8 @@ async fn take(link: &Link, received: &Received) -> Taken {
     }
     match link.deliver(message).await {
         Ok(()) => {
-            memory.confirmed(&received.key, received.t);
+            let now_s = link.session.unix_seconds();
+            memory.confirmed(&received.key, received.t, now_s);
             Taken::Done
         }
         Err(InboundRefused::StaleEpoch) => Taken::Over,
