@@ -9,6 +9,8 @@ const CALLS = {
   adopt: (args) => {
     epoch = args.epoch;
     lastSnapshot = '';
+    // The answer to what was asked in the epoch before may have gone with it.
+    libraryAsked = false;
     pulse();
     if (waiting.size > 0) emit('inbox', { waiting: waiting.size });
     return { doc: DOC };

@@ -7,7 +7,7 @@ use crate::memory::Memory;
 use crate::options::{Deadlines, Site};
 use crate::phase::Seen;
 use crate::profile::LoginFile;
-use crate::script::{CALL, NOT_MEANT};
+use crate::script::{CALL, Library, NOT_MEANT};
 use crate::wire::{Answer, Levels, Me};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,7 @@ pub(crate) struct Session {
     pub(crate) site: Site,
     pub(crate) deadlines: Deadlines,
     pub(crate) memory: Memory,
+    pub(crate) library: Library,
     pub(crate) wall_clock: fn() -> SystemTime,
 }
 
@@ -66,6 +67,8 @@ pub(crate) struct Link {
     pub(crate) inbox: Notify,
     /// A document has become ready and knows nothing of what went before.
     pub(crate) resume: Notify,
+    /// A document has come far enough to take wa-js.
+    pub(crate) equip: Notify,
     sink: Arc<dyn EventSink>,
     over: CancellationToken,
     view: Mutex<View>,
@@ -108,6 +111,7 @@ impl Link {
             login,
             inbox: Notify::new(),
             resume: Notify::new(),
+            equip: Notify::new(),
             sink,
             over: CancellationToken::new(),
             view: Mutex::new(View::default()),

@@ -43,6 +43,8 @@ pub struct Deadlines {
     pub navigate: Duration,
     /// For a question that the page answers from memory.
     pub call: Duration,
+    /// For wa-js to be read and run by the page.
+    pub library: Duration,
     /// For the server's ack on a message, checks and chat look-up included.
     pub ack: Duration,
     /// For the server's word on whether a number has WhatsApp.
@@ -61,6 +63,7 @@ impl Default for Deadlines {
             start: Duration::from_secs(30),
             navigate: Duration::from_secs(30),
             call: Duration::from_secs(5),
+            library: Duration::from_secs(30),
             ack: Duration::from_secs(10),
             number: Duration::from_secs(5),
             search: Duration::from_secs(8),

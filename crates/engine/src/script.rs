@@ -38,7 +38,11 @@ pub(crate) const CALL: &str = "(name, epoch, args) => window.__steadfast ? windo
 /// Errors by which the page says that it is not (or not yet) the one that was meant.
 pub(crate) const NOT_MEANT: [&str; 2] = ["NoBridge", "OtherEpoch"];
 
-/// The in-page library with its settings, ready to be injected.
+/// The in-page library with its settings, ready to be evaluated in a document.
+///
+/// It does not stand among the scripts that run before the page's own: to
+/// read and run its half a megabyte held up every start of the page, and what is
+/// needed to be ready is found by name.
 #[derive(Clone)]
 pub(crate) struct Library {
     source: Arc<str>,
@@ -60,7 +64,7 @@ impl Library {
             Some(path) => Some(read_library(path)?),
         };
         Ok(Self {
-            source: only_on(origin, &with_settings(text.as_deref().unwrap_or(WA_JS))).into(),
+            source: once_on(origin, &with_settings(text.as_deref().unwrap_or(WA_JS))).into(),
         })
     }
 
@@ -114,6 +118,13 @@ pub(crate) fn own_script(origin: &str, epoch: Epoch) -> String {
     }
     script.push_str("})();");
     only_on(origin, &script)
+}
+
+/// wa-js as it is evaluated in a document that has started: there once, whoever
+/// asks again. It answers with nothing that would have to be carried back.
+fn once_on(origin: &str, library: &str) -> String {
+    let guarded = format!("if (window.WPP === undefined) {{\n{library}\n}}");
+    format!("{}\n;null", only_on(origin, &guarded))
 }
 
 /// Keeps a script to the main frame of WhatsApp Web's own documents.

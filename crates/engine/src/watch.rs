@@ -101,6 +101,7 @@ fn told(link: &Link, payload: &str) {
                 link.inbox.notify_one();
             }
         }
+        News::Library => link.equip.notify_one(),
         News::Acks { acks } => link.tell_acks(&acks),
     }
 }
@@ -191,6 +192,23 @@ pub(crate) async fn bring_up(link: Arc<Link>) {
         if let Err(error) = resume(&link).await {
             // The document went away, or its next one starts this again.
             debug!(epoch = link.epoch.0, %error, "the document could not be brought up to date");
+        }
+    }
+}
+
+/// Puts wa-js into a document that can take it. A second time changes nothing.
+pub(crate) async fn equip(link: Arc<Link>) {
+    loop {
+        tokio::select! {
+            () = link.ended() => return,
+            () = link.equip.notified() => {}
+        }
+        let library = link.session.library.source();
+        let deadline = link.session.deadlines.library;
+        let run = link.page.evaluate(library, deadline);
+        if let Err(error) = run.await {
+            // The document's successor asks again; without wa-js the ways by name are left.
+            debug!(epoch = link.epoch.0, %error, "wa-js could not be put into the page");
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Told {
 pub(crate) enum News {
     /// Something about the page's own state is different.
     Levels { seq: u64, levels: Box<Levels> },
+    /// The page has started, and can take wa-js without being held up by it.
+    Library,
     /// Messages wait to be fetched.
     Inbox { waiting: u64 },
     /// Messages of ours came further: bare id and WhatsApp's level.

@@ -37,7 +37,6 @@ pub struct BrowserConnector {
     options: EngineOptions,
     browser_args: Vec<String>,
     session: Arc<Session>,
-    library: Library,
     browser_memory: Arc<BrowserMemory>,
     state: Mutex<State>,
 }
@@ -82,12 +81,12 @@ impl BrowserConnector {
             deadlines: options.deadlines.clone(),
             wall_clock: options.wall_clock,
             memory: Memory::default(),
+            library,
         });
         Ok(Self {
             options,
             browser_args,
             session,
-            library,
             browser_memory: Arc::new(BrowserMemory::default()),
             state: Mutex::new(State::default()),
         })
@@ -164,6 +163,7 @@ impl BrowserConnector {
     #[expect(clippy::unused_self, reason = "reads as the last of the epoch's steps")]
     fn serve(&self, state: &mut State, link: Arc<Link>, mut tasks: JoinSet<()>) {
         tasks.spawn(watch::bring_up(Arc::clone(&link)));
+        tasks.spawn(watch::equip(Arc::clone(&link)));
         tasks.spawn(inbox::serve(Arc::clone(&link)));
         state.epoch = Some(OpenEpoch {
             link,

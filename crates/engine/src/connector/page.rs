@@ -17,8 +17,8 @@ use tracing::debug;
 /// A page with what has been installed in it.
 pub(super) struct OpenPage {
     pub(super) page: Page,
-    /// The binding and wa-js stay for the page's life.
-    furnished: bool,
+    /// The binding stays for the page's life.
+    bound: bool,
     /// Our own script and the epoch that it names.
     script: Option<(Epoch, String)>,
 }
@@ -27,7 +27,7 @@ impl OpenPage {
     pub(super) fn new(page: Page) -> Self {
         Self {
             page,
-            furnished: false,
+            bound: false,
             script: None,
         }
     }
@@ -158,22 +158,18 @@ impl BrowserConnector {
                 None => Ok(()),
             }
         };
-        let furniture = async {
-            if open.furnished {
+        let bind = async {
+            if open.bound {
                 return Ok(());
             }
-            tokio::try_join!(
-                page.add_binding(BINDING, deadline),
-                page.add_script_on_new_document(self.library.source(), deadline),
-            )
-            .map(|_| ())
+            page.add_binding(BINDING, deadline).await
         };
         let ((), (), script) = tokio::try_join!(
             remove,
-            furniture,
+            bind,
             page.add_script_on_new_document(&own, deadline)
         )?;
-        open.furnished = true;
+        open.bound = true;
         open.script = Some((epoch, script));
         Ok(())
     }
