@@ -74,6 +74,15 @@ pub(crate) fn run(command: &mut Command) -> Ended {
 }
 
 pub(crate) fn run_with(command: &mut Command, input: &str) -> Ended {
+    run_to_its_end(command, input, DEADLINE)
+}
+
+/// Runs a command that takes longer than most.
+pub(crate) fn run_within(command: &mut Command, deadline: Duration) -> Ended {
+    run_to_its_end(command, "", deadline)
+}
+
+fn run_to_its_end(command: &mut Command, input: &str, deadline: Duration) -> Ended {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -85,7 +94,7 @@ pub(crate) fn run_with(command: &mut Command, input: &str) -> Ended {
     let (done, ended) = mpsc::channel();
     let pid = child.id();
     let waiter = std::thread::spawn(move || done.send(child.wait_with_output().unwrap()));
-    let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+    let output = ended.recv_timeout(deadline).unwrap_or_else(|_| {
         signal(pid, "KILL");
         panic!("the command did not end by itself");
     });

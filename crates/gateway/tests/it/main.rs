@@ -9,6 +9,7 @@
 )]
 
 mod binary;
+mod chaos;
 mod cli_config;
 mod cli_errors;
 mod cli_explain;

@@ -103,7 +103,9 @@ impl FaultKind {
                 let mut events = target.stage.events();
                 let struck = Instant::now();
                 self.loose(target).await?;
-                let noticed = incident(&mut events, WATCHED_FOR).await?;
+                // A fault that lasts is watched while it does.
+                let left = WATCHED_FOR.saturating_sub(struck.elapsed());
+                let noticed = incident(&mut events, left).await?;
                 let ready = match noticed {
                     Some(_) => target.stage.ready_again(&mut events, READY_WITHIN).await?,
                     None => target.stage.ready(&mut events, READY_WITHIN).await?,
