@@ -15,7 +15,7 @@ use steadfast_core::backoff::Backoff;
 use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{Epoch, SessionId};
 use steadfast_core::inbound::{Happening, InboundMessage};
-use steadfast_core::ladder::LadderPolicy;
+use steadfast_core::ladder::{Intensity, LadderPolicy};
 use steadfast_core::outbox::DeliveryPolicy;
 use steadfast_core::port::{
     Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep,
@@ -60,6 +60,7 @@ async fn open(parts: Parts) -> Result<Arc<dyn Sessions>, ServeError> {
 pub fn supervisor_options(config: &Config) -> SupervisorOptions {
     let session = &config.session;
     let delivery = &config.delivery;
+    let ladder = LadderPolicy::default();
     SupervisorOptions {
         policy: Policy {
             deadlines: Deadlines {
@@ -72,11 +73,19 @@ pub fn supervisor_options(config: &Config) -> SupervisorOptions {
                 drain_ms: session.drain_timeout_ms,
             },
             ladder: LadderPolicy {
+                take_over: Intensity {
+                    uses: session.takeover_limit,
+                    ..ladder.take_over
+                },
+                relink: Intensity {
+                    uses: session.relink_limit,
+                    ..ladder.relink
+                },
                 backoff: Backoff {
                     base_ms: session.backoff_min_ms,
                     max_ms: session.backoff_max_ms,
                 },
-                ..LadderPolicy::default()
+                ..ladder
             },
             network_backoff: Backoff {
                 base_ms: session.network_probe_min_ms,

@@ -394,6 +394,20 @@ pub const KEYS: &[Key] = &[
         &["yield", "takeover"],
         "What to do when the same link is opened elsewhere. yield: step back and wait for a person; takeover: take it back.",
     ),
+    number(
+        "session.takeover_limit",
+        5,
+        1,
+        10_000,
+        "How often within ten minutes a link is taken back from whoever opens it elsewhere; then the session steps back as with yield.",
+    ),
+    number(
+        "session.relink_limit",
+        5,
+        1,
+        10_000,
+        "How often within an hour a session begins with an empty profile and shows a new code after WhatsApp has removed the link; then it waits for a person. Forgotten after session.stable_after_ms.",
+    ),
     // ---------------------------------------------------------- delivery
     number(
         "delivery.max_in_flight",

@@ -95,6 +95,8 @@ pub struct Session {
     pub recycle_quiet_ms: u64,
     pub canary_interval_ms: u64,
     pub conflict: Conflict,
+    pub takeover_limit: u32,
+    pub relink_limit: u32,
 }
 
 /// `[delivery]`. What each key means stands in `config::KEYS`.
