@@ -174,7 +174,7 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<(Exit, Option<Fo
             stopped?;
             return Ok((Exit::Interrupted, None));
         }
-        fought = campaign.fight(&show) => fought,
+        fought = Box::pin(campaign.fight(&show)) => fought,
     };
     let fought = fought.map_err(|error| cli_error(&error))?;
     out.value(&fought.report);

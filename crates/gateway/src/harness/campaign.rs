@@ -133,14 +133,18 @@ impl Campaign {
             seed: self.seed,
             log: self.log.clone(),
             small_disks: self.plan.iter().any(|kind| kind.needs_small_disks()),
-            env: vec![(
-                // Somebody must win a conflict without a person.
-                "STEADFAST_SESSION__CONFLICT".to_owned(),
-                "takeover".to_owned(),
-            )],
+            env: [
+                // Somebody must win a conflict without a person, and nobody is
+                // unlinked as often in life as here.
+                ("STEADFAST_SESSION__CONFLICT", "takeover"),
+                ("STEADFAST_SESSION__TAKEOVER_LIMIT", "10000"),
+                ("STEADFAST_SESSION__RELINK_LIMIT", "10000"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec(),
         })
         .await?;
-        let fought = self.fight_on(&stage, show).await;
+        let fought = Box::pin(self.fight_on(&stage, show)).await;
         let tail = match &fought {
             Ok(fought) if fought.is_clean() => None,
             Ok(_) | Err(_) => Some(stage.log_tail().await),

@@ -93,9 +93,10 @@ impl Stage {
         };
         let (script, socket) = (folder.path().join("browser"), folder.path().join("relay"));
         let (data_dir, clock) = (folder.path().join("data"), folder.path().join("clock"));
-        let disks = match options.small_disks {
-            true => Some(Disks::under(&data_dir).await?),
-            false => None,
+        let disks = if options.small_disks {
+            Some(Disks::under(&data_dir).await?)
+        } else {
+            None
         };
         relay::write_script(&script, &options.steadfast, &browser, &socket)
             .map_err(HarnessError::io("writing the relay's script"))?;
