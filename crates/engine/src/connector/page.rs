@@ -53,9 +53,15 @@ impl BrowserConnector {
         let link = self.link(state, epoch, Arc::clone(sink))?;
         let events = link.page.events();
         let loading = Arc::new(Loading::new(false));
-        link.call::<crate::wire::Nothing>("adopt", json!({ "epoch": epoch.0 }), deadline)
-            .await
-            .map_err(|error| (Operation::Probe, error))?;
+        let open = state.page.as_mut().ok_or_else(no_page)?;
+        // Asked for in this order: a document that is loaded from here on, by
+        // whomever, speaks for this epoch too.
+        let (furnished, adopted) = tokio::join!(
+            self.furnish(open, epoch),
+            link.call::<crate::wire::Nothing>("adopt", json!({ "epoch": epoch.0 }), deadline),
+        );
+        adopted.map_err(|error| (Operation::Probe, error))?;
+        furnished.map_err(navigating)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(watch::hear(Arc::clone(&link), events, loading));
         self.serve(state, Arc::clone(&link), tasks);

@@ -152,6 +152,20 @@ async fn a_hung_page_answers_no_probe_and_is_freed() {
     let (freed, took) = scene.ready_by(OpenStep::TerminateScript).await;
     println!("hung -> script terminated -> ready: {took:?}");
     assert!(freed.health().await.is_ok());
+    // The page goes on under a new epoch; so must what it loads by itself.
+    let before = scene.sink.heard().len();
+    scene.page_fault(PageFault::Reload);
+    scene
+        .sink
+        .until("the freed page, ready after its own reload", |heard, _| {
+            let mut phases = heard.iter().skip(before).filter_map(|h| match h.event {
+                EngineEvent::Phase(phase) if h.epoch == freed.epoch() => Some(phase),
+                _ => None,
+            });
+            (phases.next() == Some(Phase::Loading) && phases.last() == Some(Phase::Ready))
+                .then_some(())
+        })
+        .await;
     scene.page_fault(PageFault::Hang { ms: 0 });
     crate::harness::eventually("the second hang", || {
         let freed = freed.clone();
