@@ -11,5 +11,6 @@ mod contract;
 mod crash;
 mod disk_full;
 mod files;
+mod lying_acks;
 mod same_answers;
 mod support;
