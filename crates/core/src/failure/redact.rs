@@ -244,10 +244,21 @@ fn mail_domain(after: &str) -> usize {
 fn runs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    // While more bytes than this are left we are in a run that is no key. Then
+    // none of its tails is one, and looking at each would take the square of
+    // its length.
+    let mut keyless = text.len();
     while let Some(c) = rest.chars().next() {
-        let key = run(rest, |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=')
-        });
+        let key = if rest.len() > keyless {
+            ""
+        } else {
+            run(rest, |c| {
+                c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=')
+            })
+        };
+        if !key.is_empty() {
+            keyless = rest.len() - key.len();
+        }
         let digits = number(rest);
         let (taken, mask) = if key.len() >= TOKEN_CHARS
             && key.contains(|c: char| c.is_ascii_digit())
