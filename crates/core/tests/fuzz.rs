@@ -3,8 +3,6 @@
 //!
 //! `PROPTEST_CASES` asks for more cases; a failure prints its case, shrunk.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use steadfast_core::failure::{
