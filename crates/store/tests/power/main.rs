@@ -42,7 +42,7 @@ use life::{Broken, Ground, Totals, run};
 use std::path::Path;
 
 /// As many as fit into the budget of an ordinary test run.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 20;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
