@@ -143,3 +143,101 @@ async fn write_ack(
     }
     tracing::error!(event = "ack_given_up", session = %job.session);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use steadfast_core::ids::{ChatId, LoginGeneration, MessageId};
+    use steadfast_core::inbound::Extras;
+    use steadfast_core::outbox::{Body, NewMessage, Priority};
+    use steadfast_core::port::SessionRecord;
+    use steadfast_core::time::UnixMs;
+    use steadfast_store::MemoryStore;
+
+    const NOW: UnixMs = UnixMs(1_705_314_600_000);
+
+    fn inbound(id: &WaMessageId, from_me: bool, text: &str, recovered: bool) -> InboundMessage {
+        let chat = ChatId::parse("4915123456789").unwrap();
+        InboundMessage {
+            wa_message_id: id.clone(),
+            chat: chat.clone(),
+            sender: chat,
+            from_me,
+            kind: "chat".to_owned(),
+            text: text.to_owned(),
+            sent_at: NOW,
+            recovered,
+            extras: Extras::default(),
+        }
+    }
+
+    /// What a page tells after a restart: what came while we were away, what
+    /// we have already, what we sent ourselves, and our canary.
+    #[tokio::test]
+    async fn after_a_restart_only_what_is_news_is_kept() {
+        let store = Arc::new(MemoryStore::new());
+        let session = SessionId::parse("default").unwrap();
+        let record = SessionRecord {
+            id: session.clone(),
+            created_at: NOW,
+            enabled: true,
+            login: LoginGeneration(1),
+            parked: None,
+        };
+        store.add_session(record).await.unwrap();
+        let ours = WaMessageId::mint([7; 9]);
+        let message = NewMessage {
+            id: MessageId::mint(NOW, [7; 10]),
+            wa_message_id: ours.clone(),
+            session: session.clone(),
+            to: ChatId::parse("4915123456789").unwrap(),
+            body: Body::text("sent by us"),
+            priority: Priority::Normal,
+            accepted_at: NOW,
+            due_at: NOW,
+            expires_at: None,
+        };
+        store.accept(message, None).await.unwrap();
+        let fence = store.take_fence(&session).await.unwrap();
+        let claimed = store
+            .claim(&session, fence, LoginGeneration(1), NOW, 1)
+            .await
+            .unwrap();
+        assert_eq!(claimed.len(), 1);
+        let metrics = Arc::new(Metrics::default());
+        let keeper: Arc<dyn Store> = store.clone();
+        let (inbox, _acks) = Inbox::new(
+            keeper,
+            Arc::new(SystemClock),
+            Arc::clone(&metrics),
+            Updates::default(),
+        );
+        let live = WaMessageId::mint([1; 9]);
+        let missed = WaMessageId::mint([2; 9]);
+        let canary = WaMessageId::mint([3; 9]);
+        for told in [
+            inbound(&live, false, "live", false),
+            // From here on the page is a new one, and tells of all that it holds.
+            inbound(&live, false, "live", true),
+            inbound(&missed, false, "missed", true),
+            inbound(&missed, false, "missed", true),
+            inbound(&ours, true, "sent by us", true),
+            inbound(
+                &canary,
+                true,
+                "Steadfast canary 2024-01-15T10:30:00.000Z",
+                true,
+            ),
+        ] {
+            assert_eq!(inbox.keep(&session, told).await, Ok(()));
+        }
+        let kept = store.inbound(&session, 0, 10).await.unwrap();
+        let kept: Vec<_> = kept
+            .iter()
+            .map(|kept| (kept.message.text.as_str(), kept.message.recovered))
+            .collect();
+        assert_eq!(kept, [("live", false), ("missed", true)]);
+        assert_eq!(metrics.inbound.get(["default"]), 2);
+    }
+}

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -143,7 +144,7 @@ fn sessions_check(views: &[SessionView]) -> (CheckStatus, String) {
         *others.entry(why).or_insert(0_usize) += 1;
     }
     for (why, count) in others {
-        detail.push_str(&format!("; {count} {why}"));
+        let _ = write!(detail, "; {count} {why}");
     }
     let status = if ready == views.len() {
         CheckStatus::Pass

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use steadfast_core::ids::Epoch;
     use steadfast_core::session::{Login, Stage, TimerGen};
-    use steadfast_core::time::UnixMs;
+    use steadfast_core::time::{MonoMs, UnixMs};
 
     fn climb(kind: Kind, rung: Rung) -> Climb {
         Climb {
@@ -139,7 +139,7 @@ mod tests {
     fn ready() -> State {
         State::Ready {
             epoch: Epoch(1),
-            since: Default::default(),
+            since: MonoMs::default(),
             timer: TimerGen(1),
         }
     }

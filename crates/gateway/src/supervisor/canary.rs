@@ -101,10 +101,7 @@ impl Canary {
     async fn sing(&self, me: &ChatId) -> Sung {
         let (at, begun) = (self.clock.unix(), self.clock.mono());
         let sent_before = self.messages_sent();
-        let failure = match self.send(me).await {
-            Ok(()) => None,
-            Err(failure) => Some(failure),
-        };
+        let failure = self.send(me).await.err();
         let took_ms = self.clock.mono().since(begun);
         let result = if failure.is_none() {
             "passed"

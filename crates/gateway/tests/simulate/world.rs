@@ -52,6 +52,10 @@ pub(crate) struct Page {
 }
 
 /// The truth.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a world, no states"
+)]
 pub(crate) struct Truth {
     /// When this run began.
     pub(crate) began: Instant,
