@@ -7,7 +7,7 @@ use crate::Error;
 use crate::profile::Profile;
 use serde_json::json;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
 use steadfast_cdp::storage::{self, Databases};
 use steadfast_cdp::{Binary, Browser, LaunchOptions, Version};
@@ -19,6 +19,12 @@ const REAP: Duration = Duration::from_secs(5);
 /// How long a browser may take to name its version: it answers within 1 ms
 /// on an idle machine, whatever its pages do.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// A timer of ours that is later than this says that the machine is too busy
+/// to judge anybody by it.
+const LATE: Duration = Duration::from_millis(100);
+/// How often a sign of life is asked for again where our own timer was late.
+/// After that the step itself, with its longer deadline, is the judge.
+const SIGN_TRIES: u32 = 3;
 
 impl BrowserConnector {
     pub(super) async fn start(
@@ -81,13 +87,8 @@ impl BrowserConnector {
         let Some(browser) = state.browser.clone() else {
             return Ok(());
         };
-        let asked: Result<Version, _> = browser
-            .call("Browser.getVersion", json!({}), SIGN_OF_LIFE)
-            .await;
-        match asked {
-            Err(steadfast_cdp::Error::Timeout { .. }) => {}
-            // Whatever else is wrong shows in the step itself.
-            Ok(_) | Err(_) => return Ok(()),
+        if !is_silent(&browser).await {
+            return Ok(());
         }
         browser.kill();
         state.browser = None;
@@ -130,6 +131,27 @@ impl BrowserConnector {
         }
         Ok(launched?)
     }
+}
+
+/// Whether a browser answers nothing at all, by timers of ours that were in time.
+async fn is_silent(browser: &Browser) -> bool {
+    for _ in 0..SIGN_TRIES {
+        let asked_at = Instant::now();
+        let asked: Result<Version, _> = browser
+            .call("Browser.getVersion", json!({}), SIGN_OF_LIFE)
+            .await;
+        match asked {
+            Err(steadfast_cdp::Error::Timeout { .. }) => {}
+            // Whatever else is wrong shows in the step itself.
+            Ok(_) | Err(_) => return false,
+        }
+        let took = asked_at.elapsed();
+        if took <= SIGN_OF_LIFE + LATE {
+            return true;
+        }
+        debug!(?took, "a sign of life was asked for by a late timer; void");
+    }
+    false
 }
 
 fn prepare_profile(profile: &mut Profile, step: ProfileStep) -> Result<(), Error> {
