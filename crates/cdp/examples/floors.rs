@@ -74,7 +74,7 @@ async fn main() -> Outcome<()> {
 }
 
 /// All that is measured, with its unit.
-const FIGURES: [(&str, &str); 15] = [
+const FIGURES: [(&str, &str); 16] = [
     ("start_cold", "ms"),
     ("detect_page_close", "ms"),
     ("detect_page_crash", "ms"),
@@ -84,6 +84,7 @@ const FIGURES: [(&str, &str); 15] = [
     ("terminate_hung_script", "ms"),
     ("recover_browser_kill", "ms"),
     ("recover_page_close", "ms"),
+    ("recover_renderer_kill", "ms"),
     ("new_tab", "ms"),
     ("recover_reload", "ms"),
     ("recover_crash_reload", "ms"),
@@ -215,6 +216,18 @@ impl Bench {
                 scene = self.show(scene.browser, page).await?;
                 ms(begun)
             }
+            "recover_renderer_kill" => {
+                let begun = Instant::now();
+                kill_renderers(&scene).await?;
+                scene.page.gone().await;
+                let dead = scene.page.clone();
+                let page = scene.browser.new_page("about:blank", LONG).await?;
+                let (shown, closed) =
+                    tokio::join!(self.show(scene.browser, page), dead.close(LONG));
+                closed?;
+                scene = shown?;
+                ms(begun)
+            }
             "recover_reload" => {
                 let begun = Instant::now();
                 scene.page.reload(LONG).await?;
@@ -338,6 +351,25 @@ async fn detect_renderer_kill(scene: &Scene) -> Outcome<f64> {
         .await?;
     let calls = pending(&scene.page).await?;
     let begun = Instant::now();
+    kill_those(&processes)?;
+    let state = scene.page.gone().await;
+    calls.join_all().await;
+    if state != PageState::Crashed {
+        return Err(format!("the page is {state:?} after its renderer was killed").into());
+    }
+    Ok(ms(begun))
+}
+
+async fn kill_renderers(scene: &Scene) -> Outcome<()> {
+    let processes: Value = scene
+        .browser
+        .call("SystemInfo.getProcessInfo", json!({}), LONG)
+        .await?;
+    kill_those(&processes)
+}
+
+/// Kills the renderers among a browser's processes.
+fn kill_those(processes: &Value) -> Outcome<()> {
     for process in processes["processInfo"].as_array().into_iter().flatten() {
         if process["type"] == "renderer"
             && let Some(pid) = process["id"].as_u64()
@@ -345,12 +377,7 @@ async fn detect_renderer_kill(scene: &Scene) -> Outcome<f64> {
             kill(u32::try_from(pid)?)?;
         }
     }
-    let state = scene.page.gone().await;
-    calls.join_all().await;
-    if state != PageState::Crashed {
-        return Err(format!("the page is {state:?} after its renderer was killed").into());
-    }
-    Ok(ms(begun))
+    Ok(())
 }
 
 async fn detect_browser_kill(scene: &Scene) -> Outcome<f64> {

@@ -5,7 +5,9 @@
 //! `cargo run --release -p steadfast-engine --example recovery_timing -- [ROUNDS] [--json]`
 //!
 //! Each round breaks the bare client's browser and the engine's in turn, so
-//! that whatever else the machine does meets both alike. With `--json` each
+//! that whatever else the machine does meets both alike. Detection is timed in
+//! one and the same fault: when a bare client on the same pipe has the event,
+//! and when the engine has told what it means. With `--json` each
 //! figure is one object on a line: `{"what", "bare": {...}, "engine": {...}}`,
 //! each with `runs`, `min`, `p50` and `max` in milliseconds.
 
@@ -216,7 +218,6 @@ async fn bare(sim: &Simulator, generation: &Path, table: &mut Table) {
     let begun = Instant::now();
     kill(shown.browser.pid());
     shown.browser.gone().await;
-    table.add("noticed: browser killed", BARE, begun.elapsed());
     // The next browser would find the databases locked before this.
     shown.browser.exited().await;
     let mut shown = Bare::start(&launch).await;
@@ -225,10 +226,6 @@ async fn bare(sim: &Simulator, generation: &Path, table: &mut Table) {
 
     let begun = Instant::now();
     reload_itself(&shown.page).await;
-    shown
-        .until(|e| matches!(e, PageEvent::ContextsCleared))
-        .await;
-    table.add("noticed: context lost", BARE, begun.elapsed());
     shown.ready().await;
     table.add("ready: context lost", BARE, begun.elapsed());
     at_rest().await;
@@ -240,11 +237,7 @@ async fn bare(sim: &Simulator, generation: &Path, table: &mut Table) {
     at_rest().await;
 
     let begun = Instant::now();
-    let (closed, ()) = tokio::join!(shown.page.close(LONG), async {
-        shown.page.gone().await;
-        table.add("noticed: page closed", BARE, begun.elapsed());
-    });
-    closed.unwrap();
+    shown.page.close(LONG).await.unwrap();
     let shown = shown.new_page().await;
     table.add("ready: page closed", BARE, begun.elapsed());
     at_rest().await;
@@ -254,7 +247,6 @@ async fn bare(sim: &Simulator, generation: &Path, table: &mut Table) {
         kill(pid);
     }
     shown.page.gone().await;
-    table.add("noticed: renderer killed", BARE, begun.elapsed());
     let dead = shown.page.clone();
     let (shown, closed) = tokio::join!(shown.new_page(), dead.close(LONG));
     closed.unwrap();
@@ -446,8 +438,11 @@ impl Ours {
         let failed = self.sink.find(epoch, Some(begun), |e| {
             matches!(e, EngineEvent::Failed(_)).then_some(())
         });
-        let (injected, ((), at)) = tokio::join!(self.connector.inject(fault), failed);
+        let events = self.connector.page_events().await.unwrap();
+        let (injected, bare, ((), at)) =
+            tokio::join!(self.connector.inject(fault), seen_bare(events), failed);
         injected.unwrap();
+        table.add(noticed, BARE, bare - begun);
         table.add(noticed, ENGINE, at - begun);
         let ready = self.ready_by(step).await;
         table.add(healed, ENGINE, ready - begun);
@@ -457,7 +452,11 @@ impl Ours {
     async fn reloaded(&mut self, table: &mut Table) {
         at_rest().await;
         let begun = Instant::now();
-        self.connector.inject(Injected::ReloadPage).await.unwrap();
+        let events = self.connector.page_events().await.unwrap();
+        let injected = self.connector.inject(Injected::ReloadPage);
+        let (injected, bare) = tokio::join!(injected, seen_bare(events));
+        injected.unwrap();
+        table.add("noticed: context lost", BARE, bare - begun);
         let phase = |wanted| {
             let sink = Arc::clone(&self.sink);
             let epoch = self.epoch;
@@ -480,6 +479,25 @@ impl Ours {
         );
         at_rest().await;
     }
+}
+
+/// When a bare client on the same pipe sees that the page's document is gone, for whatever reason.
+async fn seen_bare(mut events: PageEvents) -> Instant {
+    let seen = async {
+        loop {
+            match events.recv().await {
+                Some(
+                    PageEvent::ContextsCleared
+                    | PageEvent::Crashed
+                    | PageEvent::Detached
+                    | PageEvent::BrowserGone,
+                )
+                | None => return Instant::now(),
+                Some(_) => {}
+            }
+        }
+    };
+    tokio::time::timeout(LONG, seen).await.unwrap()
 }
 
 /// Keeps what the engine tells, with its time.

@@ -29,7 +29,9 @@ const OPTIONAL = [
 ];
 
 /** How long until the next look, by what the last one found. Events come sooner. */
-const POLL_MS = { first: 10, starting: 100, unpaired: 500, ready: 1000 };
+const POLL_MS = { first: 10, early: 20, starting: 100, unpaired: 500, ready: 1000 };
+/** A page is early for so long: what it comes to then is what a recovery waits for. */
+const EARLY_MS = 3000;
 /** No module more for so long: what is missing now stays missing. */
 const SETTLED_MS = 3000;
 /** wa-js, which finds by what a module exports what has lost its name, gets so long to get ready. */
@@ -317,8 +319,8 @@ function pulse() {
       next = POLL_MS.ready;
     } else if (isUnpaired(levels)) {
       next = POLL_MS.unpaired;
-    } else if (levels.socket === null && performance.now() - started < 3000) {
-      next = POLL_MS.first;
+    } else if (performance.now() - started < EARLY_MS) {
+      next = levels.socket === null ? POLL_MS.first : POLL_MS.early;
     }
   } catch {
     // Half-built page; see the next pulse.

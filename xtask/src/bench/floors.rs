@@ -1,24 +1,36 @@
 //! The bare floors: the same Chromium and the same page with no gateway
-//! between, as the example `floors` of the crate cdp measures them.
+//! between, as the example `floors` of the crate cdp measures them; and the
+//! engine against the bare client, as its example `recovery_timing` does.
 
 use super::child::command_line;
 use super::gateway::Gateway;
+use super::own::Fault;
 use super::simulator::Simulator;
+use super::stats::{Summary, summary};
 use crate::error::Error;
 use crate::metadata::cargo;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-/// Which of the example's figures is the floor of which rung. A retry heals a
-/// page that was loaded anew by itself.
-const FLOORS: &[(&str, &str)] = &[
-    ("recover_browser_kill", "restart_browser"),
-    ("recover_new_tab", "new_page"),
-    ("recover_crash_reload", "reload"),
-    ("recover_reload", "retry"),
-    ("terminate_hung_script", "terminate_script"),
+/// Which of the example's figures is the floor of which fault, by the rung
+/// that heals it.
+const FLOORS: &[(&str, Fault, &str)] = &[
+    (
+        "recover_browser_kill",
+        Fault::BrowserKilled,
+        "restart_browser",
+    ),
+    ("recover_renderer_kill", Fault::RendererKilled, "new_page"),
+    ("recover_crash_reload", Fault::RendererKilled, "reload"),
+    ("recover_reload", Fault::PageReloaded, "retry"),
+    (
+        "terminate_hung_script",
+        Fault::ScriptHangs,
+        "terminate_script",
+    ),
 ];
 
 /// Linked, synced and connected: what the gateway calls ready. Nothing is
@@ -32,8 +44,43 @@ const READY: &str = "window.Debug?.VERSION !== undefined \
 pub(crate) struct Floors {
     /// The browser, with its version.
     pub(crate) browser: String,
-    /// Medians in milliseconds, by rung.
-    pub(crate) by_rung: BTreeMap<&'static str, f64>,
+    /// Each round's milliseconds, by fault and the rung that heals it.
+    pub(crate) by_fault: BTreeMap<(Fault, &'static str), Vec<f64>>,
+}
+
+impl Floors {
+    /// What the fault costs where this rung heals it, with no gateway between.
+    pub(crate) fn of(&self, fault: Fault, rung: &str) -> Option<Summary> {
+        let (_, rounds) = self
+            .by_fault
+            .iter()
+            .find(|((of, by), _)| *of == fault && *by == rung)?;
+        summary(rounds.clone())
+    }
+}
+
+/// What the engine, without a gateway, costs beside the bare client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Beside {
+    /// What was measured: `noticed: FAULT` or `ready: FAULT or rung`.
+    pub(crate) what: String,
+    /// The bare client.
+    pub(crate) bare: Spread,
+    /// The engine, in the same rounds.
+    pub(crate) engine: Spread,
+}
+
+/// What rounds of the same thing took, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spread {
+    /// How many rounds.
+    pub(crate) runs: u32,
+    /// The shortest.
+    pub(crate) min: f64,
+    /// The median.
+    pub(crate) p50: f64,
+    /// The longest.
+    pub(crate) max: f64,
 }
 
 /// Where the gateway's browser has its profile.
@@ -50,20 +97,20 @@ pub(crate) fn profile_of(gateway: &Gateway) -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::Bench("the gateway has no browser".to_owned()))
 }
 
-/// Measures the floor of every rung, in milliseconds, on a profile that is
-/// linked and that no browser uses.
+/// Measures the floor of every fault once, on a profile that is linked and
+/// that no browser uses, and adds it to those of the rounds before.
 ///
 /// # Errors
 ///
 /// Where the example fails.
-pub(crate) fn measure(profile: PathBuf, simulator: &Simulator, runs: u32) -> Result<Floors, Error> {
-    let mut command = cargo();
-    command.args(["run", "--release", "--locked", "--quiet"]);
-    command.args(["--package", "steadfast-cdp", "--example", "floors", "--"]);
-    command
-        .args(["--runs", &runs.to_string(), "--profile"])
-        .arg(profile);
-    for (figure, _) in FLOORS {
+pub(crate) fn measure(
+    profile: PathBuf,
+    simulator: &Simulator,
+    floors: &mut Floors,
+) -> Result<(), Error> {
+    let mut command = example("steadfast-cdp", "floors");
+    command.args(["--runs", "1", "--profile"]).arg(profile);
+    for (figure, ..) in FLOORS {
         command.args(["--only", figure]);
     }
     let rules = format!(
@@ -73,6 +120,33 @@ pub(crate) fn measure(profile: PathBuf, simulator: &Simulator, runs: u32) -> Res
     let key = format!("--ignore-certificate-errors-spki-list={}", simulator.spki);
     command.args(["--arg", &rules, "--arg", &key]);
     command.args(["--url", "https://web.whatsapp.com/", "--ready-expr", READY]);
+    read(&said(command, "floors")?, floors);
+    Ok(())
+}
+
+/// Measures the engine beside the bare client, in rounds of both.
+///
+/// # Errors
+///
+/// Where the example fails.
+pub(crate) fn engine(rounds: u32) -> Result<Vec<Beside>, Error> {
+    let mut command = example("steadfast-engine", "recovery_timing");
+    command.args([&rounds.to_string(), "--json"]);
+    said(command, "recovery_timing")?
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(|e| Error::Bench(e.to_string())))
+        .collect()
+}
+
+fn example(package: &str, name: &str) -> Command {
+    let mut command = cargo();
+    command.args(["run", "--release", "--locked", "--quiet"]);
+    command.args(["--package", package, "--example", name, "--"]);
+    command
+}
+
+/// Runs it to its end, and gives what it wrote.
+fn said(mut command: Command, name: &str) -> Result<String, Error> {
     let output = command
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -82,24 +156,26 @@ pub(crate) fn measure(profile: PathBuf, simulator: &Simulator, runs: u32) -> Res
             source,
         })?;
     if !output.status.success() {
-        return Err(Error::Bench(format!("floors ended with {}", output.status)));
+        return Err(Error::Bench(format!("{name} ended with {}", output.status)));
     }
-    Ok(read(&String::from_utf8_lossy(&output.stdout)))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn read(lines: &str) -> Floors {
-    let mut floors = Floors::default();
+fn read(lines: &str, floors: &mut Floors) {
     for line in lines.lines() {
         let said: Value = serde_json::from_str(line).unwrap_or_default();
         if let Some(browser) = said["browser"].as_str() {
             browser.clone_into(&mut floors.browser);
         }
-        let rung = FLOORS.iter().find(|(name, _)| said["what"] == **name);
-        if let (Some((_, rung)), Some(median)) = (rung, said["median"].as_f64()) {
-            floors.by_rung.insert(rung, median);
+        let known = FLOORS.iter().find(|(name, ..)| said["what"] == **name);
+        if let (Some((_, fault, rung)), Some(median)) = (known, said["median"].as_f64()) {
+            floors
+                .by_fault
+                .entry((*fault, rung))
+                .or_default()
+                .push(median);
         }
     }
-    floors
 }
 
 #[test]
@@ -107,7 +183,11 @@ fn figures_are_read_by_name() {
     let lines = r#"{"browser":"Chrome/156","cores":2}
 {"what":"recover_browser_kill","unit":"ms","runs":3,"min":1.0,"median":344.5,"max":400.0}
 {"what":"evaluate_sequential","unit":"per_s","runs":3,"min":1.0,"median":2.0,"max":3.0}"#;
-    let floors = read(lines);
+    let mut floors = Floors::default();
+    read(lines, &mut floors);
+    read(lines, &mut floors);
     assert_eq!(floors.browser, "Chrome/156");
-    assert_eq!(floors.by_rung, BTreeMap::from([("restart_browser", 344.5)]));
+    let floor = floors.of(Fault::BrowserKilled, "restart_browser");
+    assert_eq!(floor.map(|f| (f.runs, f.p50)), Some((2, 344.5)));
+    assert_eq!(floors.of(Fault::BrowserKilled, "reload"), None);
 }

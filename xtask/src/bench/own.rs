@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::child::signal;
-use super::floors::{self, Floors};
+use super::floors::{self, Beside, Floors};
 use super::gateway::Gateway;
 use super::simulator::Simulator;
 use super::stats::{Summary, summary, tenths};
@@ -32,6 +32,8 @@ pub(crate) struct Figures {
     pub(crate) memory_after_messages_mib: f64,
     /// By fault: from the fault to ready again.
     pub(crate) recovery: BTreeMap<Fault, Recovery>,
+    /// The engine without the gateway, beside the bare client.
+    pub(crate) engine: Vec<Beside>,
 }
 
 /// What one kind of fault cost.
@@ -41,9 +43,9 @@ pub(crate) struct Recovery {
     pub(crate) gateway_ms: Summary,
     /// The rung that healed it, each time.
     pub(crate) healed_by: Vec<String>,
-    /// What the rung that healed it most often costs with no gateway between;
-    /// of a hung script, ending it alone.
-    pub(crate) floor_ms: Option<f64>,
+    /// What the rung that healed it most often costs with no gateway between,
+    /// in the same rounds; of a hung script, ending it alone.
+    pub(crate) floor_ms: Option<Summary>,
 }
 
 /// What is done to the browser.
@@ -112,14 +114,11 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         gateway.process.stop()?;
         let (gateway, ms) = start_to_first_accept(&binary, &data, &simulator)?;
         restarts.push(ms);
-        if run == options.runs {
-            gateway.ready()?;
-            let profile = floors::profile_of(&gateway)?;
-            gateway.process.stop()?;
-            floors = floors::measure(profile, &simulator, options.runs)?;
-        } else {
-            gateway.process.stop()?;
-        }
+        // In the same round: whatever else the machine does meets both alike.
+        gateway.ready()?;
+        let profile = floors::profile_of(&gateway)?;
+        gateway.process.stop()?;
+        floors::measure(profile, &simulator, &mut floors)?;
         std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;
     }
 
@@ -129,8 +128,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         .filter_map(|(fault, ms)| {
             let gateway_ms = summary(ms)?;
             let healed_by = healers.remove(&fault).unwrap_or_default();
-            let floor_ms =
-                most_common(&healed_by).and_then(|rung| floors.by_rung.get(rung).copied());
+            let floor_ms = most_common(&healed_by).and_then(|rung| floors.of(fault, rung));
             Some((
                 fault,
                 Recovery {
@@ -148,6 +146,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         memory_ready_mib: tenths(memory_ready_mib),
         memory_after_messages_mib: tenths(memory_after_messages_mib),
         recovery,
+        engine: floors::engine(options.runs)?,
     })
 }
 

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use page::OpenPage;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_cdp::{Binary, Browser, Page, PageState};
+use steadfast_cdp::{Binary, Browser, Page, PageEvents, PageState};
 use steadfast_core::failure::{Failure, Operation};
 use steadfast_core::ids::Epoch;
 use steadfast_core::port::{Close, Connector, Engine, EventSink, OpenStep};
@@ -97,6 +97,13 @@ impl BrowserConnector {
         let state = self.state.lock().await;
         let browser = state.browser.as_ref()?;
         (!browser.is_gone()).then(|| browser.pid())
+    }
+
+    /// The page's events as the DevTools client gets them, from now on: what
+    /// this engine's own detection is measured against. `None` where no page is open.
+    pub async fn page_events(&self) -> Option<PageEvents> {
+        let state = self.state.lock().await;
+        Some(state.page.as_ref()?.page.events())
     }
 
     /// What runs now, for those who break it.

@@ -162,7 +162,7 @@ async fn a_hung_page_answers_no_probe_and_is_freed() {
                 EngineEvent::Phase(phase) if h.epoch == freed.epoch() => Some(phase),
                 _ => None,
             });
-            (phases.next() == Some(Phase::Loading) && phases.last() == Some(Phase::Ready))
+            (phases.next() == Some(Phase::Loading) && phases.next_back() == Some(Phase::Ready))
                 .then_some(())
         })
         .await;
