@@ -119,6 +119,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         let profile = floors::profile_of(&gateway)?;
         gateway.process.stop()?;
         floors::measure(profile, &simulator, &mut floors)?;
+        simulator.unlink()?;
         std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;
     }
 

@@ -66,6 +66,18 @@ impl Simulator {
         Ok(())
     }
 
+    /// The account's phone unlinks all its devices: it may have four, and
+    /// every round links one.
+    ///
+    /// # Errors
+    ///
+    /// Where the simulator does not know the account.
+    pub(crate) fn unlink(&self) -> Result<(), Error> {
+        let path = format!("/accounts/{PHONE}/unlink");
+        self.control.expect(200, "POST", &path, &json!({}))?;
+        Ok(())
+    }
+
     /// Does something to the account's page (PROTOCOL.md, section 10).
     ///
     /// # Errors
