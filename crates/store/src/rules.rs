@@ -135,6 +135,19 @@ impl Standing {
         true
     }
 
+    /// Its time is up before an attempt could be made; `false` where one may
+    /// be under way, or it is settled.
+    pub(crate) fn expire(&mut self, at: UnixMs) -> bool {
+        if self.status != Status::Accepted {
+            return false;
+        }
+        self.status = Status::Expired;
+        self.reason = Some("expired".to_owned());
+        self.detail = None;
+        self.updated_at = at;
+        true
+    }
+
     /// A person decides on a parked message; `false` where it is not parked.
     pub(crate) fn unpark(&mut self, release: bool, at: UnixMs) -> bool {
         if self.status != Status::Parked {

@@ -274,6 +274,17 @@ pub trait Store: Send + Sync {
     /// When the next head of a chat that is not claimed becomes due.
     async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError>;
 
+    /// Ends as `Expired` up to `limit` messages whose time is up at `now` and
+    /// that WhatsApp surely lacks (`Accepted`), wherever they stand in their
+    /// chats, soonest ended first. Returns which.
+    async fn expire(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError>;
+
     /// The wall clock was set back to `now`, by so many milliseconds: what
     /// waits of our own accord was put off by the old time, and is due that
     /// much earlier, though not before `now`. A message that somebody asked to

@@ -91,6 +91,11 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 /// A message's due time is by the wall clock, and a timer is not: while
 /// something waits for long, the clock is looked at so often.
 const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(30);
+/// How often messages whose time is up are looked for. What is due is never
+/// sent late all the same: its time is looked at before each attempt.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How many are ended at a time.
+const SWEEP: u32 = 500;
 /// How long a connection that failed under a message is left alone, unless it
 /// is replaced before.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -103,8 +108,12 @@ impl Delivery {
         let mut claimed_by: HashMap<tokio::task::Id, (MessageId, u32)> = HashMap::new();
         let mut doubted: Option<Doubted> = None;
         let mut set_back = SetBack::new(self.clock.as_ref());
+        let mut sweep_at = Instant::now();
         loop {
             self.heed_the_clock(&mut set_back).await;
+            if Instant::now() >= sweep_at {
+                sweep_at = Instant::now() + self.sweep().await;
+            }
             let room = self
                 .options
                 .max_in_flight
@@ -157,6 +166,7 @@ impl Delivery {
                 }
                 () = sleep_or_never(idle_until.map(|wait| wait.min(LOOK_AT_THE_CLOCK))) => {}
                 () = sleep_or_never(set_back.due_ms().map(Duration::from_millis)) => {}
+                () = tokio::time::sleep_until(sweep_at) => {}
             }
         }
         while let Some(ended) = flights.join_next_with_id().await {
@@ -183,6 +193,36 @@ impl Delivery {
             Err(error) => {
                 tracing::warn!(event = "outbox_claim_failed", session = %self.session, %error);
                 set_back.failed(by_ms);
+            }
+        }
+    }
+
+    /// Ends what waits and whose time is up, also while nothing can be sent;
+    /// how long until the next look.
+    async fn sweep(&self) -> Duration {
+        let now = self.clock.unix();
+        match self
+            .store
+            .expire(&self.session, self.fence, now, SWEEP)
+            .await
+        {
+            Ok(ended) => {
+                let count = ended.len();
+                for id in ended {
+                    self.metrics
+                        .outcomes
+                        .inc([self.session.as_str(), "expired"]);
+                    self.updates.publish(id);
+                }
+                if count == SWEEP as usize {
+                    Duration::ZERO
+                } else {
+                    SWEEP_EVERY
+                }
+            }
+            Err(error) => {
+                tracing::warn!(event = "outbox_claim_failed", session = %self.session, %error);
+                SWEEP_EVERY
             }
         }
     }
@@ -292,3 +332,6 @@ async fn sleep_or_never(wait: Option<Duration>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

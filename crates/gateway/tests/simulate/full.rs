@@ -69,6 +69,17 @@ impl<S: Store> Store for Full<S> {
         self.inner.record(session, fence, outcomes).await
     }
 
+    async fn expire(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.room()?;
+        self.inner.expire(session, fence, now, limit).await
+    }
+
     async fn bring_forward(
         &self,
         session: &SessionId,

@@ -87,6 +87,16 @@ impl Store for MemoryStore {
         self.with(|state| state.record(session, fence, &outcomes))
     }
 
+    async fn expire(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.with(|state| state.expire(session, fence, now, limit))
+    }
+
     async fn bring_forward(
         &self,
         session: &SessionId,

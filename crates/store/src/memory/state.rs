@@ -190,6 +190,37 @@ impl State {
             .collect()
     }
 
+    pub(super) fn expire(
+        &mut self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let chats = self.owned(session, fence)?.chats.values();
+        let owed: Vec<i64> = chats.flat_map(|chat| chat.owed.iter().copied()).collect();
+        let mut late: Vec<(UnixMs, i64)> = owed
+            .into_iter()
+            .filter_map(|seq| {
+                let row = self.messages.get(&seq)?;
+                let waits = row.standing.status == Status::Accepted;
+                let end = row.message.expires_at.filter(|end| waits && *end <= now)?;
+                Some((end, seq))
+            })
+            .collect();
+        late.sort_unstable();
+        late.truncate(limit.min(MAX_CLAIM) as usize);
+        let mut ended = Vec::with_capacity(late.len());
+        for (_, seq) in late {
+            let Some(id) = self.messages.get(&seq).map(|row| row.message.id.clone()) else {
+                continue;
+            };
+            self.change(&id, |standing| standing.expire(now));
+            ended.push(id);
+        }
+        Ok(ended)
+    }
+
     pub(super) fn bring_forward(
         &mut self,
         session: &SessionId,

@@ -202,6 +202,18 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn expire(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let session = session.clone();
+        self.write(move |tx| outbox::expire(tx, &session, fence, now, limit))
+            .await
+    }
+
     async fn bring_forward(
         &self,
         session: &SessionId,

@@ -19,7 +19,10 @@ use steadfast_core::port::StoreError;
 const APPLICATION_ID: u32 = u32::from_be_bytes(*b"SFGW");
 
 /// Every schema that there ever was, in order. Only append.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_start.sql"),
+    include_str!("../../migrations/0002_expiry.sql"),
+];
 
 /// The schema version that this program writes.
 fn known_version() -> i64 {

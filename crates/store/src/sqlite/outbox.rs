@@ -156,6 +156,32 @@ pub(super) fn claim(
     Ok(taken)
 }
 
+/// Ends what waits and whose time is up; which messages those were.
+pub(super) fn expire(
+    tx: &mut Tx<'_>,
+    session: &SessionId,
+    fence: Fence,
+    now: UnixMs,
+    limit: u32,
+) -> Result<Vec<MessageId>, Error> {
+    let sid = sessions::owned(tx.db, session, fence)?;
+    let late: Vec<MessageId> = tx
+        .db
+        .prepare_cached(
+            "SELECT id FROM messages INDEXED BY messages_by_end
+             WHERE sid = ?1 AND status = 'accepted' AND expires_at IS NOT NULL
+             AND expires_at <= ?2 ORDER BY expires_at, seq LIMIT ?3",
+        )?
+        .query_map((sid, now.0, limit.min(MAX_CLAIM)), |row| {
+            rows::parsed(row, 0)
+        })?
+        .collect::<Result<_, rusqlite::Error>>()?;
+    for id in &late {
+        change(tx, id, |standing| standing.expire(now))?;
+    }
+    Ok(late)
+}
+
 /// Lets what we put off ourselves be due earlier, though not before `now`.
 pub(super) fn bring_forward(
     tx: &mut Tx<'_>,

@@ -1,6 +1,6 @@
 //! What lies at the database's place before we come.
 
-use crate::support::{Desk, Folder, id};
+use crate::support::{Desk, Folder, id, session};
 use std::os::unix::fs::PermissionsExt as _;
 use steadfast_core::port::{Store, StoreError};
 use steadfast_store::{Options, SqliteStore};
@@ -87,16 +87,44 @@ async fn an_empty_file_and_a_half_made_one_are_no_obstacle() {
     assert!(!folder.path().with_extension("db.new").exists());
 }
 
+fn schema_version(db: &rusqlite::Connection) -> i64 {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
+}
+
+/// What a gateway of the first schema left behind is brought up to date, with
+/// all that it owed.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let folder = Folder::new();
+    let store = folder.open();
+    Desk::new(&store).await.accept(1, 1).await;
+    store.close().await;
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
+    let newest = schema_version(&db);
+    assert!(newest > 1);
+    db.execute_batch("DROP INDEX messages_by_end").unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    let store = folder.open();
+    let owed = store.depth(&session("default")).await.unwrap();
+    assert_eq!(owed.accepted, 1);
+    store.close().await;
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
+    assert_eq!(schema_version(&db), newest);
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_left_alone() {
     let folder = Folder::new();
     folder.open().close().await;
     let db = rusqlite::Connection::open(folder.path()).unwrap();
+    let known = schema_version(&db);
     db.pragma_update(None, "user_version", 1_000).unwrap();
     drop(db);
     let newer = Some(StoreError::NewerSchema {
         found: 1_000,
-        known: 1,
+        known,
     });
     assert_eq!(open(&folder).err(), newer);
     assert_eq!(

@@ -183,6 +183,50 @@ pub(super) async fn what_we_put_off_ourselves_is_brought_forward(store: &dyn Sto
     assert!(matches!(stale, Err(StoreError::StaleFence { .. })));
 }
 
+/// Time ends what waits, wherever it stands, and nothing that may be with WhatsApp.
+pub(super) async fn only_what_waits_expires(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    let until = async |n: u64, to: u64, end: i64| {
+        let mut new = message(&desk.session, n, to);
+        new.expires_at = Some(UnixMs(end));
+        assert_eq!(
+            store.accept(new, None).await,
+            Ok(steadfast_core::port::Accepted::Stored)
+        );
+    };
+    until(1, 1, 5_000).await;
+    until(2, 1, 4_000).await;
+    desk.accept(3, 1).await;
+    until(4, 2, 9_000).await;
+    until(5, 3, 4_500).await;
+    let expire = async |at: i64, limit| {
+        store
+            .expire(&desk.session, desk.fence, UnixMs(at), limit)
+            .await
+    };
+    assert_eq!(expire(3_999, 10).await, Ok(vec![]));
+    // 1 is in flight: only a look-up may tell.
+    assert_eq!(numbers(&desk.claim_at(2_000, 1).await), [1]);
+    assert_eq!(expire(8_000, 1).await, Ok(vec![id(2)]));
+    assert_eq!(expire(8_000, 10).await, Ok(vec![id(5)]));
+    assert_eq!(expire(8_000, 10).await, Ok(vec![]));
+    let ended = desk.get(2).await;
+    assert_eq!(
+        (ended.status, ended.reason.as_deref(), ended.updated_at),
+        (Status::Expired, Some("expired"), UnixMs(8_000))
+    );
+    assert_eq!(desk.depth().await, (2, 1, 0));
+    // What was behind moves up, and nothing that has ended is claimed.
+    assert_eq!(numbers(&desk.claim_at(8_000, 10).await), [4]);
+    desk.record(1, not_sent(8_000), 8_000).await;
+    assert_eq!(expire(8_000, 10).await, Ok(vec![id(1)]));
+    assert_eq!(numbers(&desk.claim_at(8_000, 10).await), [3]);
+    let stale = store
+        .expire(&desk.session, Fence(desk.fence.0 - 1), UnixMs(8_000), 10)
+        .await;
+    assert!(matches!(stale, Err(StoreError::StaleFence { .. })));
+}
+
 pub(super) async fn not_sent_waits_as_accepted(store: &dyn Store) {
     let desk = Desk::new(store).await;
     desk.accept(1, 1).await;

@@ -53,6 +53,7 @@ contract! {
         a_head_that_is_due_later_holds_its_chat_only,
         next_due_is_that_of_the_next_free_head,
         what_we_put_off_ourselves_is_brought_forward,
+        only_what_waits_expires,
         not_sent_waits_as_accepted,
         unknown_waits_as_sending,
         the_end_of_a_message_frees_its_chat,
