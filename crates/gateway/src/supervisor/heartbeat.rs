@@ -237,7 +237,7 @@ mod tests {
             assert!(told.try_recv().is_err(), "judged by a late timer");
         }
         // The verdict's own timer is late: it is void too.
-        tokio::time::advance(Duration::from_millis(1_000)).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         tokio::task::yield_now().await;
         tokio::time::advance(Duration::from_millis(500)).await;
         tokio::task::yield_now().await;
