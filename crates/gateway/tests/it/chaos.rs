@@ -47,7 +47,11 @@ fn nothing_is_lost_under_the_riskiest_faults() {
     let said = format!("{}\n{}", ended.stdout, ended.stderr);
     let report = values.last().expect("no report");
     assert_eq!(ended.code, Some(0), "{said}");
-    let count = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{name}: {said}"));
+    let count = |name: &str| {
+        report[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name}: {said}"))
+    };
     assert_eq!(count("accepted"), 80, "{said}");
     assert_eq!(count("delivered") + count("parked"), 80, "{said}");
     for nothing in ["lost", "duplicated", "reordered"] {
@@ -114,5 +118,9 @@ fn a_document_without_the_marks_is_refused_before_the_run() {
     let path = document.to_str().unwrap();
     let ended = run_within(&mut chaos(&["--report", path]), DEADLINE);
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
-    assert!(ended.stdout.contains("chaos run: begin"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("chaos run: begin"),
+        "{}",
+        ended.stdout
+    );
 }
