@@ -124,7 +124,7 @@ fn statuses(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<u16> 
         .as_ref()
         .is_some_and(|security| security.iter().any(is_empty));
     if !open {
-        statuses.extend([401, 403]);
+        statuses.extend([401, 403, 429]);
     }
     if path.contains('{') || path.starts_with("/api/whatsapp") {
         statuses.push(404);

@@ -138,6 +138,35 @@ fn a_pairing_code_links_too() {
 }
 
 #[test]
+fn a_linked_number_is_carried_to_another_folder_sealed() {
+    let world = World::new();
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = here.path().join("number.sealed");
+    let carry = |dir: &Path, command: &str, word: &str| {
+        let mut carrying = world.command(dir);
+        carrying.env("STEADFAST_PASSPHRASE", word);
+        run(carrying.arg(command).arg(&file))
+    };
+    carry(here.path(), "export", "a long passphrase").refused(1, &["holds no login"]);
+    assert!(!file.exists(), "half an export was left behind");
+    world.init(here.path(), &[]);
+    carry(here.path(), "export", "short").refused(2, &["at least 10 characters"]);
+    let exported = carry(here.path(), "export", "a long passphrase");
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    carry(here.path(), "export", "a long passphrase").refused(1, &["exists"]);
+
+    carry(there.path(), "import", "another passphrase").refused(1, &["passphrase is wrong"]);
+    let imported = carry(there.path(), "import", "a long passphrase");
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert!(imported.stdout.contains("default is linked here now"));
+    let said = world.init(there.path(), &[]);
+    assert!(!events(&said).contains(&"qr"), "{said:?}");
+    assert_eq!(said.last().unwrap()["event"], "linked");
+    carry(there.path(), "import", "a long passphrase").refused(1, &["holds a login already"]);
+    world.end();
+}
+
+#[test]
 fn check_starts_a_real_browser() {
     let world = World::new();
     let dir = tempfile::tempdir().unwrap();
