@@ -60,8 +60,8 @@ pub(super) fn export(context: &Context, args: &CarryArgs) -> Result<Exit, CliErr
 }
 
 fn write_out(profile: &Path, file: File, passphrase: &str) -> Result<(), CliError> {
-    let mut sealer =
-        Sealer::new(BufWriter::new(file), passphrase, &SystemRandom).map_err(|e| seal_failed(&e))?;
+    let mut sealer = Sealer::new(BufWriter::new(file), passphrase, &SystemRandom)
+        .map_err(|e| seal_failed(&e))?;
     pack_profile(profile, &mut sealer).map_err(|e| portable_failed(&e))?;
     let synced = sealer
         .finish()

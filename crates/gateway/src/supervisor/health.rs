@@ -125,7 +125,11 @@ fn canary_check(snapshot: &Snapshot, limits: &Limits) -> Option<Check> {
         Some(report) if !report.passed && snapshot.since > report.at => check(
             "canary",
             CheckStatus::Warning,
-            &format!("{}, before the last recovery: {}", report.at.rfc3339(), report.detail),
+            &format!(
+                "{}, before the last recovery: {}",
+                report.at.rfc3339(),
+                report.detail
+            ),
         ),
         Some(report) => check(
             "canary",
