@@ -129,7 +129,18 @@ impl Ladder {
         cheapest: Rung,
         random: &mut Random,
     ) -> Next {
+        // Without room or memory the copy did not come back: that is no try of
+        // it, and a phone must not be asked for while it is there.
+        let undone =
+            climb.filter(|c| c.rung == Rung::RestoreProfile && kind == Kind::ResourcesExhausted);
+        let climb = undone
+            .map(|c| Climb {
+                restored: false,
+                ..c
+            })
+            .or(climb);
         let start = match climb {
+            Some(_) if undone.is_some() => Rung::RestoreProfile,
             // The same again, although this rung was just tried: a higher one.
             Some(climb) if kind == climb.kind => above(climb.rung).max(cheapest),
             // Only climbed: a cheaper rung has been tried in vain already.
@@ -323,6 +334,33 @@ mod tests {
         let rungs = climb_until_restart(Kind::PageGone, Reload, 12);
         assert_eq!(rungs[..2], [Reload, NewPage]);
         assert_eq!(rungs[2..], [RestartBrowser; 10]);
+    }
+
+    #[test]
+    fn a_copy_that_finds_no_room_is_waited_for_and_no_phone_is_asked_for() {
+        use Rung::{Relink, RestoreProfile};
+        let policy = LadderPolicy::default();
+        let mut ladder = Ladder::default();
+        let mut random = Random::new(3);
+        let mut step = |climb, kind, cheapest| {
+            let next = ladder.next(&policy, MonoMs(0), climb, kind, cheapest, &mut random);
+            let Next::Step { climb, after_ms } = next else {
+                panic!("it gave up")
+            };
+            (climb, after_ms)
+        };
+        let full = (Kind::ResourcesExhausted, Rung::RestartBrowser);
+        let (mut climb, first) = step(None, Kind::ProfileCorrupt, RestoreProfile);
+        assert_eq!((climb.rung, first), (RestoreProfile, 0));
+        for _ in 0..8 {
+            let (next, _) = step(Some(climb), full.0, full.1);
+            assert_eq!(next.rung, RestoreProfile);
+            assert_eq!(next.attempt, climb.attempt + 1, "the waits must grow");
+            climb = next;
+        }
+        // There was room, and it did not help.
+        let (next, _) = step(Some(climb), Kind::ProfileCorrupt, RestoreProfile);
+        assert_eq!(next.rung, Relink);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub fn write(document: &Path, command: &str, took_s: u64, report: &Report) -> io
 /// Whether a document can take a run, before hours are spent on one.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn check(document: &Path) -> io::Result<()> {
     replaced(&std::fs::read_to_string(document)?, "").map(drop)
 }

@@ -7,6 +7,7 @@ use crate::scripted::{ScriptedConnector, ScriptedWorld};
 use async_trait::async_trait;
 use std::sync::Mutex;
 use steadfast_core::action::{Action, Answer};
+use steadfast_core::ids::MessageKey;
 use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
