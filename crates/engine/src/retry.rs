@@ -135,7 +135,7 @@ where
 /// async fn greet(engine: Arc<dyn Engine>, to: &ChatId, random: [u8; 9]) -> SendOutcome {
 ///     // Minted once, and kept, before the first try.
 ///     let id = WaMessageId::mint(random);
-///     let body = Body::Text { text: "Good morning".to_owned() };
+///     let body = Body::text("Good morning");
 ///     let policy = RetryPolicy::for_operation(Operation::Send);
 ///     send_with_retry(policy, &id, to, &body, || Some(Arc::clone(&engine))).await
 /// }

@@ -50,11 +50,13 @@ async fn a_stopped_browser_is_killed_whole_and_the_profile_is_free() {
 async fn an_orphan_that_ignores_every_hint_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let profile = folder.path().join("profile");
-    // Neither the end of its pipe nor SIGHUP ends it.
+    // Neither the end of its pipe nor SIGHUP ends it. It waits without a
+    // child: one just forked would look like the browser itself.
     let body = r#"trap '' HUP TERM PIPE
+        mkfifo "$0.wait" && exec 9<>"$0.wait"
         printf '{"id":1,"result":{}}\0' >&4
         printf '{"id":2,"result":{"product":"Fake/1","userAgent":"U"}}\0' >&4
-        while :; do sleep 1000; done"#;
+        while :; do read -r _ <&9; done"#;
     let binary = script(folder.path(), body);
     let (mut owner, pid) = start_owner(&profile, Some(binary.path())).await;
     owner.kill().await.unwrap();
