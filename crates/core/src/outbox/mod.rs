@@ -9,7 +9,6 @@ mod ack;
 mod body;
 mod machine;
 mod message;
-mod priority;
 mod status;
 
 pub use ack::Ack;
@@ -22,5 +21,4 @@ pub use machine::{
     heals_with_session, outcome, plan, reject_reason,
 };
 pub use message::{Attempt, Claimed, Message, NewMessage};
-pub use priority::Priority;
 pub use status::{ParkReason, RejectReason, Status};

@@ -106,3 +106,50 @@ fn read(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
         .map_err(|e| wrong(cert, format!("certificate and key cannot be used: {e}")))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use std::time::Duration;
+
+    /// Writes a fresh certificate and its key, as of so many seconds after 1970.
+    fn write(folder: &Path, at_s: u64) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der();
+        put(folder, "cert.pem", "CERTIFICATE", made.cert.der(), at_s);
+        put(folder, "key.pem", "PRIVATE KEY", &key, at_s);
+    }
+
+    fn put(folder: &Path, name: &str, label: &str, der: &[u8], at_s: u64) {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let pem = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+        std::fs::write(folder.join(name), pem).unwrap();
+        let file = std::fs::File::options().write(true).open(folder.join(name));
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(at_s);
+        file.unwrap().set_modified(written).unwrap();
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
+        write(folder.path(), 1_000);
+        let tls = Tls::load(&cert, &key, MonoMs(0)).unwrap();
+        let config = |at| Arc::clone(tls.acceptor(MonoMs(at)).config());
+        let first = config(0);
+        assert!(Arc::ptr_eq(&first, &config(20_000)), "nothing has changed");
+        write(folder.path(), 2_000);
+        let second = config(40_000);
+        assert!(!Arc::ptr_eq(&first, &second), "the new one is not in force");
+        put(folder.path(), "key.pem", "PRIVATE KEY", b"rubbish", 3_000);
+        assert!(
+            Arc::ptr_eq(&second, &config(60_000)),
+            "a broken key is in force"
+        );
+        assert!(Tls::load(&cert, &key, MonoMs(0)).is_err());
+    }
+}

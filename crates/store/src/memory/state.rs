@@ -562,7 +562,6 @@ impl Row {
             session: message.session,
             to: message.to,
             body: message.body,
-            priority: message.priority,
             status: standing.status,
             reason: standing.reason,
             detail: standing.detail,

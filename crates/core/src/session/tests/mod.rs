@@ -1,5 +1,8 @@
 //! Transitions, told as short stories.
 
+mod outage;
+mod recycling;
+
 use super::*;
 use crate::failure::{
     CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, Rung, classify,
@@ -236,116 +239,6 @@ fn an_opening_that_never_gets_anywhere_is_a_failure_with_a_deadline() {
 }
 
 #[test]
-fn a_network_outage_is_waited_out_without_restarts() {
-    let mut s = Story::ready();
-    let epoch = s.epoch();
-    let effects = s.phase(Phase::Offline);
-    assert_eq!(opened(&effects), []);
-    for _ in 0..1000 {
-        let timer = s.machine.state().timer().unwrap();
-        let effects = s.on(Event::NetworkProbed {
-            timer,
-            reachable: false,
-        });
-        assert!(
-            matches!(effects[..], [Effect::Arm { after_ms, .. }] if (100..=5_000).contains(&after_ms))
-        );
-        let effects = s.fire();
-        assert!(matches!(effects[..], [Effect::ProbeNetwork { .. }]));
-    }
-    assert_eq!(s.epoch(), epoch, "the page was kept");
-    let effects = s.phase(Phase::Ready);
-    assert_eq!(
-        incident_end(&effects),
-        Some(IncidentEnd::Recovered { by: Rung::Retry })
-    );
-}
-
-#[test]
-fn a_page_that_does_not_reconnect_when_the_network_is_back_is_reloaded() {
-    let mut s = Story::ready();
-    s.phase(Phase::Offline);
-    let timer = s.machine.state().timer().unwrap();
-    s.on(Event::NetworkProbed {
-        timer,
-        reachable: true,
-    });
-    assert_eq!(opened(&s.fire()), [OpenStep::Reload]);
-}
-
-#[test]
-fn a_browser_that_cannot_load_for_want_of_network_is_opened_when_it_is_back() {
-    let mut s = Story::new();
-    s.on(Event::Start);
-    let epoch = s.epoch();
-    let effects = s.on(Event::OpenFailed {
-        epoch,
-        failure: failure(Kind::NetworkDown, Rung::Retry),
-    });
-    assert_eq!(opened(&effects), []);
-    let timer = s.machine.state().timer().unwrap();
-    let effects = s.on(Event::NetworkProbed {
-        timer,
-        reachable: true,
-    });
-    assert_eq!(opened(&effects), [OpenStep::Reload]);
-}
-
-/// A navigation that finds no network leaves an error page, which never
-/// reconnects: it is loaded anew the moment the network is back.
-#[test]
-fn an_error_page_is_loaded_anew_when_the_network_is_back() {
-    let mut s = Story::ready();
-    let epoch = s.epoch();
-    let not_loaded = Failure {
-        operation: Operation::Navigate,
-        ..failure(Kind::NetworkDown, Rung::Retry)
-    };
-    let effects = s.on(Event::Failed {
-        epoch,
-        failure: not_loaded,
-    });
-    assert_eq!(opened(&effects), []);
-    assert_eq!(s.machine.state().epoch(), None, "nothing of it counts");
-    assert_eq!(opened(&s.probe(false)), []);
-    s.fire();
-    assert_eq!(opened(&s.probe(true)), [OpenStep::Reload]);
-    let effects = s.phase(Phase::Ready);
-    assert_eq!(
-        incident_end(&effects),
-        Some(IncidentEnd::Recovered { by: Rung::Reload })
-    );
-}
-
-/// Where the probe says yes and the browser no, nothing spins: the waits grow,
-/// and at last the browser itself is doubted.
-#[test]
-fn a_probe_that_the_browser_contradicts_never_spins() {
-    let mut s = Story::ready();
-    let mut steps = vec![];
-    let mut waits = 0;
-    for _ in 0..20 {
-        let epoch = s.epoch();
-        s.on(Event::Failed {
-            epoch,
-            failure: Failure {
-                operation: Operation::Navigate,
-                ..failure(Kind::NetworkDown, Rung::Retry)
-            },
-        });
-        let mut effects = s.probe(true);
-        if opened(&effects).is_empty() {
-            waits += 1;
-            effects = s.fire();
-        }
-        steps.extend(opened(&effects));
-    }
-    assert_eq!(steps[..3], [OpenStep::Reload; 3]);
-    assert!(steps.contains(&OpenStep::RestartBrowser), "{steps:?}");
-    assert!(waits >= 10, "{waits} of 20 were waited for");
-}
-
-#[test]
 fn an_unlinked_account_gets_a_fresh_profile_and_waits_for_a_phone() {
     let mut s = Story::ready();
     let effects = s.fail(Kind::AuthRequired, Rung::Relink);
@@ -374,128 +267,6 @@ fn a_banned_account_is_parked_until_a_person_starts_it() {
     let effects = s.on(Event::Start);
     assert_eq!(effects[0], Effect::KeepParked { reason: None });
     assert_eq!(opened(&effects), [OpenStep::RestartBrowser]);
-}
-
-#[test]
-fn a_conflict_is_yielded_or_taken_over_as_configured() {
-    let mut s = Story::ready();
-    let effects = s.fail(Kind::Conflict, Rung::Reload);
-    assert_eq!(s.state(), "conflict");
-    assert_eq!(incident_end(&effects), Some(IncidentEnd::Yielded));
-    assert_eq!(opened(&s.on(Event::Start)), [OpenStep::Reload]);
-
-    let mut s = Story::ready_with(Policy {
-        conflict: ConflictPolicy::TakeOver,
-        ..Policy::default()
-    });
-    assert_eq!(
-        opened(&s.fail(Kind::Conflict, Rung::Reload)),
-        [OpenStep::Reload]
-    );
-}
-
-#[test]
-fn two_that_take_over_from_each_other_do_not_go_on_for_ever() {
-    let mut s = Story::ready_with(Policy {
-        conflict: ConflictPolicy::TakeOver,
-        ..Policy::default()
-    });
-    for _ in 0..5 {
-        assert_eq!(opened(&s.fail(Kind::Conflict, Rung::Reload)).len(), 1);
-        s.phase(Phase::Ready);
-    }
-    let effects = s.fail(Kind::Conflict, Rung::Reload);
-    assert_eq!(incident_end(&effects), Some(IncidentEnd::Yielded));
-    assert_eq!(s.state(), "conflict");
-    // The other one closed: the page says so by itself.
-    s.phase(Phase::Ready);
-    assert_eq!(s.state(), "ready");
-    // Stable for long enough, it may take over again.
-    s.fire();
-    assert_eq!(opened(&s.fail(Kind::Conflict, Rung::Reload)).len(), 1);
-}
-
-#[test]
-fn a_browser_that_works_is_drained_and_replaced_without_an_incident() {
-    let mut s = Story::ready();
-    let epoch = s.epoch();
-    let effects = s.on(Event::Recycle {
-        epoch,
-        why: Recycle::Memory,
-    });
-    assert!(
-        matches!(
-            effects[..],
-            [
-                Effect::Drain {
-                    why: Recycle::Memory
-                },
-                Effect::Arm {
-                    after_ms: 15_000,
-                    ..
-                }
-            ]
-        ),
-        "{effects:?}"
-    );
-    assert_eq!((s.state(), s.epoch()), ("starting", epoch));
-    // By level, the page goes on saying that it is ready.
-    assert_eq!(s.phase(Phase::Ready), []);
-    // Asked for again, it is not begun again.
-    assert_eq!(
-        s.on(Event::Recycle {
-            epoch,
-            why: Recycle::Age
-        }),
-        []
-    );
-    let effects = s.on(Event::Drained { epoch });
-    assert_eq!(opened(&effects), [OpenStep::Secure]);
-    assert_eq!(s.on(Event::Drained { epoch }), [], "told late");
-    s.phase(Phase::Syncing);
-    let effects = s.phase(Phase::Ready);
-    assert_eq!((s.state(), incident_end(&effects)), ("ready", None));
-}
-
-#[test]
-fn a_drain_ends_by_its_deadline_or_by_what_matters_more() {
-    let draining = || {
-        let mut s = Story::ready();
-        let epoch = s.epoch();
-        s.on(Event::Recycle {
-            epoch,
-            why: Recycle::Age,
-        });
-        s
-    };
-    let mut s = draining();
-    assert_eq!(opened(&s.fire()), [OpenStep::Secure]);
-
-    let mut s = draining();
-    let effects = s.fail(Kind::PageGone, Rung::NewPage);
-    assert!(matches!(effects[0], Effect::OpenIncident { .. }));
-    assert_eq!(opened(&effects), [OpenStep::NewPage]);
-
-    let mut s = draining();
-    s.phase(Phase::Offline);
-    assert_eq!(s.state(), "recovering");
-
-    let mut s = draining();
-    assert!(matches!(s.on(Event::Stop)[..], [Effect::Close { .. }]));
-
-    // A failure that came first is what is answered.
-    let mut s = Story::ready();
-    s.fail(Kind::PageGone, Rung::NewPage);
-    let epoch = s.epoch();
-    let before = s.machine.clone();
-    assert_eq!(
-        s.on(Event::Recycle {
-            epoch,
-            why: Recycle::Memory
-        }),
-        []
-    );
-    assert_eq!(s.machine, before);
 }
 
 #[test]
@@ -605,4 +376,43 @@ fn a_link_that_is_told_late_is_secured_all_the_same() {
     let effects = s.on(Event::Linked { epoch });
     assert_eq!(effects[0], Effect::NewLogin);
     assert_eq!(opened(&effects), [OpenStep::Secure]);
+}
+
+#[test]
+fn a_conflict_is_yielded_or_taken_over_as_configured() {
+    let mut s = Story::ready();
+    let effects = s.fail(Kind::Conflict, Rung::Reload);
+    assert_eq!(s.state(), "conflict");
+    assert_eq!(incident_end(&effects), Some(IncidentEnd::Yielded));
+    assert_eq!(opened(&s.on(Event::Start)), [OpenStep::Reload]);
+
+    let mut s = Story::ready_with(Policy {
+        conflict: ConflictPolicy::TakeOver,
+        ..Policy::default()
+    });
+    assert_eq!(
+        opened(&s.fail(Kind::Conflict, Rung::Reload)),
+        [OpenStep::Reload]
+    );
+}
+
+#[test]
+fn two_that_take_over_from_each_other_do_not_go_on_for_ever() {
+    let mut s = Story::ready_with(Policy {
+        conflict: ConflictPolicy::TakeOver,
+        ..Policy::default()
+    });
+    for _ in 0..5 {
+        assert_eq!(opened(&s.fail(Kind::Conflict, Rung::Reload)).len(), 1);
+        s.phase(Phase::Ready);
+    }
+    let effects = s.fail(Kind::Conflict, Rung::Reload);
+    assert_eq!(incident_end(&effects), Some(IncidentEnd::Yielded));
+    assert_eq!(s.state(), "conflict");
+    // The other one closed: the page says so by itself.
+    s.phase(Phase::Ready);
+    assert_eq!(s.state(), "ready");
+    // Stable for long enough, it may take over again.
+    s.fire();
+    assert_eq!(opened(&s.fail(Kind::Conflict, Rung::Reload)).len(), 1);
 }
