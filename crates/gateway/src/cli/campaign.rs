@@ -167,13 +167,11 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<(Exit, Option<Fo
         messages,
         shown: AtomicU32::new(0),
     };
+    let mut stop = super::StopSignals::listen()?;
     let show = |progress: Progress<'_>| screen.show(&progress);
     let fought = tokio::select! {
         biased;
-        stopped = super::asked_to_stop() => {
-            stopped?;
-            return Ok((Exit::Interrupted, None));
-        }
+        () = stop.asked() => return Ok((Exit::Interrupted, None)),
         fought = Box::pin(campaign.fight(&show)) => fought,
     };
     let fought = fought.map_err(|error| cli_error(&error))?;

@@ -4,7 +4,7 @@ use super::client::{Client, Done as _};
 use super::exit::Exit;
 use super::out::{CliError, Tone};
 use super::serve::{Gateway, start, start_logging};
-use super::{Context, asked_to_stop};
+use super::{Context, StopSignals};
 use crate::app::DEFAULT_SESSION;
 use crate::data_dir::DataDir;
 use crate::qr::Picture;
@@ -30,10 +30,11 @@ pub(super) struct InitArgs {
 }
 
 pub(super) async fn run(context: &Context, args: InitArgs) -> Result<Exit, CliError> {
+    let mut stop = StopSignals::listen()?;
     let gateway = gateway(context).await?;
     let linked = tokio::select! {
         linked = link(context, gateway.client(), &args) => linked,
-        stop = asked_to_stop() => stop.map(|()| Exit::Interrupted),
+        () = stop.asked() => Ok(Exit::Interrupted),
     };
     gateway.end().await;
     linked

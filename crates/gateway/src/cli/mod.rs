@@ -17,6 +17,7 @@ mod send;
 mod serve;
 mod simulator;
 mod status;
+mod stop;
 mod token;
 
 use crate::config::{FILE_NAME, Layers, Loaded};
@@ -27,6 +28,7 @@ use out::{CliError, Out};
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use stop::StopSignals;
 
 const ABOUT: &str =
     "Sends and receives WhatsApp messages from your own number, and loses none of them.";
@@ -196,22 +198,6 @@ impl Context {
         };
         Ok(crate::config::load(&layers)?)
     }
-}
-
-/// Ends when the process is asked to: SIGINT or SIGTERM.
-async fn asked_to_stop() -> Result<(), CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| {
-        signal(kind)
-            .map_err(|e| CliError::new(Exit::Failed, format!("cannot listen for signals: {e}"), ""))
-    };
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::exit::Exit;
 use super::out::{CliError, Out, Tone};
-use super::{Context, asked_to_stop};
+use super::{Context, StopSignals};
 use crate::browser;
 use crate::config::Loaded;
 use crate::events;
@@ -63,6 +63,7 @@ fn raise_file_limit() {
 
 async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError> {
     raise_file_limit();
+    let mut stop = StopSignals::listen()?;
     let mut flags = Vec::new();
     if let Some(listen) = &args.listen {
         flags.push(("--listen", "server.listen", listen.clone()));
@@ -83,24 +84,18 @@ async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError
     let metrics = start_logging(&loaded)?;
     let running = start(context, &loaded, metrics).await?;
     tell(context.out, &running, simulator.as_ref());
-    let wait = async {
-        if context.out.is_terminal() {
-            tokio::select! {
-                stop = asked_to_stop() => stop,
-                never = show_codes(context.out, &running) => never,
-            }
-        } else {
-            asked_to_stop().await
+    if context.out.is_terminal() {
+        tokio::select! {
+            () = stop.asked() => {}
+            never = show_codes(context.out, &running) => never?,
         }
-    };
-    wait.await?;
+    } else {
+        stop.asked().await;
+    }
     // A second request ends it at once; everything accepted is on disk anyway.
     let exit = tokio::select! {
         () = running.stop() => Exit::Done,
-        again = asked_to_stop() => {
-            again?;
-            Exit::Interrupted
-        }
+        () = stop.asked() => Exit::Interrupted,
     };
     if let Some(simulator) = simulator {
         simulator.shutdown().await;

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use super::out::CliError;
-use super::{Context, asked_to_stop};
+use super::{Context, StopSignals};
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ pub(super) async fn run(context: &Context, args: SimulatorArgs) -> Result<Exit, 
         seed: args.seed,
         ..SimConfig::default()
     };
+    let mut stop = StopSignals::listen()?;
     let simulator = Simulator::start(config).await.map_err(|e| {
         let message = format!("the simulator did not start: {e}");
         CliError::new(
@@ -49,7 +50,7 @@ pub(super) async fn run(context: &Context, args: SimulatorArgs) -> Result<Exit, 
         "spki": simulator.spki(),
         "control_header": CONTROL_HEADER,
     }));
-    let stopped = asked_to_stop().await;
+    stop.asked().await;
     simulator.shutdown().await;
-    stopped.map(|()| Exit::Done)
+    Ok(Exit::Done)
 }
