@@ -7,6 +7,7 @@
 //! heals it), [`session`] (the machine that puts these together), [`port`]
 //! (what the outside world must implement).
 
+pub mod action;
 pub mod backoff;
 pub mod failure;
 pub mod ids;

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use steadfast_cdp::{Binary, Browser, Flavor, LaunchOptions, Page, PageEvent, PageEvents};
 use steadfast_core::ids::Epoch;
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::port::{
     Close, Connector, EngineEvent, EventSink, InboundRefused, OpenStep, Phase,
 };
@@ -517,6 +517,10 @@ impl EventSink for Sink {
     }
 
     async fn inbound(&self, _: Epoch, _: InboundMessage) -> Result<(), InboundRefused> {
+        Ok(())
+    }
+
+    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
         Ok(())
     }
 }

@@ -10,11 +10,12 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Resend, Rung};
-use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
 use steadfast_core::outbox::{Ack, Body, Text};
 use steadfast_core::port::{
-    Capabilities, ChatSummary, Engine, EngineHealth, LookupOutcome, Phase, SendOutcome,
+    Capabilities, ChatSummary, Engine, EngineHealth, FileSink, LookupOutcome, Phase, SendOutcome,
 };
 use steadfast_core::time::UnixMs;
 use tracing::debug;
@@ -195,6 +196,7 @@ impl Engine for PageEngine {
         Capabilities {
             lookup: true,
             pairing_code: there("WAWebAltDeviceLinkingApi.startAltLinkingFlow") || levels.wpp >= 2,
+            everything: false,
         }
     }
 
@@ -361,6 +363,25 @@ impl Engine for PageEngine {
                 })
             })
             .collect())
+    }
+
+    async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
+        Err(Failure::unsupported(Operation::Evaluate, action.name()))
+    }
+
+    async fn download(
+        &self,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, Failure> {
+        let _ = (message, limit, into);
+        Err(Failure::unsupported(Operation::Evaluate, "files"))
+    }
+
+    async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
+        let _ = answer;
+        Err(Failure::unsupported(Operation::Evaluate, "passkeys"))
     }
 
     async fn logout(&self) -> Result<(), Failure> {

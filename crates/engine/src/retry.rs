@@ -233,9 +233,10 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use std::sync::Mutex;
+    use steadfast_core::action::{Action, Answer};
     use steadfast_core::failure::CdpFault;
-    use steadfast_core::ids::Epoch;
-    use steadfast_core::port::{Capabilities, ChatSummary, EngineHealth};
+    use steadfast_core::ids::{Epoch, MessageKey};
+    use steadfast_core::port::{Capabilities, ChatSummary, EngineHealth, FileSink};
 
     const FAST: RetryPolicy = RetryPolicy {
         attempts: 3,
@@ -322,6 +323,7 @@ mod tests {
             Capabilities {
                 lookup: true,
                 pairing_code: false,
+                everything: false,
             }
         }
         async fn request_pair_code(&self, _: &str) -> Result<String, Failure> {
@@ -349,6 +351,25 @@ mod tests {
         async fn chats(&self) -> Result<Vec<ChatSummary>, Failure> {
             Err(lost(false))
         }
+        async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
+            Err(Failure::unsupported(Operation::Evaluate, action.name()))
+        }
+
+        async fn download(
+            &self,
+            message: &MessageKey,
+            limit: u64,
+            into: &mut dyn FileSink,
+        ) -> Result<u64, Failure> {
+            let _ = (message, limit, into);
+            Err(Failure::unsupported(Operation::Evaluate, "files"))
+        }
+
+        async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
+            let _ = answer;
+            Err(Failure::unsupported(Operation::Evaluate, "passkeys"))
+        }
+
         async fn logout(&self) -> Result<(), Failure> {
             Err(lost(false))
         }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::time::UnixMs;
 
 /// One message that the page sent by itself.
@@ -202,6 +202,7 @@ impl Received {
             text: self.text.clone(),
             sent_at: UnixMs(self.t.saturating_mul(1000)),
             recovered: self.recovered,
+            extras: Extras::default(),
         })
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use steadfast_core::backoff::Backoff;
 use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{Epoch, SessionId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::ladder::{Intensity, LadderPolicy};
 use steadfast_core::outbox::DeliveryPolicy;
 use steadfast_core::port::{
@@ -252,6 +252,10 @@ struct NoSink;
 #[async_trait]
 impl EventSink for NoSink {
     fn event(&self, _: Epoch, _: EngineEvent) {}
+
+    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
+        Err(InboundRefused::StaleEpoch)
+    }
 
     async fn inbound(&self, _: Epoch, _: InboundMessage) -> Result<(), InboundRefused> {
         Err(InboundRefused::StaleEpoch)

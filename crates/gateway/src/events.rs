@@ -62,6 +62,8 @@ events! {
     CANARY_FAILED = "canary_failed";
     /// A QR code waits for a phone.
     QR_READY = "qr_ready";
+    /// WhatsApp asks for the passkey of the account before it links.
+    PASSKEY_WANTED = "passkey_wanted";
     /// A phone has linked a session.
     LINKED = "linked";
     /// A session that should run could not be started with the gateway.

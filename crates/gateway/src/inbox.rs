@@ -149,7 +149,8 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use steadfast_core::ids::{ChatId, LoginGeneration, MessageId};
-    use steadfast_core::outbox::{Body, NewMessage};
+    use steadfast_core::inbound::Extras;
+    use steadfast_core::outbox::{Body, NewMessage, Priority};
     use steadfast_core::port::SessionRecord;
     use steadfast_core::time::UnixMs;
     use steadfast_store::MemoryStore;
@@ -167,6 +168,7 @@ mod tests {
             text: text.to_owned(),
             sent_at: NOW,
             recovered,
+            extras: Extras::default(),
         }
     }
 
@@ -191,6 +193,7 @@ mod tests {
             session: session.clone(),
             to: ChatId::parse("4915123456789").unwrap(),
             body: Body::text("sent by us"),
+            priority: Priority::Normal,
             accepted_at: NOW,
             due_at: NOW,
             expires_at: None,

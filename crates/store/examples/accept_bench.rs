@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Ack, Body, NewMessage};
+use steadfast_core::outbox::{Ack, Body, NewMessage, Priority};
 use steadfast_core::port::{Accepted, Outcome, Recorded, SessionRecord, Store};
 use steadfast_core::time::UnixMs;
 use steadfast_store::{Options, SqliteStore};
@@ -99,6 +99,7 @@ fn messages(first: usize, count: usize, chats: u64) -> Vec<NewMessage> {
                 body: Body::text(format!(
                     "Your order {n} is on its way and will be with you between 10 and 12."
                 )),
+                priority: Priority::Normal,
                 accepted_at: at,
                 due_at: at,
                 expires_at: None,

@@ -1,5 +1,4 @@
-//! What a message says: one type for each kind. No engine sends more than a
-//! text so far; the others are rejected as unsupported, and HTTP makes none.
+//! What a message says: one type for each kind.
 
 use crate::ids::{ChatId, MediaId, MessageKey};
 use serde::{Deserialize, Serialize};
@@ -67,6 +66,21 @@ impl Body {
             | Self::Contacts(_)
             | Self::Poll(_)
             | Self::Forward(_) => false,
+        }
+    }
+
+    /// The file that must be there to send it.
+    pub fn file(&self) -> Option<&MediaFile> {
+        match self {
+            Self::Media(media) => Some(&media.file),
+            Self::Text(_)
+            | Self::Location(_)
+            | Self::Contacts(_)
+            | Self::Poll(_)
+            | Self::Forward(_)
+            | Self::Reaction(_)
+            | Self::Edit(_)
+            | Self::Revoke(_) => None,
         }
     }
 }

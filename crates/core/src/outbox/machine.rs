@@ -306,6 +306,7 @@ mod tests {
                 session: SessionId::parse("default").unwrap(),
                 to: ChatId::parse("4915123456789").unwrap(),
                 body: Body::text("hi"),
+                priority: crate::outbox::Priority::Normal,
                 status,
                 reason: None,
                 detail: None,

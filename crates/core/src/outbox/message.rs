@@ -1,6 +1,6 @@
 //! One message that we owe, as it is stored.
 
-use super::{Ack, Body, Status};
+use super::{Ack, Body, Priority, Status};
 use crate::ids::{ChatId, LoginGeneration, MessageId, SessionId, WaMessageId};
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,13 @@ pub struct NewMessage {
     pub to: ChatId,
     /// What.
     pub body: Body,
+    /// Which lane it waits in.
+    pub priority: Priority,
     /// When we accepted it.
     pub accepted_at: UnixMs,
-    /// Not before this time.
+    /// Not before this time. Later than `accepted_at` where its owner
+    /// scheduled it: it takes its place in the lane then, and holds up
+    /// nobody before.
     pub due_at: UnixMs,
     /// Not after this time, where the owner set one.
     pub expires_at: Option<UnixMs>,
@@ -41,6 +45,8 @@ pub struct Message {
     pub to: ChatId,
     /// What.
     pub body: Body,
+    /// Which lane it waits in.
+    pub priority: Priority,
     /// Where it stands.
     pub status: Status,
     /// Why it was rejected or parked, or why it waits: a stable name.

@@ -9,6 +9,7 @@ mod ack;
 mod body;
 mod machine;
 mod message;
+mod priority;
 mod status;
 
 pub use ack::Ack;
@@ -21,4 +22,5 @@ pub use machine::{
     heals_with_session, outcome, plan, reject_reason,
 };
 pub use message::{Attempt, Claimed, Message, NewMessage};
+pub use priority::Priority;
 pub use status::{ParkReason, RejectReason, Status};

@@ -1,9 +1,10 @@
 //! What drives a link: [`Engine`], one connection epoch; [`Connector`], which
 //! opens epochs; [`EventSink`], where their events go.
 
+use crate::action::{Action, Answer};
 use crate::failure::Failure;
-use crate::ids::{ChatId, Epoch, WaMessageId};
-use crate::inbound::InboundMessage;
+use crate::ids::{ChatId, Epoch, MessageKey, WaMessageId};
+use crate::inbound::{Happening, InboundMessage};
 use crate::outbox::{Ack, Body};
 use crate::time::UnixMs;
 use async_trait::async_trait;
@@ -76,6 +77,15 @@ pub enum EngineEvent {
         /// How long a phone may still scan it, in milliseconds.
         expires_in_ms: u64,
     },
+    /// WhatsApp wants this account's passkey before it links: the options of
+    /// `navigator.credentials.get`, as WebAuthn's JSON. Answered by
+    /// [`Engine::answer_passkey`].
+    PasskeyWanted {
+        /// `PublicKeyCredentialRequestOptionsJSON`.
+        options: String,
+        /// How long an answer may still be given, in milliseconds.
+        expires_in_ms: u64,
+    },
     /// A phone has just linked this profile: from here it is a new login.
     Linked,
     /// Who we are, once known.
@@ -123,6 +133,17 @@ pub trait EventSink: Send + Sync {
     /// Takes one inbound message. `Ok` means that it is on disk (also where
     /// it already was).
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused>;
+
+    /// Takes what happened to a message or group. `Ok` means that it is on
+    /// disk (also where it already was).
+    async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused>;
+}
+
+/// Where a file's bytes go, piece by piece.
+#[async_trait]
+pub trait FileSink: Send {
+    /// Takes the next piece. An error ends the download; its text says why.
+    async fn write(&mut self, piece: &[u8]) -> Result<(), String>;
 }
 
 /// How a send ended, as far as the engine can tell.
@@ -175,6 +196,8 @@ pub struct Capabilities {
     pub lookup: bool,
     /// It can link by pairing code.
     pub pairing_code: bool,
+    /// It can send more than text, perform actions and fetch files.
+    pub everything: bool,
 }
 
 /// A chat, as listed for people.
@@ -226,6 +249,23 @@ pub trait Engine: Send + Sync {
 
     /// The chats of this account.
     async fn chats(&self) -> Result<Vec<ChatSummary>, Failure>;
+
+    /// Does or asks one thing, now. A repeated one does no harm, save
+    /// [`Action::CreateGroup`], which makes another group.
+    async fn perform(&self, action: &Action) -> Result<Answer, Failure>;
+
+    /// Fetches the file of a message, decrypted, piece by piece, and gives
+    /// its length. Ends with a failure where it is longer than `limit` bytes.
+    async fn download(
+        &self,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, Failure>;
+
+    /// Gives the page the answer to [`EngineEvent::PasskeyWanted`]:
+    /// `AuthenticationResponseJSON`, made on the origin of WhatsApp Web.
+    async fn answer_passkey(&self, answer: &str) -> Result<(), Failure>;
 
     /// Logs this link out at WhatsApp. The profile stays until the browser is gone.
     async fn logout(&self) -> Result<(), Failure>;

@@ -6,7 +6,7 @@ pub mod store;
 
 pub use engine::{
     Capabilities, ChatSummary, Close, Connector, Engine, EngineEvent, EngineHealth, EventSink,
-    InboundRefused, LookupOutcome, OpenStep, Phase, SendOutcome,
+    FileSink, InboundRefused, LookupOutcome, OpenStep, Phase, SendOutcome,
 };
 pub use store::{
     Accepted, IdempotencyKey, Incident, IncidentStep, MessageQuery, OutboxDepth, Outcome, Recorded,

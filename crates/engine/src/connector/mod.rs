@@ -334,6 +334,13 @@ mod tests {
     #[async_trait]
     impl EventSink for Nobody {
         fn event(&self, _: Epoch, _: steadfast_core::port::EngineEvent) {}
+        async fn happened(
+            &self,
+            _: Epoch,
+            _: steadfast_core::inbound::Happening,
+        ) -> Result<(), steadfast_core::port::InboundRefused> {
+            Ok(())
+        }
         async fn inbound(
             &self,
             _: Epoch,

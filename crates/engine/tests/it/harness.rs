@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
     Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep, Phase, SendOutcome,
@@ -59,6 +59,10 @@ impl EventSink for Recorder {
             .heard
             .push(Heard { epoch, event, at });
         self.news.notify_waiters();
+    }
+
+    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
+        Ok(())
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {

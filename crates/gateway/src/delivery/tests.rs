@@ -2,7 +2,7 @@
 
 use super::*;
 use steadfast_core::ids::{ChatId, WaMessageId};
-use steadfast_core::outbox::{Body, NewMessage, Status};
+use steadfast_core::outbox::{Body, NewMessage, Priority, Status};
 use steadfast_core::port::SessionRecord;
 use steadfast_core::time::{MonoMs, UnixMs};
 use steadfast_store::MemoryStore;
@@ -44,6 +44,7 @@ async fn what_runs_out_of_time_without_a_link_expires() {
             session: session.clone(),
             to: ChatId::parse("4915123456789").unwrap(),
             body: Body::text("x"),
+            priority: Priority::Normal,
             accepted_at: now,
             due_at: now,
             expires_at: ttl_ms.map(|ms| now.plus(ms)),

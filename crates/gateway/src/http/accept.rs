@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, NewMessage};
+use steadfast_core::outbox::{Body, NewMessage, Priority};
 use steadfast_core::port::{Accepted, IdempotencyKey};
 
 /// Most characters of a text, WhatsApp's own bound.
@@ -195,6 +195,7 @@ fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessa
         session: session.clone(),
         to: order.to,
         body: order.body,
+        priority: Priority::Normal,
         accepted_at: now,
         due_at: now,
         expires_at: order.expiry.map(|expiry| expiry.resolve(now)),

@@ -312,6 +312,9 @@ impl Actor {
                 })
                 .await;
             }
+            EngineEvent::PasskeyWanted { expires_in_ms, .. } => {
+                tracing::warn!(event = "passkey_wanted", session = %self.parts.record.id, expires_in_ms);
+            }
             EngineEvent::Linked => self.feed(Event::Linked { epoch }).await,
             EngineEvent::Me { id, push_name } => {
                 self.parts.snapshot.send_modify(|s| {

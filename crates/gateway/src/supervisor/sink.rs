@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use steadfast_core::ids::{Epoch, SessionId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::port::{EngineEvent, EventSink, InboundRefused};
 use tokio::sync::mpsc;
 
@@ -61,6 +61,7 @@ impl EventSink for SessionSink {
             }
             EngineEvent::Phase(_)
             | EngineEvent::Qr { .. }
+            | EngineEvent::PasskeyWanted { .. }
             | EngineEvent::Linked
             | EngineEvent::Me { .. }
             | EngineEvent::Failed(_) => {
@@ -71,6 +72,11 @@ impl EventSink for SessionSink {
                 }
             }
         }
+    }
+
+    async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused> {
+        let _ = (epoch, happening);
+        Err(InboundRefused::NotStored("not kept yet".to_owned()))
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {

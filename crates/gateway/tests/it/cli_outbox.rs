@@ -5,7 +5,7 @@ use crate::fake::{THEN, id};
 use serde_json::Value;
 use std::path::Path;
 use steadfast_core::ids::{ChatId, LoginGeneration, MessageId, WaMessageId};
-use steadfast_core::outbox::{Body, NewMessage, ParkReason};
+use steadfast_core::outbox::{Body, NewMessage, ParkReason, Priority};
 use steadfast_core::port::{Outcome, Recorded, Store as _};
 use steadfast_store::{Options, SqliteStore};
 
@@ -26,6 +26,7 @@ fn park(dir: &Path, count: u8) -> Vec<String> {
                 session: session.clone(),
                 to: ChatId::parse(&format!("49151000000{n:02}")).unwrap(),
                 body: Body::text("parked"),
+                priority: Priority::Normal,
                 accepted_at: THEN,
                 due_at: THEN,
                 expires_at: None,

@@ -6,13 +6,14 @@ use crate::world::{ME, Page, Profile, World};
 use async_trait::async_trait;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::{CdpFault, Evidence, Failure, Observed, Operation, Resend, classify};
-use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
     Capabilities, ChatSummary, Close, Connector, Engine, EngineEvent, EngineHealth, EventSink,
-    LookupOutcome, OpenStep, Phase, SendOutcome,
+    FileSink, LookupOutcome, OpenStep, Phase, SendOutcome,
 };
 use steadfast_core::time::UnixMs;
 use tokio::task::JoinSet;
@@ -279,6 +280,7 @@ async fn offer_inbound(
         text: number.to_string(),
         sent_at: UnixMs(0),
         recovered: false,
+        extras: Extras::default(),
     };
     let taken = sink.inbound(epoch, message).await.is_ok();
     // The confirmation itself may be lost: then it is offered twice.
@@ -311,6 +313,7 @@ async fn tell_own(world: &World, epoch: Epoch, sink: &dyn EventSink) {
         },
         sent_at: UnixMs(0),
         recovered: true,
+        extras: Extras::default(),
     };
     let _ = sink.inbound(epoch, message).await;
 }
@@ -406,6 +409,7 @@ impl Engine for SimEngine {
         Capabilities {
             lookup: true,
             pairing_code: false,
+            everything: false,
         }
     }
 
@@ -495,6 +499,25 @@ impl Engine for SimEngine {
 
     async fn chats(&self) -> Result<Vec<ChatSummary>, Failure> {
         Ok(vec![])
+    }
+
+    async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
+        Err(Failure::unsupported(Operation::Evaluate, action.name()))
+    }
+
+    async fn download(
+        &self,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, Failure> {
+        let _ = (message, limit, into);
+        Err(Failure::unsupported(Operation::Evaluate, "files"))
+    }
+
+    async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
+        let _ = answer;
+        Err(Failure::unsupported(Operation::Evaluate, "passkeys"))
     }
 
     async fn logout(&self) -> Result<(), Failure> {

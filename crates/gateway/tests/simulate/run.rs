@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, DeliveryPolicy, NewMessage};
+use steadfast_core::outbox::{Body, DeliveryPolicy, NewMessage, Priority};
 use steadfast_core::port::{Connector, MessageQuery, Store, StoreError};
 use steadfast_core::session::{ConflictPolicy, Policy};
 use steadfast_core::time::{MonoMs, UnixMs};
@@ -223,6 +223,7 @@ async fn accept(
         session: bench.session.clone(),
         to: to.clone(),
         body: Body::text(number.to_string()),
+        priority: Priority::Normal,
         accepted_at: now,
         due_at: now,
         expires_at: ttl_ms.map(|ms| now.plus(ms)),

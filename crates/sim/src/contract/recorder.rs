@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use steadfast_core::ids::Epoch;
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, Phase};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -140,6 +140,10 @@ impl EventSink for Recorder {
             }
         }
         self.tell();
+    }
+
+    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
+        Ok(())
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {

@@ -6,10 +6,13 @@ use crate::knobs::Knobs;
 use crate::scripted::{ScriptedConnector, ScriptedWorld};
 use async_trait::async_trait;
 use std::sync::Mutex;
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::action::{Action, Answer};
+use steadfast_core::ids::MessageKey;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
-    Capabilities, ChatSummary, EngineHealth, EventSink, InboundRefused, LookupOutcome, SendOutcome,
+    Capabilities, ChatSummary, EngineHealth, EventSink, FileSink, InboundRefused, LookupOutcome,
+    SendOutcome,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,10 @@ impl EventSink for LyingSink {
         if !hidden {
             self.honest.event(epoch, event);
         }
+    }
+
+    async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused> {
+        self.honest.happened(epoch, happening).await
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {
@@ -287,6 +294,23 @@ impl Engine for LyingEngine {
             Lie::NoChats => Ok(Vec::new()),
             _ => self.honest.chats().await,
         }
+    }
+
+    async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
+        self.honest.perform(action).await
+    }
+
+    async fn download(
+        &self,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, Failure> {
+        self.honest.download(message, limit, into).await
+    }
+
+    async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
+        self.honest.answer_passkey(answer).await
     }
 
     async fn logout(&self) -> Result<(), Failure> {

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::{
     CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, Rung, classify,
 };
-use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
+use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
 use steadfast_core::outbox::{Ack, Body, Text};
 use steadfast_core::port::{
-    Capabilities, ChatSummary, Engine, EngineHealth, LookupOutcome, Phase, SendOutcome,
+    Capabilities, ChatSummary, Engine, EngineHealth, FileSink, LookupOutcome, Phase, SendOutcome,
 };
 use tokio::sync::oneshot;
 
@@ -198,6 +199,7 @@ impl Engine for ScriptedEngine {
         Capabilities {
             lookup: true,
             pairing_code: true,
+            everything: false,
         }
     }
 
@@ -364,6 +366,25 @@ impl Engine for ScriptedEngine {
         let mut chats: Vec<ChatSummary> = self.page.profile().chats.values().cloned().collect();
         chats.sort_by_key(|c| std::cmp::Reverse(c.last_message_at));
         Ok(chats)
+    }
+
+    async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
+        Err(Failure::unsupported(Operation::Evaluate, action.name()))
+    }
+
+    async fn download(
+        &self,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, Failure> {
+        let _ = (message, limit, into);
+        Err(Failure::unsupported(Operation::Evaluate, "files"))
+    }
+
+    async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
+        let _ = answer;
+        Err(Failure::unsupported(Operation::Evaluate, "passkeys"))
     }
 
     async fn logout(&self) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use crate::frames::{Item, MessageFrame};
 use serde_json::Value;
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{ChatSummary, EngineEvent, InboundRefused};
 use steadfast_core::time::UnixMs;
@@ -114,6 +114,7 @@ impl Page {
             text: message.body,
             sent_at,
             recovered: false,
+            extras: Extras::default(),
         });
         true
     }

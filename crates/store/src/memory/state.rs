@@ -562,6 +562,7 @@ impl Row {
             session: message.session,
             to: message.to,
             body: message.body,
+            priority: message.priority,
             status: standing.status,
             reason: standing.reason,
             detail: standing.detail,

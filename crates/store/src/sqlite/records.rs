@@ -7,7 +7,7 @@ use super::writer::Tx;
 use crate::rules::MAX_INCIDENTS_KEPT;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use steadfast_core::ids::SessionId;
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::port::{Incident, Scope, StoreError, StoredInbound, TokenRecord};
 use steadfast_core::time::UnixMs;
 
@@ -86,6 +86,7 @@ pub(super) fn inbound(
                 text: row.get(7)?,
                 sent_at: UnixMs(row.get(8)?),
                 recovered: row.get(9)?,
+                extras: Extras::default(),
             },
         })
     })?

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use std::error::Error as StdError;
 use std::str::FromStr;
 use steadfast_core::ids::{LoginGeneration, MessageId, SessionId};
-use steadfast_core::outbox::{Ack, Attempt, Message, Status};
+use steadfast_core::outbox::{Ack, Attempt, Message, Priority, Status};
 use steadfast_core::port::MessageQuery;
 use steadfast_core::time::UnixMs;
 
@@ -63,6 +63,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         reason: standing.reason,
         detail: standing.detail,
         attempts: standing.attempts,
+        priority: Priority::Normal,
         accepted_at: UnixMs(row.get(6)?),
         due_at: standing.due_at,
         expires_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),

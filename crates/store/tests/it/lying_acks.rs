@@ -4,7 +4,7 @@
 use crate::support::{Desk, Folder, LATER, id, record_of, session, wa};
 use proptest::prelude::*;
 use steadfast_core::ids::WaMessageId;
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{Ack, Message, ParkReason, Status};
 use steadfast_core::port::{Outcome, Store, StoreError};
 use steadfast_core::time::UnixMs;
@@ -136,6 +136,7 @@ async fn an_inbound_message_of_sixteen_mebibytes_is_kept_whole() -> Result<(), S
         text: "ä".repeat(8 << 20),
         sent_at: UnixMs(5),
         recovered: false,
+        extras: Extras::default(),
     };
     let small = InboundMessage {
         wa_message_id: WaMessageId::parse("3EB0SMALL").unwrap(),

@@ -4,7 +4,7 @@
 use crate::support::{Folder, chat, id, message, record_of, session, wa};
 use proptest::prelude::*;
 use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{Ack, Attempt, NewMessage, ParkReason, RejectReason, Status};
 use steadfast_core::port::{IdempotencyKey, MessageQuery, Outcome, Recorded, Store, StoreError};
 use steadfast_core::time::UnixMs;
@@ -238,6 +238,7 @@ async fn ask(asker: &mut Asker<'_>, op: &Op) -> String {
                 text: "hello".to_owned(),
                 sent_at: UnixMs(at),
                 recovered: false,
+                extras: Extras::default(),
             };
             format!(
                 "{:?}",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, Claimed, Message, NewMessage, Status, Text};
+use steadfast_core::outbox::{Body, Claimed, Message, NewMessage, Priority, Status, Text};
 use steadfast_core::port::{
     Accepted, IdempotencyKey, Outcome, Recorded, SessionRecord, Store, StoreError,
 };
@@ -72,6 +72,7 @@ pub(crate) fn message(session: &SessionId, n: u64, to: u64) -> NewMessage {
         session: session.clone(),
         to: chat(to),
         body: Body::text(format!("message {n}")),
+        priority: Priority::Normal,
         accepted_at: at,
         due_at: at,
         expires_at: None,

@@ -6,7 +6,7 @@ use crate::support::{chat, id, key, message, outcome, record_of, session, wa};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{
     Ack, Body, Message, NewMessage, ParkReason, RejectReason, Status, Text,
 };
@@ -130,6 +130,7 @@ impl Ask {
                     text: format!("inbound {n}"),
                     sent_at: at,
                     recovered: n % 2 == 0,
+                    extras: Extras::default(),
                 };
                 told(store.keep_inbound(&name(whose), message, at).await)
             }

@@ -2,7 +2,7 @@
 
 use crate::support::{Desk, NONE, chat, id, key, message, record_of, session, wa};
 use steadfast_core::ids::LoginGeneration;
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
     Accepted, Incident, IncidentStep, MessageQuery, OutboxDepth, Scope, SessionRecord, Store,
@@ -21,6 +21,7 @@ fn inbound(n: u64, from: u64) -> InboundMessage {
         text: format!("inbound {n}"),
         sent_at: UnixMs(500).plus(n),
         recovered: n.is_multiple_of(3),
+        extras: Extras::default(),
     }
 }
 
