@@ -85,6 +85,18 @@ pub(super) fn log_filter(text: &str) -> Result<(), String> {
         })
 }
 
+/// A length of time: `500ms`, `5s`, `30m`, `2h`.
+pub(super) fn duration(text: &str) -> Result<(), String> {
+    match super::types::duration_ms(text) {
+        Some(ms) if ms <= MAX_DURATION_MS => Ok(()),
+        _ => Err(format!(
+            "{text:?} is no pause of at most 30 days: write a whole number and ms, s, m or h (500ms, 5s, 30m, 2h)"
+        )),
+    }
+}
+
+const MAX_DURATION_MS: u64 = 30 * 24 * 3_600_000;
+
 /// Arguments that would hand the account to others, or break what the
 /// gateway relies on, with the reason for each.
 const REFUSED: &[(&str, &str)] = &[

@@ -18,7 +18,8 @@ mod tests;
 pub use key::{Key, Kind, Preset};
 pub use keys::{KEYS, find, nearest};
 pub use types::{
-    Browser, Config, Conflict, Delivery, Flavor, Log, LogFormat, Sandbox, Server, Session,
+    Browser, Config, Conflict, Delivery, Flavor, Log, LogFormat, Outgoing, Sandbox, Server,
+    Session, Stream, Webhooks, duration_ms,
 };
 
 use std::collections::BTreeMap;
@@ -402,6 +403,12 @@ fn across(config: &Config, place: impl Fn(&str) -> String) -> Vec<Problem> {
             "delivery.retry_max_ms",
             config.delivery.retry_min_ms,
             config.delivery.retry_max_ms,
+        ),
+        (
+            "webhooks.probe_min_ms",
+            "webhooks.probe_max_ms",
+            config.webhooks.probe_min_ms,
+            config.webhooks.probe_max_ms,
         ),
         (
             "delivery.reply_wait_ms",

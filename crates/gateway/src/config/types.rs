@@ -17,6 +17,12 @@ pub struct Config {
     pub session: Session,
     /// How messages are handed over.
     pub delivery: Delivery,
+    /// Requests to URLs that others named.
+    pub outgoing: Outgoing,
+    /// Events that are pushed.
+    pub webhooks: Webhooks,
+    /// Events that are streamed.
+    pub stream: Stream,
     /// What is written down about it.
     pub log: Log,
 }
@@ -111,6 +117,63 @@ pub struct Delivery {
     pub max_attempts: u32,
     pub retry_min_ms: u64,
     pub retry_max_ms: u64,
+}
+
+/// `[outgoing]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Outgoing {
+    pub allow: Vec<String>,
+    pub https_only: bool,
+    #[serde(with = "empty_is_none")]
+    pub ca_file: Option<PathBuf>,
+    pub max_redirects: u32,
+    pub connect_timeout_ms: u64,
+    pub fetch_timeout_ms: u64,
+}
+
+/// `[webhooks]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Webhooks {
+    pub max_endpoints: u32,
+    pub timeout_ms: u64,
+    pub retry_delays: Vec<String>,
+    pub jitter_percent: u32,
+    pub retry_after_max_ms: u64,
+    pub max_in_flight: u32,
+    pub max_in_flight_per_endpoint: u32,
+    pub circuit_failures: u32,
+    pub probe_min_ms: u64,
+    pub probe_max_ms: u64,
+    pub secret_overlap_ms: u64,
+    pub keep_ms: u64,
+}
+
+/// A length of time as it is written in a list, `500ms`, `5s`, `30m` or
+/// `2h`, in milliseconds.
+pub fn duration_ms(text: &str) -> Option<u64> {
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit);
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// `[stream]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Stream {
+    pub heartbeat_ms: u64,
+    pub max_streams: u32,
 }
 
 /// `[log]`. What each key means stands in `config::KEYS`.
