@@ -102,9 +102,12 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use steadfast_core::ids::{ChatId, WaMessageId};
+    use steadfast_core::action::{Action, Answer};
+    use steadfast_core::ids::{ChatId, MessageKey, WaMessageId};
     use steadfast_core::outbox::Body;
-    use steadfast_core::port::{Capabilities, ChatSummary, LookupOutcome, Phase, SendOutcome};
+    use steadfast_core::port::{
+        Capabilities, ChatSummary, FileSink, LookupOutcome, Phase, SendOutcome,
+    };
     use tokio::task::JoinSet;
 
     /// A page of which only the heartbeat matters.
@@ -127,6 +130,7 @@ mod tests {
             Capabilities {
                 lookup: false,
                 pairing_code: false,
+                everything: false,
             }
         }
 
@@ -164,6 +168,23 @@ mod tests {
         }
 
         async fn chats(&self) -> Result<Vec<ChatSummary>, Failure> {
+            not_asked()
+        }
+
+        async fn perform(&self, _: &Action) -> Result<Answer, Failure> {
+            not_asked()
+        }
+
+        async fn download(
+            &self,
+            _: &MessageKey,
+            _: u64,
+            _: &mut dyn FileSink,
+        ) -> Result<u64, Failure> {
+            not_asked()
+        }
+
+        async fn answer_passkey(&self, _: &str) -> Result<(), Failure> {
             not_asked()
         }
 
