@@ -74,6 +74,8 @@ pub enum Action {
     JoinGroup(String),
     /// Leaves a group.
     LeaveGroup(ChatId),
+    /// The address of somebody's, or a group's, picture.
+    Picture(ChatId),
     /// Who we are.
     Profile,
     /// Changes the name that others see, 1 to 25 characters.
@@ -111,6 +113,7 @@ impl Action {
             Self::RevokeInviteCode(_) => "revoke_invite_code",
             Self::JoinGroup(_) => "join_group",
             Self::LeaveGroup(_) => "leave_group",
+            Self::Picture(_) => "picture",
             Self::Profile => "profile",
             Self::SetProfileName(_) => "set_profile_name",
             Self::SetAbout(_) => "set_about",
@@ -173,18 +176,70 @@ pub enum Answer {
     Contact(Option<Contact>),
     /// Messages, oldest first.
     History(Vec<HistoryMessage>),
-    /// Groups.
+    /// Groups, without their participants.
     Groups(Vec<Group>),
     /// One group.
     Group(Group),
+    /// A new group, with what came of each who was to be in it.
+    Created {
+        /// As it is now.
+        group: Group,
+        /// What came of each.
+        participants: Vec<ParticipantResult>,
+    },
     /// What came of each participant.
     Participants(Vec<ParticipantResult>),
     /// An invite code.
     InviteCode(String),
+    /// The group that was joined.
+    Joined {
+        /// Which.
+        group: ChatId,
+        /// Whether an admin must let us in first.
+        pending: bool,
+    },
+    /// Where the picture can be fetched, where there is one that we may see.
+    Picture(Option<String>),
     /// Us.
     Profile(Profile),
     /// Whom we block.
     Blocklist(Vec<ChatId>),
+    /// No.
+    Refused(Refusal),
+}
+
+/// Why a request that was understood is answered with no. The page works, and
+/// nothing was done: the same request gets the same answer until something
+/// else has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// The account has no such chat.
+    #[error("there is no such chat")]
+    UnknownChat,
+    /// There is no such message in the chat.
+    #[error("there is no such message in this chat")]
+    UnknownMessage,
+    /// There is no such group, or none that the account is in.
+    #[error("there is no such group, or the account is not in it")]
+    UnknownGroup,
+    /// The number has no account.
+    #[error("the number is not on WhatsApp")]
+    NotOnWhatsApp,
+    /// Only a member of the group may do this.
+    #[error("the account is no member of this group")]
+    NotMember,
+    /// Only an admin of the group may do this.
+    #[error("the account is no admin of this group")]
+    NotAdmin,
+    /// The invite code leads nowhere, or was revoked.
+    #[error("the invite code leads to no group")]
+    InviteInvalid,
+    /// No more people may be in the group.
+    #[error("the group is full")]
+    GroupFull,
+    /// WhatsApp says no, without a reason that we know.
+    #[error("WhatsApp refuses this")]
+    Refused,
 }
 
 /// A person.
@@ -229,7 +284,9 @@ pub struct Group {
     pub only_admins_send: bool,
     /// Whether only admins may change it.
     pub only_admins_edit: bool,
-    /// Who is in it.
+    /// How many are in it.
+    pub size: u32,
+    /// Who is in it; empty in a list of groups.
     pub participants: Vec<Participant>,
 }
 

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use serde::Serialize;
 use std::time::Duration;
+use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::{ChatId, MessageId, SessionId};
 use steadfast_core::outbox::{Ack, Message};
@@ -264,6 +265,9 @@ pub enum SessionError {
     /// It did not answer in time. What was asked may still happen.
     #[error("the session did not answer within {0} ms")]
     Timeout(u64),
+    /// WhatsApp says no.
+    #[error("{0}")]
+    Refused(Refusal),
     /// It was tried, and failed.
     #[error("{}: {}", .0.kind, .0.evidence)]
     Failed(Box<Failure>),
@@ -325,6 +329,10 @@ pub trait Sessions: Send + Sync {
 
     /// The chats of this account.
     async fn chats(&self, session: &SessionId) -> Result<Vec<ChatSummary>, SessionError>;
+
+    /// Does or asks one thing at WhatsApp, now. A refusal is
+    /// [`SessionError::Refused`], never an answer.
+    async fn perform(&self, session: &SessionId, action: Action) -> Result<Answer, SessionError>;
 
     /// A message was accepted: delivery has something to do. Never blocks.
     fn notify_outbox(&self, session: &SessionId);

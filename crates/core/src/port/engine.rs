@@ -250,8 +250,10 @@ pub trait Engine: Send + Sync {
     /// The chats of this account.
     async fn chats(&self) -> Result<Vec<ChatSummary>, Failure>;
 
-    /// Does or asks one thing, now. A repeated one does no harm, save
-    /// [`Action::CreateGroup`], which makes another group.
+    /// Does or asks one thing, now. What WhatsApp refuses is an answer,
+    /// [`Answer::Refused`]; a failure is where there was none. A repeated
+    /// request does no harm, save [`Action::CreateGroup`], which makes
+    /// another group.
     async fn perform(&self, action: &Action) -> Result<Answer, Failure>;
 
     /// Fetches the file of a message, decrypted, piece by piece, and gives

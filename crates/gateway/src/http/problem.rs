@@ -6,6 +6,7 @@ use crate::sessions::{SessionError, SessionState};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use steadfast_core::action::Refusal;
 use steadfast_core::failure::{Failure, Kind};
 use steadfast_core::ids::IdError;
 use steadfast_core::port::StoreError;
@@ -54,7 +55,11 @@ codes! {
     ScopeMissing = "scope_missing", 403, "The token may not do this", "Use a token of the scope that the detail names.";
     NotFound = "not_found", 404, "There is nothing at this address", "See /docs for every address.";
     SessionUnknown = "session_unknown", 404, "There is no such session", "GET /v1/sessions lists them.";
-    MessageUnknown = "message_unknown", 404, "There is no such message", "Check the id; it begins with msg_.";
+    MessageUnknown = "message_unknown", 404, "There is no such message", "Check the id: ours begin with msg_; a message of a chat goes by the key that the chat lists.";
+    ChatUnknown = "chat_unknown", 404, "There is no such chat", "GET /v1/sessions/{session}/chats lists them.";
+    ContactUnknown = "contact_unknown", 404, "Nothing is known of this person", "GET /v1/sessions/{session}/contacts lists them; numbers/check asks WhatsApp about a number.";
+    GroupUnknown = "group_unknown", 404, "There is no such group", "GET /v1/sessions/{session}/groups lists those that the account is in.";
+    InviteInvalid = "invite_invalid", 404, "The invite code leads to no group", "Ask for a new one; codes are revoked.";
     NoQr = "no_qr", 404, "There is no QR code now", "A code exists only while a session is linking; ask again, or look at its state.";
     MethodNotAllowed = "method_not_allowed", 405, "This method is not for this address", "The Allow header names the methods that are.";
     BodyTimeout = "body_timeout", 408, "The body came too slowly", "Send it again, faster; server.body_timeout_ms is the bound.";
@@ -64,11 +69,15 @@ codes! {
     IdempotencyInFlight = "idempotency_in_flight", 409, "The first request with this key still runs", "Ask again after retry_after seconds; the answer will be that of the first.";
     NotCancellable = "not_cancellable", 409, "The message is past the point where it can be taken back", "Look at its status.";
     NotParked = "not_parked", 409, "The message is not parked", "Only parked messages wait for a person's word.";
+    GroupForbidden = "group_forbidden", 409, "The account may not do this in the group", "The detail says what it lacks; an admin of the group can give it.";
+    GroupFull = "group_full", 409, "The group is full", "Remove somebody, or use another group.";
     BodyTooLarge = "body_too_large", 413, "The body is too large", "Send less at once; server.max_body_bytes is the bound.";
     UrlTooLong = "url_too_long", 414, "The URL is too long", "Shorten it; server.max_url_bytes is the bound.";
     WrongMediaType = "wrong_media_type", 415, "The body is not declared as JSON", "Send Content-Type: application/json, in UTF-8.";
     InvalidField = "invalid_field", 422, "A field does not fit", "The detail names the field and what would be right.";
     InvalidRecipient = "invalid_recipient", 422, "That is no recipient", "Give 7 to 15 digits in international form, or a chat id that ends in @c.us, @lid or @g.us.";
+    NotOnWhatsApp = "not_on_whatsapp", 422, "The number is not on WhatsApp", "Check the number with its country code.";
+    WhatsAppRefused = "whatsapp_refused", 422, "WhatsApp refuses this", "Change the request: the same one will be refused again.";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "This key was used for another request", "Use a new key for each new request, and the old key only to repeat one unchanged.";
     HeadTooLarge = "head_too_large", 431, "The request head is too large", "Send fewer or shorter headers; server.max_header_bytes is the bound.";
     TooManyRequests = "too_many_requests", 429, "Too many requests", "Ask again after retry_after seconds, and more slowly; server.token_requests_per_minute is the bound.";
@@ -240,6 +249,7 @@ impl From<SessionError> for Problem {
             .with("state", state.as_str()),
             SessionError::Unsupported(_) => Self::new(Code::Unsupported, text),
             SessionError::Timeout(_) => Self::new(Code::Timeout, text).retry_after(1),
+            SessionError::Refused(why) => Self::new(refused(why), text),
             SessionError::Failed(failure) => from_failure(&failure),
             SessionError::Store(error) => error.into(),
             SessionError::ShuttingDown => Self::new(Code::ShuttingDown, text).retry_after(5),
@@ -262,6 +272,19 @@ impl From<IdError> for Problem {
             IdError::Chat(_) => Self::new(Code::InvalidRecipient, text),
             IdError::WaMessage(_) | IdError::Media(_) => Self::new(Code::InvalidField, text),
         }
+    }
+}
+
+fn refused(why: Refusal) -> Code {
+    match why {
+        Refusal::UnknownChat => Code::ChatUnknown,
+        Refusal::UnknownMessage => Code::MessageUnknown,
+        Refusal::UnknownGroup => Code::GroupUnknown,
+        Refusal::NotOnWhatsApp => Code::NotOnWhatsApp,
+        Refusal::NotMember | Refusal::NotAdmin => Code::GroupForbidden,
+        Refusal::InviteInvalid => Code::InviteInvalid,
+        Refusal::GroupFull => Code::GroupFull,
+        Refusal::Refused => Code::WhatsAppRefused,
     }
 }
 

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::Kind;
 use steadfast_core::ids::{ChatId, Epoch, LoginGeneration, MessageId, SessionId};
 use steadfast_core::outbox::{Ack, Message, Status};
@@ -504,6 +505,14 @@ impl Sessions for Supervisor {
     async fn chats(&self, session: &SessionId) -> Result<Vec<ChatSummary>, SessionError> {
         let engine = self.engine(session, "ready", is_ready)?;
         asked(engine.chats()).await
+    }
+
+    async fn perform(&self, session: &SessionId, action: Action) -> Result<Answer, SessionError> {
+        let engine = self.engine(session, "ready", is_ready)?;
+        match asked(engine.perform(&action)).await? {
+            Answer::Refused(why) => Err(SessionError::Refused(why)),
+            answer => Ok(answer),
+        }
     }
 
     fn notify_outbox(&self, session: &SessionId) {

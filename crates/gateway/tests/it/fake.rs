@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{ChatId, MessageId, SessionId};
 use steadfast_core::outbox::Ack;
@@ -22,6 +23,10 @@ pub(crate) struct FakeSessions {
     views: Mutex<BTreeMap<SessionId, SessionView>>,
     /// What a wait for an ack ends with.
     pub(crate) ack: Mutex<AckWait>,
+    /// What every action is answered with.
+    pub(crate) answer: Mutex<Result<Answer, Refusal>>,
+    /// The actions so far.
+    pub(crate) performed: Mutex<Vec<Action>>,
     /// How often delivery was told of work.
     pub(crate) notified: AtomicUsize,
 }
@@ -62,6 +67,8 @@ impl FakeSessions {
         Self {
             views: Mutex::new(BTreeMap::from([(default.clone(), view(&default))])),
             ack: Mutex::new(AckWait::TimedOut),
+            answer: Mutex::new(Ok(Answer::Done)),
+            performed: Mutex::default(),
             notified: AtomicUsize::new(0),
         }
     }
@@ -207,6 +214,13 @@ impl Sessions for FakeSessions {
             unread: 2,
             last_message_at: Some(THEN),
         }])
+    }
+
+    async fn perform(&self, session: &SessionId, action: Action) -> Result<Answer, SessionError> {
+        self.ready(session)?;
+        let answer = self.answer.lock().unwrap().clone();
+        self.performed.lock().unwrap().push(action);
+        answer.map_err(SessionError::Refused)
     }
 
     fn notify_outbox(&self, _: &SessionId) {
