@@ -22,6 +22,7 @@ pub(super) fn named_state(name: &str) -> Option<Verdict> {
         "DEPRECATED_VERSION" => of(Kind::WaIncompatible)
             .rung(Rung::Reload)
             .handed(Handed::Before),
+        "UNLAUNCHED" => of(Kind::TransientContext).rung(Rung::Reload),
         "TIMEOUT" | "OFFLINE" | "DISCONNECTED" | "OPENING" => of(Kind::NetworkDown),
         _ => return None,
     })
@@ -34,7 +35,6 @@ pub(super) fn socket_state(name: &str) -> Verdict {
             Verdict::of(Kind::NetworkDown)
         }
         "QR" => Verdict::of(Kind::AuthRequired),
-        "UNLAUNCHED" => Verdict::of(Kind::TransientContext).rung(Rung::Reload),
         _ => Verdict::of(Kind::Unknown),
     })
 }

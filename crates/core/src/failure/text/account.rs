@@ -5,7 +5,7 @@
 //! whatsmeow's `ConnectFailureReason` and `TempBanReason`.
 
 use super::super::verdict::Handed;
-use super::super::{Kind, Rung};
+use super::super::{Kind, Operation as Op, Rung};
 use super::rule::{Rule, rule};
 
 pub(super) const RULES: &[Rule] = &[
@@ -45,7 +45,9 @@ pub(super) const RULES: &[Rule] = &[
             "logout_reason=3",
             "disconnectreason.forbidden",
         ],
-    ),
+    )
+    // A message to a stranger was refused: that is a limit, not a ban.
+    .unless(&["=463", "reachout", "reach-out", "timelock"]),
     rule(
         "this program is too old for WhatsApp",
         Kind::WaIncompatible,
@@ -75,7 +77,14 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "this device was unlinked",
         Kind::AuthRequired,
-        &["device_removed", "device removed"],
+        &[
+            "device_removed",
+            "device removed",
+            "device was removed",
+            "device has been removed",
+            "device was unlinked",
+            "device has been unlinked",
+        ],
     ),
     rule(
         "the same link was opened elsewhere; the other one keeps it",
@@ -90,6 +99,10 @@ pub(super) const RULES: &[Rule] = &[
             "connectionreplaced",
             "type=\"replaced\"",
             "conflict + replaced",
+            "session replaced",
+            "session was replaced",
+            "replaced by another|replaced by a new",
+            "stream error|stream:error|stream errored + conflict",
             "logged in from another location",
             "opened on another",
             "opened in another",
@@ -103,6 +116,8 @@ pub(super) const RULES: &[Rule] = &[
             "whatsapp is open in another window",
             "takeover",
             "another whatsapp web",
+            "open in another + browser|=tab|window|computer",
+            "opened in another + browser|=tab|window|computer",
         ],
     )
     .rung(Rung::Reload),
@@ -129,6 +144,7 @@ pub(super) const RULES: &[Rule] = &[
             "login timed out",
             "pairing timed out",
             "qr channel timed out",
+            "=qr|qrcode|qr-code + stopped|gave up|giving up|exhausted|no more|ran out",
         ],
     )
     .rung(Rung::Operator),
@@ -140,14 +156,19 @@ pub(super) const RULES: &[Rule] = &[
             "multidevicemismatch",
             "multidevice mismatch",
             "without multidevice",
+            "without-multidevice",
+            "without multi-device",
             "passkey",
             "webauthn",
             "can't link new devices",
             "cannot link new devices",
+            "unable|failed|cannot|can not + link + device",
             "couldn't link device",
             "could not link device",
             "device limit",
             "too many linked devices",
+            "linked devices + limit|maximum|too many",
+            "link + device + try again later",
             "too many devices",
         ],
     )
@@ -196,23 +217,69 @@ pub(super) const RULES: &[Rule] = &[
             "failed to authenticate",
             "authentication error",
             "unable to log in",
+            "couldn't log in",
+            "could not log in",
+            "can't log in",
+            "cannot log in",
+            "failed to log in",
             "login failed",
             "invalid account signature",
             "failed to verify account signature",
-            "pair success + missing",
+            "pair success + missing|invalid|fail|error|mismatch|unable",
             "unable to restore session",
             "session restore failed",
             "invalid session",
+            "session is invalid",
+            "session is not valid",
+            "session data is invalid",
+            "invalid login",
+            "login is invalid",
+            "auth token + expired|invalid|not found",
+            "companionhello",
+            "companionfinish",
             "noise handshake",
             "certification match failed",
         ],
-    ),
+    )
+    .unless(&["proxy", "socks", "overlimit", "over-limit", "=429"]),
+    rule(
+        "the number to link is written wrong",
+        Kind::AuthFailed,
+        &[
+            "phone number|phonenumber|number + invalid|not valid|too short|too long|must not|required|format",
+        ],
+    )
+    .only(&[Op::RequestPairingCode]),
     rule(
         "a session server reports that a session waits for a scan",
         Kind::AuthRequired,
         &["scan_qr_code", "status + scan_qr", "status + =qr"],
     )
     .handed(Handed::Earlier),
+    rule(
+        "refused because nobody is logged in: nothing was tried",
+        Kind::AuthRequired,
+        &[
+            "not logged in",
+            "not-logged-in",
+            "isn't logged in",
+            "not logged into",
+            "not authenticated",
+            "not_authenticated",
+            "unauthenticated",
+            "device is not linked",
+            "session is not linked",
+            "account is not linked",
+            "not paired",
+            "doesn't contain a device jid",
+            "login required",
+            "must be logged in",
+            "log in first",
+            "login first",
+        ],
+    )
+    .only(&[Op::Send, Op::SendMedia])
+    .handed(Handed::Refused),
     rule(
         "the link is gone: a phone must scan",
         Kind::AuthRequired,
@@ -255,6 +322,10 @@ pub(super) const RULES: &[Rule] = &[
             "qr code scan",
             "login required",
             "primary device was logged out",
+            "disconnected navigation",
+            "disconnected: navigation",
+            "disconnected reason navigation",
+            "bad_credentials",
         ],
     ),
 ];

@@ -23,6 +23,10 @@ const MARKS: &[&str] = &[
 
 /// Reads an exit code, where the text has one and the browser is spoken of.
 pub(super) fn read(text: &Folded, operation: Option<Operation>) -> Option<Match> {
+    // The code of a renderer: the browser lives on.
+    if text.says("targetcrashed|target crashed|page crashed|renderer") {
+        return None;
+    }
     let launching = operation == Some(Operation::Launch);
     let kind = match code(text.as_str())? {
         // Chromium's RESULT_CODE_PROFILE_IN_USE
@@ -33,6 +37,10 @@ pub(super) fn read(text: &Folded, operation: Option<Operation>) -> Option<Match>
         126 | 127 if launching => Kind::LaunchFailedMissingBrowser,
         // 128 and the signal that ended it: ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, TERM.
         132..=137 | 139 | 143 => Kind::BrowserGone,
+        // Windows: a library was not found, or lacks a function.
+        0xC000_0135 | 0xC000_0139 if launching => Kind::LaunchFailedMissingLibs,
+        // Windows: an exception ended it.
+        0xC000_0000.. if launching || text.says("exit|crash") => Kind::BrowserGone,
         _ => return None,
     };
     Some(Match {
@@ -75,6 +83,7 @@ mod tests {
                 "exited with status ExitStatus(unix_wait_status(139))",
                 Some(139),
             ),
+            ("exited with code 3221225477", Some(0xC000_0005)),
             ("{\"code\":-32000}", None),
             ("nothing", None),
         ] {

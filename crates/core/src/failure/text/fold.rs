@@ -1,5 +1,7 @@
 //! Text made comparable: bounded, lower case, one space for any white space.
 
+use std::borrow::Cow;
+
 /// No more of a text than this is read. A stack trace or the tail of a
 /// standard error fits many times over.
 pub(in crate::failure) const LOOKED_AT_BYTES: usize = 64 * 1024;
@@ -25,7 +27,8 @@ impl Folded {
                 ('\u{2018}' | '\u{2019}', _) => '\'',
                 ('\u{201c}' | '\u{201d}', _) => '"',
                 (c, _) if c.is_whitespace() || c.is_control() => ' ',
-                (c, _) => c.to_ascii_lowercase(),
+                (c, _) if c.is_ascii() => c.to_ascii_lowercase(),
+                (c, _) => c.to_lowercase().next().unwrap_or(c),
             };
             if c != ' ' || !out.ends_with(' ') {
                 out.push(c);
@@ -49,6 +52,21 @@ impl Folded {
             })
         })
     }
+}
+
+/// The beginning and the end of a text that is longer than is read: the
+/// headline stands first, what killed a process last.
+pub(super) fn ends(text: &str) -> Cow<'_, str> {
+    if text.len() <= LOOKED_AT_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let half = LOOKED_AT_BYTES / 2 - 1;
+    let mut start = text.len() - half;
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let tail = text.get(start..).unwrap_or_default();
+    Cow::Owned(format!("{}\n{tail}", head(text, half)))
 }
 
 /// The first `limit` bytes, cut between characters.
@@ -85,6 +103,15 @@ mod tests {
     fn cuts_between_characters() {
         assert_eq!(head("aé", 2), "a");
         assert_eq!(head("", 2), "");
+    }
+
+    #[test]
+    fn of_a_long_text_both_ends_are_read() {
+        let text = format!("é first {} last é", "x".repeat(2 * LOOKED_AT_BYTES));
+        let read = ends(&text);
+        assert!(read.len() <= LOOKED_AT_BYTES);
+        assert!(read.starts_with("é first ") && read.ends_with(" last é"));
+        assert_eq!(ends("short"), "short");
     }
 
     #[test]

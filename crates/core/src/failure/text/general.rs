@@ -86,7 +86,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "nobody scanned",
         Kind::AuthRequired,
-        &["=qr|qrcode|qr-code + timed out|timeout|expired|not scanned|limit|attempts|retries"],
+        &["=qr|qrcode|qr-code + timed out|timeout|expired|not scanned|limit|attempts|retries|stopped"],
     )
     .rung(Rung::Operator),
     rule(
@@ -101,6 +101,7 @@ pub(super) const RULES: &[Rule] = &[
         "linking was refused",
         Kind::AuthFailed,
         &[
+            "restor + session + fail|unable|could not|couldn't|cannot",
             "pairing|linking|authenticat|handshake|login|log in + fail|refused|rejected|denied|invalid|error|unable",
         ],
     )
@@ -123,6 +124,7 @@ pub(super) const RULES: &[Rule] = &[
         "the media is at fault",
         Kind::MediaInvalid,
         &[
+            "buffer|file|media + undefined|=null|not defined",
             "file|media|image|video|audio|sticker|document|attachment|mime|base64|ffmpeg|codec|thumbnail|webp + invalid|unsupported|too big|too large|could not|cannot|can't|unable|fail|corrupt|empty|not found|missing|not allowed|limit|exceed",
         ],
     )
@@ -132,12 +134,24 @@ pub(super) const RULES: &[Rule] = &[
         "the request is at fault",
         Kind::PermanentRequestError,
         &[
-            "invalid|required|missing|unsupported|malformed|must be|must not|expected|too long|not permitted|permission + parameter|argument|field|property|value|body|option|format|message|text|payload|group|participant|admin|invite|id",
+            "invalid|malformed|not permitted|not valid",
+            "not found|not exist|n't exist|could not find|couldn't find|cannot find|unable to find|no such",
+            "don't have|do not have|does not have|doesn't have|no + permission|access|right|picture|description",
+            "hidden + from you",
+            "required|missing|unsupported|must be|must not|=expected|too long|permission + parameter|argument|field|property|value|body|option|format|message|text|payload|group|participant|admin|invite|=id|=ids|name|path|url",
         ],
     )
     .only(ASKING)
-    .unless(&["target|session|context|socket|connection|browser|frame"])
+    .unless(&["target|session|context|socket|connection|browser|frame|element|selector|module|version"])
     .handed(Handed::ThisCall),
+    rule(
+        "WhatsApp Web could not be loaded",
+        Kind::NetworkDown,
+        &[
+            "access the page|accessing the page|access to the page|open the page|opening the page|load the page|loading the page|failed to load|could not load|couldn't load|unable to load|load failed|could not open|unable to open|cannot open|can't open",
+        ],
+    )
+    .only(&[Op::Navigate]),
     rule(
         "the network is away",
         Kind::NetworkDown,
@@ -177,8 +191,10 @@ pub(super) const RULES: &[Rule] = &[
         "WhatsApp Web is not as it was",
         Kind::WaIncompatible,
         &[
+            "whatsapp web version|webversion|web version|wa version|waversion + not found|could not|couldn't|unable|cannot|failed|unknown|invalid",
             "whatsapp|waweb|wa-js|wpp|web version + changed|incompatible|outdated|not supported|unsupported|deprecated|upgrade|update required|missing module|module not found",
-            "is not a function|is undefined|of undefined|of null|typeerror|referenceerror",
+            "is not a function|is undefined|of undefined|of null",
+            "typeerror|referenceerror + undefined|=null|not a|not defined|not iterable|cannot|can't",
         ],
     ),
 ];

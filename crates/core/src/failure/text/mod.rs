@@ -9,6 +9,8 @@ mod account;
 mod devtools;
 mod exited;
 mod fold;
+mod foreign;
+mod gateway;
 mod general;
 mod host;
 mod message;
@@ -19,7 +21,7 @@ mod status;
 
 use super::verdict::{Handed, Verdict};
 use super::{Kind, Operation as Op, Rung, wa};
-use fold::Folded;
+use fold::{Folded, ends};
 pub(super) use fold::{LOOKED_AT_BYTES, head};
 use rule::{Match, first};
 
@@ -45,11 +47,13 @@ pub(super) fn read_exception(text: &str, operation: Op) -> Verdict {
 }
 
 fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
-    let text = Folded::new(&audible(head(text, LOOKED_AT_BYTES)));
+    let said = audible(&ends(text));
+    let text = Folded::new(&said);
     let operation = operation.or_else(|| suggested(&text));
     let table = |rules| first(rules, &text, operation);
-    let found = table(message::AFTER)
-        .or_else(|| table(message::SESSIONS))
+    let found = sent_by_its_own_result(&text, operation)
+        .or_else(|| table(message::AFTER))
+        .or_else(|| table(gateway::SESSIONS))
         .or_else(|| table(host::RULES))
         .or_else(|| exited::read(&text, operation))
         .or_else(|| named(&text))
@@ -59,17 +63,69 @@ fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
         .or_else(|| table(message::RULES))
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
+        .or_else(|| table(gateway::ENVELOPES))
         .or_else(|| page::nameless(&text, operation))
         .or_else(|| says_nothing(&text).then(|| unknown(operation)))
         .or_else(|| match origin {
             Origin::Page => None,
-            Origin::Anywhere => table(general::RULES),
+            Origin::Anywhere => table(foreign::RULES).or_else(|| table(general::RULES)),
+        })
+        .or_else(|| match origin {
+            Origin::Page => None,
+            Origin::Anywhere => by_names(&said, operation),
         })
         .unwrap_or_else(|| unknown(operation));
     Match {
         verdict: before_the_message(in_doubt(found.verdict, &text), &text),
         ..found
     }
+}
+
+/// Programs also speak in names: `phoneNotConnected`, `MEDIA_TOO_LARGE`. Taken
+/// apart they are words like any others. Last of all, and for nothing sure:
+/// the names in a stack are of what works.
+fn by_names(said: &str, operation: Option<Op>) -> Option<Match> {
+    let lines: Vec<String> = said
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("at "))
+        .map(apart)
+        .collect();
+    let text = Folded::new(&lines.join("\n"));
+    let table = |rules| first(rules, &text, operation);
+    let found = table(host::RULES)
+        .or_else(|| table(account::RULES))
+        .or_else(|| table(message::RULES))
+        .or_else(|| table(devtools::RULES))
+        .or_else(|| table(network::RULES))
+        .or_else(|| table(gateway::ENVELOPES))
+        .or_else(|| table(general::RULES))?;
+    Some(Match {
+        verdict: match found.verdict.handed {
+            Handed::Before | Handed::Refused => found.verdict.handed(Handed::ThisCall),
+            Handed::ThisCall | Handed::Everything | Handed::Earlier | Handed::After => {
+                found.verdict
+            }
+        },
+        ..found
+    })
+}
+
+/// `aNameLikeThis` and `a_name_like_this` as words.
+fn apart(line: &str) -> String {
+    let mut words = String::with_capacity(line.len() + line.len() / 4);
+    let mut small_before = false;
+    for c in line.chars() {
+        if c == '_' {
+            words.push(' ');
+        } else {
+            if c.is_uppercase() && small_before {
+                words.push(' ');
+            }
+            words.push(c);
+        }
+        small_before = c.is_lowercase();
+    }
+    words
 }
 
 /// Drops the lines that Chromium writes on machines where all is well, unless
@@ -128,9 +184,42 @@ fn in_doubt(verdict: Verdict, text: &Folded) -> Verdict {
         "been sent",
         "was delivered",
         "was received",
+        // The value that came back could not be read: the call had run.
+        "jsonvalue",
+        "at jshandle",
+        "returned by value",
+        "reference chain is too long",
+        "json response",
+        "response body",
+        "invalid response",
+        // What a gateway does once a message is out.
+        "webhook",
+        "chatwoot",
+        "typebot",
+        "rabbitmq",
+        "amqp",
+        "minio",
+        "amazonaws",
+    ];
+    /// Where the services beside a gateway are found. What they refuse, it
+    /// may have asked after the send.
+    const BESIDE: &[&str] = &[
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "redis",
+        "postgres",
+        "mysql",
+        "mongo",
+        ":6379",
+        ":5432",
+        ":3306",
+        ":27017",
+        ":5672",
     ];
     let certain = matches!(verdict.handed, Handed::Before | Handed::Refused);
-    if certain && UNDER_WAY.iter().any(|sign| text.says(sign)) {
+    let beside = verdict.kind == Kind::NetworkDown && BESIDE.iter().any(|place| text.says(place));
+    if certain && (beside || UNDER_WAY.iter().any(|sign| text.says(sign))) {
         verdict.handed(Handed::ThisCall)
     } else {
         verdict
@@ -151,6 +240,7 @@ fn before_the_message(verdict: Verdict, text: &Folded) -> Verdict {
         "assertsessions",
         "/mms/",
         "getmediaconn",
+        "media connection",
     ];
     let a_step = STEPS.iter().any(|step| text.says(step));
     if a_step && verdict.kind == Kind::NetworkDown && verdict.handed == Handed::ThisCall {
@@ -158,6 +248,24 @@ fn before_the_message(verdict: Verdict, text: &Folded) -> Verdict {
     } else {
         verdict
     }
+}
+
+const SEND_RESULTS: &[&str] = &["messagesendresult", "sendmsgresult"];
+
+/// An error that carries WhatsApp Web's own result of the send, and that
+/// result is OK: whatever failed, it was not the send.
+fn sent_by_its_own_result(text: &Folded, operation: Option<Op>) -> Option<Match> {
+    let mut results = words_after(text, SEND_RESULTS)
+        .filter(|word| !word.is_empty() && !SEND_RESULTS.contains(word))
+        .peekable();
+    results.peek()?;
+    let sending = matches!(operation, Some(Op::Send | Op::SendMedia) | None);
+    (sending && results.all(|word| word == "ok")).then_some(Match {
+        concept: "WhatsApp Web's own result of the send is OK",
+        verdict: Verdict::of(Kind::Unknown)
+            .rung(Rung::Operator)
+            .handed(Handed::After),
+    })
 }
 
 /// What WhatsApp Web says in its own names and numbers, as they stand in a log.
@@ -176,7 +284,6 @@ fn named(text: &Folded) -> Option<Match> {
         "stream.mode",
         "disconnected",
     ];
-    const SEND_RESULTS: &[&str] = &["messagesendresult", "sendmsgresult"];
     const ACKS: &[&str] = &["ack changed to", "ack level", "ack"];
     let told =
         |concept, verdict: Option<Verdict>| verdict.map(|verdict| Match { concept, verdict });
@@ -270,12 +377,14 @@ mod tests {
     fn every_pattern_is_in_the_form_that_texts_are_folded_to() {
         let tables = [
             message::AFTER,
-            message::SESSIONS,
+            gateway::SESSIONS,
             message::RULES,
+            gateway::ENVELOPES,
             host::RULES,
             account::RULES,
             devtools::RULES,
             network::RULES,
+            foreign::RULES,
             general::RULES,
         ];
         for pattern in tables.into_iter().flatten().flat_map(rule::Rule::patterns) {

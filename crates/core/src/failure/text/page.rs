@@ -61,6 +61,9 @@ const STORE_MEMBERS: &[&str] = &[
     "numberinfo",
 ];
 
+/// Of these, the names that nothing else has.
+const ONLY_IN_THE_STORE: &[&str] = &["appstate", "widfactory", "queryexist", "wap", "numberinfo"];
+
 /// What WhatsApp's code reads before it hands a message on.
 const READ_BEFORE_SENDING: &[&str] = &[
     "markedunread",
@@ -119,22 +122,49 @@ const PAGE_METHODS: &[&str] = &[
     "evaluateonnewdocument",
     "pupbrowser",
     "puppage",
+    "close",
+    "isconnected",
+    "pid",
+    "wsendpoint",
+    "disconnect",
+    "bringtofront",
+    "addscripttag",
+    "setuseragent",
+    "setviewport",
+    "setrequestinterception",
+    "waitfornavigation",
 ];
 
-/// Frames of code that looks at a request before it acts on it.
+/// How functions begin that look at a request before anything acts on it.
 const ARGUMENT_FRAMES: &[&str] = &[
     "ensure",
     "validat",
-    "parse",
     "normali",
-    "dto",
-    "schema",
-    "tojid",
-    "chatid",
-    "formatphone",
     "sanitiz",
-    "middleware",
     "assert",
+    "tojid",
+    "tochatid",
+    "createjid",
+    "formatphone",
+    "formatnumber",
+    "formatjid",
+    "parsephone",
+    "parsenumber",
+    "parsejid",
+    "parsechat",
+    "parsebody",
+    "parseargs",
+];
+
+/// Libraries that wrap what the page gave them: a field that is missing there
+/// is one that WhatsApp has renamed.
+const LIBRARIES: &[&str] = &[
+    "node_modules/whatsapp-web.js",
+    "node_modules\\whatsapp-web.js",
+    "/whatsapp-web.js/src/",
+    "wppconnect/dist",
+    "venom-bot/",
+    "wa-automate/",
 ];
 
 const RULES: &[Rule] = &[
@@ -195,6 +225,19 @@ const RULES: &[Rule] = &[
     )
     .handed(Handed::Before),
     rule(
+        "a getter of the page calls itself: it wraps what has changed",
+        Kind::WaIncompatible,
+        &["maximum call stack size exceeded", "too much recursion"],
+    ),
+    rule(
+        "a table of WhatsApp Web lacks a field that it asks for",
+        Kind::WaIncompatible,
+        &[
+            "origin type is missing",
+            "missing in chat table + group|community",
+        ],
+    ),
+    rule(
         "an id that cannot be taken apart is no id",
         Kind::RecipientInvalid,
         &["jiddecode"],
@@ -233,8 +276,17 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
         }
-    } else if origin == Origin::Anywhere && from_outside_the_page(text) {
-        let early = says_any(ARGUMENT_FRAMES);
+    } else if missing.starts_with("window.on") && last.ends_with("event") {
+        // A function that the program outside had given to the page.
+        uninjected(Handed::ThisCall)
+    } else if origin == Origin::Anywhere && asked(operation) && from_outside_the_page(text) {
+        let early = thrown_while_looking_at_arguments(text.as_str());
+        if !early && says_any(LIBRARIES) {
+            return changed(
+                "a library could not read what the page gave it",
+                Handed::ThisCall,
+            );
+        }
         Match {
             concept: "the program outside the page was called with wrong arguments",
             verdict: Verdict::of(Kind::PermanentRequestError).handed(if early {
@@ -243,6 +295,9 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
                 Handed::ThisCall
             }),
         }
+    } else if root == "store" && text.says("is not a function|is not a constructor") {
+        // The store is there, and WhatsApp's module in it has lost a function.
+        changed("WhatsApp's code changed", Handed::ThisCall)
     } else if matches!(root, "wapi" | "wpp" | "wwebjs" | "store")
         || INJECTED_MEMBERS.contains(&last)
     {
@@ -253,9 +308,9 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
                 "a module that the library looks for is missing",
                 Handed::Before,
             ),
-            // The message itself is read back after the send.
-            _ if last == "msg" => uninjected(Handed::ThisCall),
-            _ => uninjected(Handed::Before),
+            _ if ONLY_IN_THE_STORE.contains(&last) => uninjected(Handed::Before),
+            // Plain properties have these names too, and some are read after the send.
+            _ => uninjected(Handed::ThisCall),
         }
     } else if READ_BEFORE_SENDING.contains(&last) {
         changed(
@@ -265,6 +320,34 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
     } else {
         changed("WhatsApp's code changed", Handed::ThisCall)
     }
+}
+
+/// Whether one of the two innermost frames is of code that looks at arguments.
+/// Further out, every request has passed such code.
+fn thrown_while_looking_at_arguments(text: &str) -> bool {
+    text.match_indices(" at ").take(2).any(|(at, mark)| {
+        let frame = text.get(at + mark.len()..).unwrap_or_default();
+        let frame = frame.strip_prefix("async ").unwrap_or(frame);
+        let end = frame.find([' ', '(']).unwrap_or(frame.len());
+        let function = frame.get(..end).unwrap_or_default();
+        let function = function.rsplit('.').next().unwrap_or(function);
+        ARGUMENT_FRAMES.iter().any(|x| function.starts_with(x))
+    })
+}
+
+/// Whether somebody asked for something, so that what was asked can be wrong.
+/// Nobody hands arguments to a start, a login or an event.
+fn asked(operation: Option<Op>) -> bool {
+    operation.is_none_or(|op| match op {
+        Op::Send | Op::SendMedia | Op::Evaluate | Op::Lookup => true,
+        Op::Launch
+        | Op::Navigate
+        | Op::Auth
+        | Op::RequestPairingCode
+        | Op::Listen
+        | Op::Probe
+        | Op::Shutdown => false,
+    })
 }
 
 fn uninjected(handed: Handed) -> Match {

@@ -1,0 +1,78 @@
+//! What other gateways say of themselves and of requests to them: little, and
+//! seldom the reason.
+
+use super::super::verdict::Handed;
+use super::super::{Kind, Operation as Op, Rung};
+use super::rule::{Rule, rule};
+
+const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
+
+/// Sessions of other gateways that refuse work. They say no reason.
+pub(super) const SESSIONS: &[Rule] = &[
+    rule(
+        "a session server reports that a session has failed",
+        Kind::Unknown,
+        &["session.status + failed", "session.status + stopped"],
+    )
+    .rung(Rung::RestartBrowser)
+    .handed(Handed::Earlier),
+    rule(
+        "a session server refuses because its session is not up",
+        Kind::Unknown,
+        &[
+            "session status is not as expected",
+            "session under failed status",
+            "session under stopped status",
+            "session under starting status",
+            "session is not ready",
+            "session not ready",
+            "session not started",
+            "session is not started",
+            "session has not been started",
+            "client is not ready",
+            "client not ready",
+            "current status is + =starting|=stopped|=failed|=initializing",
+            "session status is + =starting|=stopped|=failed|=initializing",
+        ],
+    )
+    .rung(Rung::RestartBrowser)
+    .handed(Handed::Refused),
+];
+
+/// What says only that something was wrong with a request. Read after all that
+/// knows a cause.
+pub(super) const ENVELOPES: &[Rule] = &[
+    rule(
+        "a message that was asked for is not there: perhaps the one just sent",
+        Kind::PermanentRequestError,
+        &["message_not_found", "msg_not_found", "message not found"],
+    )
+    .only(ASKING)
+    .handed(Handed::ThisCall),
+    rule(
+        "the envelope says that the request was wrong, but it wraps whatever was thrown",
+        Kind::PermanentRequestError,
+        &[
+            "bad request",
+            "status|statuscode|status_code|code + =400|=401|=403|=404|=405|=422",
+            "session|instance|=device|client + not found|does not exist|doesn't exist|not exist",
+            "unauthorized",
+            "unprocessable entity",
+            "validation failed",
+            "validation error",
+            "validationerror",
+            "invalid request",
+            "invalid json",
+            "not supported",
+        ],
+    )
+    .unless(&[
+        "session status",
+        "timed out|timeout|closed|disconnected|econn|socket|fetch failed",
+        "unexpected token|response body|invalid response",
+        "target|browser|frame",
+        "internal server error",
+    ])
+    .only(ASKING)
+    .handed(Handed::ThisCall),
+];
