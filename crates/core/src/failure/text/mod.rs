@@ -85,7 +85,9 @@ fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
 /// apart they are words like any others. Last of all, and for nothing sure:
 /// the names in a stack are of what works.
 fn by_names(said: &str, operation: Option<Op>) -> Option<Match> {
-    let lines: Vec<String> = said
+    /// A name that says something stands early; a log is full of others.
+    const NAMES_WITHIN_BYTES: usize = 2 * 1024;
+    let lines: Vec<String> = head(said, NAMES_WITHIN_BYTES)
         .lines()
         .filter(|line| !line.trim_start().starts_with("at "))
         .map(apart)
