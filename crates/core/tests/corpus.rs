@@ -121,6 +121,41 @@ fn what_was_collected_later_is_understood_too() {
     score.demand(95, 95, 90);
 }
 
+/// Whatever a gateway wraps around a text, and however it breaks its lines.
+#[test]
+fn no_wrapping_makes_a_resend_safe() {
+    let sets = [
+        include_str!("fixtures/failures.jsonl"),
+        include_str!("fixtures/heldout.jsonl"),
+        include_str!("fixtures/later.jsonl"),
+    ];
+    let mut tried = 0;
+    for line in sets.into_iter().flat_map(str::lines) {
+        let entry: Entry = serde_json::from_str(line).unwrap();
+        let operation = entry.operation.as_deref();
+        let sending = matches!(operation, Some("send" | "send_media"));
+        if !sending || entry.safe_to_resend == "yes" {
+            continue;
+        }
+        let said = serde_json::to_string(&entry.text).unwrap();
+        for wrapped in [
+            format!(r#"{{"status":400,"error":"Bad Request","response":{{"message":[{said}]}}}}"#),
+            format!(r#"{{"statusCode":422,"message":{said},"error":"Unprocessable Entity"}}"#),
+            format!(r#"{{"success":false,"error":{said}}}"#),
+            format!("2 UNKNOWN: {}", entry.text),
+            format!("[session-1:client] Error: {}", entry.text),
+            format!("{}\n    at Client.sendMessage (/app/a.js:9:4)", entry.text),
+            entry.text.replace('\n', " "),
+            entry.text.to_uppercase(),
+        ] {
+            let answer = explain(&wrapped, operation).safe_to_resend.as_str();
+            assert_ne!(answer, "yes", "{}: {wrapped}", entry.id);
+            tried += 1;
+        }
+    }
+    assert!(tried > 400);
+}
+
 /// `STEADFAST_FAILURES=file.jsonl cargo nextest run -p steadfast-core --run-ignored only --no-capture`
 #[test]
 #[ignore = "measures a file of one's own"]

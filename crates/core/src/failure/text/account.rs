@@ -144,6 +144,7 @@ pub(super) const RULES: &[Rule] = &[
             "login timed out",
             "pairing timed out",
             "qr channel timed out",
+            "=scan|scanned|scanning + timed out|timeout|too long|in time",
             "=qr|qrcode|qr-code + stopped|gave up|giving up|exhausted|no more|ran out",
         ],
     )

@@ -146,6 +146,7 @@ pub(super) const RULES: &[Rule] = &[
             "unable to connect to wss:",
             "=esrch",
             "no such process",
+            "browser|chrome|chromium + not responding|did not respond|not respond|did not exit|didn't exit|could not be closed|failed to close|still running",
             "browser or context has been closed",
         ],
     )
@@ -192,6 +193,10 @@ pub(super) const RULES: &[Rule] = &[
             "exited early",
             "exited before",
             "auto-launch failed",
+            "exit status",
+            "exit code",
+            "exited",
+            "=killed",
             "=fatal",
         ],
     )
@@ -271,6 +276,7 @@ pub(super) const RULES: &[Rule] = &[
             "session closed. most likely",
             "connection closed. most likely the page",
             "page is closed",
+            "page got closed",
             "page already closed",
             "page was closed before",
             "page closed before",
@@ -285,6 +291,7 @@ pub(super) const RULES: &[Rule] = &[
             "targetcloseerror",
             "target page, context or browser has been closed",
             "page has been closed",
+            "page was closed",
             "page closed",
             "context or browser has been closed",
             "tab closed",
@@ -381,6 +388,9 @@ pub(super) const RULES: &[Rule] = &[
             "executioncontextscleared",
             "context was destroyed",
             "context destroyed",
+            "context is gone",
+            "context was lost",
+            "context lost",
             "because of a navigation",
             "node is detached",
             "detached from document",
@@ -421,6 +431,7 @@ pub(super) const RULES: &[Rule] = &[
             "timed out",
             "deadline exceeded",
             "not answer in time",
+            "not load|not loaded|didn't load + within|in time|seconds|after",
         ],
     )
     .unless(&[

@@ -102,7 +102,7 @@ pub(super) const RULES: &[Rule] = &[
         Kind::AuthFailed,
         &[
             "restor + session + fail|unable|could not|couldn't|cannot",
-            "pairing|linking|authenticat|handshake|login|log in + fail|refused|rejected|denied|invalid|error|unable",
+            "pairing|linking|authenticat|handshake|login|log in + fail|refused|rejected|denied|invalid|error|unable|abort|cancel",
         ],
     )
     .only(&[Op::Auth, Op::RequestPairingCode]),
@@ -125,7 +125,7 @@ pub(super) const RULES: &[Rule] = &[
         Kind::MediaInvalid,
         &[
             "buffer|file|media + undefined|=null|not defined",
-            "file|media|image|video|audio|sticker|document|attachment|mime|base64|ffmpeg|codec|thumbnail|webp + invalid|unsupported|too big|too large|could not|cannot|can't|unable|fail|corrupt|empty|not found|missing|not allowed|limit|exceed",
+            "file|media|image|video|audio|sticker|document|attachment|mime|base64|ffmpeg|codec|thumbnail|webp + invalid|unsupported|too big|too large|rejected|generating|converting|decoding|encoding|dimension|resolution|duration|could not|cannot|can't|unable|fail|corrupt|empty|not found|missing|not allowed|limit|exceed",
         ],
     )
     .only(&[Op::SendMedia])
@@ -138,6 +138,7 @@ pub(super) const RULES: &[Rule] = &[
             "not found|not exist|n't exist|could not find|couldn't find|cannot find|unable to find|no such",
             "don't have|do not have|does not have|doesn't have|no + permission|access|right|picture|description",
             "hidden + from you",
+            "is empty|are empty|unknown field|unknown option",
             "required|missing|unsupported|must be|must not|=expected|too long|permission + parameter|argument|field|property|value|body|option|format|message|text|payload|group|participant|admin|invite|=id|=ids|name|path|url",
         ],
     )

@@ -482,7 +482,7 @@ pub(super) const RULES: &[Rule] = &[
             "requested version + less than the existing version",
             "web data + failed to open",
             "login data + failed to open",
-            "local state + failed to parse",
+            "local state|preferences file + failed|could not|cannot|unable",
         ],
     )
     .rung(Rung::Relink),

@@ -104,7 +104,6 @@ pub(super) const RULES: &[Rule] = &[
             "sessionerror: no session",
             "no sessions + libsignal",
             "failed to encrypt group message",
-            "failed to encrypt peer message",
         ],
     )
     .handed(Handed::Refused),
@@ -168,6 +167,8 @@ pub(super) const RULES: &[Rule] = &[
             "receiver|recipient|number + is not exist|isn't exist|not exists",
             "the number + does not exist|doesn't exist",
             "parse + =jid",
+            "=jid + must|should",
+            "no devices found|no devices for",
             "=jid + unexpected|malformed|unable to|could not",
             "not on the whatsapp",
             "lid not found",
@@ -282,6 +283,10 @@ pub(super) const RULES: &[Rule] = &[
             "media-fault",
         ],
     )
+    .unless(&[
+        "=etimedout|=econnreset|=econnrefused|=enotfound|=eai_again|fetch failed|timed out|socket hang up",
+        "service unavailable|bad gateway|gateway timeout",
+    ])
     .rung(Rung::Retry)
     .handed(Handed::Before),
     rule(
@@ -313,7 +318,7 @@ pub(super) const RULES: &[Rule] = &[
             "unsupported codec",
             "media type|file type|file format|media format + not supported|unsupported|not allowed",
             "unsupported mime",
-            "content-type|content type|mime type|mimetype|mime-type + not allowed|not supported|unsupported|not accepted",
+            "content-type|content type|mime type|mimetype|mime-type + not allowed|not accepted",
             "mimetype + unsupported",
             "mimetype + invalid",
             "invalid mimetype",
@@ -409,6 +414,9 @@ pub(super) const RULES: &[Rule] = &[
             "not a group admin",
             "not a participant",
             "not participating",
+            "removed from + group|community|channel",
+            "group is suspended|group was suspended|group has been suspended|group chat is suspended|community is suspended",
+            "participant|member + limit|maximum|too many|=full",
             "cannot add|can't add|can not add|could not add|couldn't add + participant|member",
             "privacy settings",
             "security settings",

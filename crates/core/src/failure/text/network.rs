@@ -232,6 +232,14 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     rule(
+        "WhatsApp's server did not answer on the socket",
+        Kind::NetworkDown,
+        &[
+            "=iq|=ping|=pong|handshake|server hello + timed out|timeout|not received|no response|no answer",
+        ],
+    )
+    .unless(&["page|browser|devtools|cdp|chrom"]),
+    rule(
         "the page says that it is not connected",
         Kind::NetworkDown,
         &[

@@ -322,11 +322,10 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
     }
 }
 
-/// Whether one of the two innermost frames is of code that looks at arguments.
-/// Further out, every request has passed such code.
+/// Whether the innermost frame is of code that looks at arguments. Further
+/// out, every request has passed such code.
 fn thrown_while_looking_at_arguments(text: &str) -> bool {
-    text.match_indices(" at ").take(2).any(|(at, mark)| {
-        let frame = text.get(at + mark.len()..).unwrap_or_default();
+    text.split_once(" at ").is_some_and(|(_, frame)| {
         let frame = frame.strip_prefix("async ").unwrap_or(frame);
         let end = frame.find([' ', '(']).unwrap_or(frame.len());
         let function = frame.get(..end).unwrap_or_default();
