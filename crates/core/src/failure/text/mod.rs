@@ -63,7 +63,10 @@ fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
         .or_else(|| table(message::RULES))
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
-        .or_else(|| table(gateway::ENVELOPES))
+        .or_else(|| match origin {
+            Origin::Page => None,
+            Origin::Anywhere => table(gateway::ENVELOPES),
+        })
         .or_else(|| page::nameless(&text, operation))
         .or_else(|| says_nothing(&text).then(|| unknown(operation)))
         .or_else(|| match origin {
