@@ -1,17 +1,20 @@
 //! From a request to a message on disk: bounds, ids, idempotency, commit.
 //! Whatever returns `Ok` here is durable.
 
-use super::HttpState;
-use super::expiry::Expiry;
+use super::options::{Options, Wait};
 use super::problem::{Code, Problem};
-use super::view::AcceptedJson;
+use super::view::{AcceptedJson, MessageJson};
+use super::{HttpState, JsonAnswer};
 use crate::clock::random_bytes;
 use crate::events;
+use crate::sessions::AckWait;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, NewMessage, Priority};
+use steadfast_core::outbox::{Body, NewMessage};
 use steadfast_core::port::{Accepted, IdempotencyKey};
 
 /// Most characters of a text, WhatsApp's own bound.
@@ -22,8 +25,8 @@ pub(super) const MAX_TEXT_CHARS: usize = 65_536;
 pub(super) struct Order {
     pub(super) to: ChatId,
     pub(super) body: Body,
-    /// Until when it is worth sending, where the caller said so.
-    pub(super) expiry: Option<Expiry>,
+    /// When, in which lane, and what the answer waits for.
+    pub(super) options: Options,
 }
 
 impl Order {
@@ -33,7 +36,7 @@ impl Order {
         Ok(Self {
             to,
             body: text_body(text, field)?,
-            expiry: None,
+            options: Options::default(),
         })
     }
 }
@@ -47,6 +50,9 @@ pub(super) fn text_body(text: String, field: &str) -> Result<Body, Problem> {
     }
     Ok(Body::text(text))
 }
+
+/// Tells a caller that its key was seen before, and this is the first answer.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A message that is on disk.
 #[derive(Debug)]
@@ -129,11 +135,11 @@ pub(super) async fn accept(
         })?),
         None => None,
     };
-    let expiry = order.expiry.map(Expiry::digested);
+    let said = order.options.digested();
     let message = mint(state, session, order)?;
     let key = key.map(|(key, whole)| IdempotencyKey {
         key,
-        digest: digest(&whole, &order_parts(&message, expiry.as_deref())),
+        digest: digest(&whole, &order_parts(&message, said)),
         keep_until: message
             .accepted_at
             .plus(state.app.config.server.idempotency_keep_ms),
@@ -160,6 +166,66 @@ pub(super) async fn accept(
             "this Idempotency-Key came with another request before",
         )),
     }
+}
+
+/// The answer to an accept: 202, and where the caller wants to wait for the
+/// message, 200 once it has come that far.
+///
+/// What goes wrong while waiting is no failure of the request: the message is
+/// on disk, and a caller who is told of an error would send it twice.
+pub(super) async fn answer(
+    state: &HttpState,
+    on_disk: OnDisk,
+    wait: Option<Wait>,
+) -> Result<Response, Problem> {
+    let location = format!("/v1/messages/{}", on_disk.id);
+    let (status, body) = match wait {
+        None => (
+            StatusCode::ACCEPTED,
+            JsonAnswer(on_disk.answer).into_response(),
+        ),
+        Some(wait) => {
+            let config = &state.app.config;
+            let deadline = wait.deadline(
+                config.delivery.reply_wait_ms,
+                config.server.request_timeout_ms,
+            );
+            let waited = state
+                .app
+                .sessions
+                .wait_for_ack(&on_disk.id, wait.level, deadline)
+                .await;
+            match waited {
+                Ok(AckWait::Reached(message)) => {
+                    let body = JsonAnswer(MessageJson::from(&*message));
+                    (StatusCode::OK, body.into_response())
+                }
+                // Its status says that it never will.
+                Ok(AckWait::Ended(message)) => {
+                    let body = JsonAnswer(MessageJson::from(&*message));
+                    (StatusCode::ACCEPTED, body.into_response())
+                }
+                Ok(AckWait::TimedOut) | Err(_) => {
+                    let body = match state.app.store.message(&on_disk.id).await {
+                        Ok(Some(message)) => {
+                            JsonAnswer(MessageJson::from(&message)).into_response()
+                        }
+                        Ok(None) | Err(_) => JsonAnswer(on_disk.answer).into_response(),
+                    };
+                    (StatusCode::ACCEPTED, body)
+                }
+            }
+        }
+    };
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    if on_disk.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// Commits many at once, all or none.
@@ -189,25 +255,29 @@ fn stored(state: &HttpState, session: &SessionId, count: usize) {
 fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessage, Problem> {
     let random = state.app.random.as_ref();
     let now = state.app.clock.unix();
+    let due_at = match order.options.schedule {
+        Some(schedule) => schedule.resolve(now)?,
+        None => now,
+    };
     Ok(NewMessage {
         id: MessageId::mint(now, random_bytes(random)?),
         wa_message_id: WaMessageId::mint(random_bytes(random)?),
         session: session.clone(),
         to: order.to,
         body: order.body,
-        priority: Priority::Normal,
+        priority: order.options.priority,
         accepted_at: now,
-        due_at: now,
-        expires_at: order.expiry.map(|expiry| expiry.resolve(now)),
+        due_at,
+        expires_at: order.options.expiry.map(|expiry| expiry.resolve(now)),
     })
 }
 
 /// What the caller asked for, as the parts of a digest. A body is compared in
 /// the form in which it is stored.
-fn order_parts(message: &NewMessage, expiry: Option<&str>) -> Vec<String> {
+fn order_parts(message: &NewMessage, options: Vec<String>) -> Vec<String> {
     let body = serde_json::to_string(&message.body).unwrap_or_default();
     let mut parts = vec![message.session.to_string(), message.to.to_string(), body];
-    parts.extend(expiry.map(str::to_owned));
+    parts.extend(options);
     parts
 }
 

@@ -2,15 +2,14 @@
 
 use super::accept::{self, Key, Order};
 use super::auth::{Caller, ToRead, ToSend};
-use super::expiry::Expiry;
 use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
+use super::options::SendOptions;
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson, Page};
 use super::{HttpState, JsonAnswer, page_limit};
 use crate::events;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 use steadfast_core::ids::MessageId;
@@ -20,9 +19,6 @@ use utoipa::{IntoParams, ToSchema};
 
 type AppState = State<Arc<HttpState>>;
 type Answer<T> = Result<JsonAnswer<T>, Problem>;
-
-/// Tells a caller that its key was seen before, and this is the first answer.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What is to be sent, and to whom.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -35,22 +31,18 @@ pub(super) struct SendRequest {
     /// The text.
     #[schema(min_length = 1, max_length = 65_536, example = "Hello")]
     text: String,
-    /// Until when it is worth sending, RFC 3339: what has not been handed over
-    /// by then is not sent, and ends as `expired`.
-    #[schema(example = "2030-01-15T10:30:00Z")]
-    expires_at: Option<String>,
-    /// The same, in seconds from now; only one of the two may be given.
-    #[schema(minimum = 1, maximum = 31_536_000)]
-    expires_in: Option<u64>,
+    #[serde(flatten)]
+    options: SendOptions,
 }
 
 /// Accepts a message. 202 means that it is on disk: it will be sent once, in
-/// order within its chat, as soon as the session is ready.
+/// order within its chat and lane, as soon as the session is ready and it is
+/// due. 200 where the caller waited for it, and it has come that far.
 #[utoipa::path(post, path = "/v1/sessions/{session}/messages", tag = "messages",
     params(("session" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: the first answer is given again.")),
     request_body = SendRequest,
-    responses((status = 202, body = AcceptedJson)))]
+    responses((status = 202, body = AcceptedJson), (status = 200, body = MessageJson)))]
 pub(super) async fn send(
     caller: Caller<ToSend>,
     State(state): AppState,
@@ -58,24 +50,14 @@ pub(super) async fn send(
     IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<SendRequest>,
 ) -> Result<Response, Problem> {
+    let options = body.options.read()?;
     let order = Order {
-        expiry: Expiry::read(body.expires_at.as_deref(), body.expires_in)?,
+        options,
         ..Order::text(&body.to, body.text, "text")?
     };
     let key = key.map(Key::one);
     let on_disk = accept::accept(&state, &caller.name, &session, order, key).await?;
-    let location = format!("/v1/messages/{}", on_disk.id);
-    let mut response = (
-        StatusCode::ACCEPTED,
-        [(header::LOCATION, location)],
-        JsonAnswer(on_disk.answer),
-    )
-        .into_response();
-    if on_disk.replayed {
-        let yes = header::HeaderValue::from_static("true");
-        response.headers_mut().insert(REPLAYED, yes);
-    }
-    Ok(response)
+    accept::answer(&state, on_disk, options.wait).await
 }
 
 /// Which messages.

@@ -8,6 +8,7 @@ mod extract;
 mod layers;
 mod messages;
 mod openapi;
+mod options;
 mod original;
 mod peer;
 pub mod problem;

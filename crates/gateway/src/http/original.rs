@@ -7,6 +7,7 @@
 use super::accept::{self, Key, OnDisk, Order};
 use super::auth::{Caller, ToAdmin, ToRead, ToSend};
 use super::extract::{IdempotencyHeader, Json};
+use super::options::Options;
 use super::problem::{Code, Problem};
 use super::stats::AvailabilityJson;
 use super::view::{AcceptedJson, HealthJson};
@@ -438,7 +439,7 @@ pub(super) async fn send_bulk(
             Ok(Order {
                 to,
                 body,
-                expiry: None,
+                options: Options::default(),
             })
         })
         .collect();

@@ -286,7 +286,10 @@ pub(super) struct MessageJson {
     /// How many attempts have begun.
     attempts: u32,
     acks: Vec<AckJson>,
+    /// The lane it waits in: high, normal, low.
+    priority: &'static str,
     accepted_at: String,
+    /// It is not sent, or not tried again, before this time.
     due_at: String,
     expires_at: Option<String>,
     updated_at: String,
@@ -321,6 +324,7 @@ impl From<&Message> for MessageJson {
                     at: at.rfc3339(),
                 })
                 .collect(),
+            priority: message.priority.as_str(),
             accepted_at: message.accepted_at.rfc3339(),
             due_at: message.due_at.rfc3339(),
             expires_at: message.expires_at.map(UnixMs::rfc3339),

@@ -23,6 +23,7 @@ mod http_bounds;
 mod http_docs;
 mod http_front_door;
 mod http_messages;
+mod http_options;
 mod http_original;
 mod http_sessions;
 mod http_system;
