@@ -4,7 +4,8 @@
 //! randomness come in as arguments, and what is to be done goes out as data.
 //! Read in this order: [`ids`], [`outbox`] (one message's journey),
 //! [`failure`] (what went wrong and what it means), [`ladder`] (which step
-//! heals it), [`session`] (the machine that puts these together), [`port`]
+//! heals it), [`session`] (the machine that puts these together), [`pacing`]
+//! (how fast an account may send), [`port`]
 //! (what the outside world must implement).
 
 pub mod action;
@@ -14,6 +15,7 @@ pub mod ids;
 pub mod inbound;
 pub mod ladder;
 pub mod outbox;
+pub mod pacing;
 pub mod port;
 pub mod session;
 pub mod time;

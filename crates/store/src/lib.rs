@@ -6,10 +6,16 @@
 //!
 //! # The rules, in words
 //!
-//! - A chat's messages are delivered in the order in which they were accepted.
-//!   Its **head** is its oldest message that is accepted or sending. Nothing
-//!   behind the head is claimed before the head is settled; a head that is due
-//!   later holds its own chat and no other.
+//! - A chat has a lane for each priority, and each lane is delivered in the
+//!   order in which its messages were accepted. A chat's **head** is the first
+//!   of its highest lane among those that are accepted or sending. Nothing
+//!   behind the head is claimed before the head is settled; a head that waits
+//!   for its next try holds its own chat and no other.
+//! - A message that its owner wants sent later stands in no chat before it is
+//!   due; then it takes the place in its lane that its acceptance gives it.
+//! - Across chats the heads of higher lanes are claimed first, in a lane those
+//!   that are due the longest. What is accepted into a high lane is found at
+//!   once, however many messages wait in the others.
 //! - What is sent, rejected, expired, cancelled or parked leaves the queue and
 //!   holds nobody up. A parked message that a person releases takes its old
 //!   place again.

@@ -4,7 +4,7 @@
 //! makes of a message is decided here, once.
 
 use steadfast_core::ids::LoginGeneration;
-use steadfast_core::outbox::{Ack, NewMessage, Status};
+use steadfast_core::outbox::{Ack, NewMessage, SLOWED_DOWN, Status};
 use steadfast_core::port::{Incident, Outcome, Recorded};
 use steadfast_core::time::UnixMs;
 
@@ -16,6 +16,8 @@ pub const MAX_ATTEMPTS_KEPT: u32 = 50;
 pub const MAX_INCIDENTS_KEPT: u32 = 1_000;
 /// The newest steps that are kept of each incident.
 pub const MAX_INCIDENT_STEPS: usize = 100;
+/// How long what pacing must know is kept, in milliseconds: a week.
+pub(crate) const PACE_KEPT_MS: i64 = 7 * 86_400_000;
 /// A detail is one sentence; more characters than this are cut off.
 const MAX_DETAIL: usize = 500;
 
@@ -55,6 +57,14 @@ impl Standing {
         self.updated_at = now;
     }
 
+    /// Whether it waits for no turn: an attempt has begun, so that it may be
+    /// with WhatsApp. What WhatsApp refused as too fast waits for another one.
+    pub(crate) fn has_begun(&self) -> bool {
+        let refused =
+            self.status == Status::Accepted && self.reason.as_deref() == Some(SLOWED_DOWN);
+        self.attempts > 0 && !refused
+    }
+
     /// What came of an attempt.
     ///
     /// An owed message goes where the outcome says. One that has left the
@@ -83,6 +93,11 @@ impl Standing {
                 self.status = Status::Accepted;
                 self.due_at = *retry_at;
                 "not_sent"
+            }
+            Outcome::SlowedDown { retry_at } => {
+                self.status = Status::Accepted;
+                self.due_at = *retry_at;
+                SLOWED_DOWN
             }
             Outcome::Unknown { retry_at } => {
                 self.status = Status::Sending;
@@ -176,6 +191,7 @@ pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Sent(Ack::Pending) | Outcome::Unknown { .. } => "unknown",
         Outcome::Sent(_) => "sent",
         Outcome::NotSent { .. } => "not_sent",
+        Outcome::SlowedDown { .. } => SLOWED_DOWN,
         Outcome::Rejected(_) => "rejected",
         Outcome::Parked(_) => "parked",
         Outcome::Expired => "expired",
@@ -238,6 +254,14 @@ mod tests {
                 Status::Accepted,
                 Some("not_sent"),
                 40,
+            ),
+            (
+                Outcome::SlowedDown {
+                    retry_at: UnixMs(45),
+                },
+                Status::Accepted,
+                Some("rate_limited"),
+                45,
             ),
             (
                 Outcome::Unknown {

@@ -59,6 +59,9 @@ pub enum Settled {
     Sent(Ack),
     /// Surely not sent: again in so many milliseconds.
     RetryIn(u64),
+    /// Surely not sent, since messages come too fast: again in so many
+    /// milliseconds, however often that was so.
+    SlowedDown(u64),
     /// Not known: look it up in so many milliseconds.
     CheckIn(u64),
     /// Its own fault.
@@ -79,6 +82,9 @@ pub enum AfterLookup {
     /// It waits in the page's own outbox: ask the page to send it again.
     ResendFromPage,
 }
+
+/// The reason of a message that waits because WhatsApp asks to slow down.
+pub const SLOWED_DOWN: &str = "rate_limited";
 
 /// Decides what to do with a claimed message.
 pub fn plan(
@@ -101,7 +107,12 @@ pub fn plan(
         }
         Status::Sending => Plan::LookUp,
         Status::Accepted if is_late(claimed, now) => Plan::Settle(Settled::Expired),
-        Status::Accepted if claimed.attempt > policy.max_attempts => {
+        // That WhatsApp asks for patience is no fault of a message: what was
+        // refused as too many waits its turn, however long that takes.
+        Status::Accepted
+            if claimed.attempt > policy.max_attempts
+                && message.reason.as_deref() != Some(SLOWED_DOWN) =>
+        {
             Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts))
         }
         Status::Accepted => Plan::Send,
@@ -130,6 +141,9 @@ pub fn after_send(outcome: &SendOutcome, attempt: u32, policy: &DeliveryPolicy) 
             Settled::Rejected(RejectReason::RateLimited)
         }
         SendOutcome::NotSent(failure) => match failure.resend {
+            Resend::Yes if failure.kind == Kind::RateLimited => {
+                Settled::SlowedDown(wait_after(failure, attempt, policy))
+            }
             Resend::Yes => Settled::RetryIn(wait_after(failure, attempt, policy)),
             // The engine is sure, its evidence is not: doubt wins.
             Resend::No | Resend::CheckFirst => {
@@ -235,6 +249,9 @@ pub fn outcome(settled: Settled, now: UnixMs) -> Outcome {
     match settled {
         Settled::Sent(ack) => Outcome::Sent(ack),
         Settled::RetryIn(ms) => Outcome::NotSent {
+            retry_at: now.plus(ms),
+        },
+        Settled::SlowedDown(ms) => Outcome::SlowedDown {
             retry_at: now.plus(ms),
         },
         Settled::CheckIn(ms) => Outcome::Unknown {
@@ -474,9 +491,22 @@ mod tests {
         for (attempt, wait) in [(1, 30_000), (2, 60_000), (10, 900_000)] {
             assert_eq!(
                 after_send(&SendOutcome::NotSent(busy.clone()), attempt, &policy),
-                Settled::RetryIn(wait)
+                Settled::SlowedDown(wait)
             );
         }
+    }
+
+    #[test]
+    fn patience_with_whatsapp_has_no_end_and_with_anything_else_it_has() {
+        let policy = DeliveryPolicy::default();
+        let mut often = claimed(Status::Accepted, None, policy.max_attempts + 1);
+        often.message.reason = Some("not_sent".to_owned());
+        let parked = Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts));
+        assert_eq!(plan(&often, LOGIN, UnixMs(5), &policy), parked);
+        often.message.reason = Some(SLOWED_DOWN.to_owned());
+        assert_eq!(plan(&often, LOGIN, UnixMs(5), &policy), Plan::Send);
+        let late = Plan::Settle(Settled::Expired);
+        assert_eq!(plan(&often, LOGIN, UnixMs(100), &policy), late);
     }
 
     #[test]

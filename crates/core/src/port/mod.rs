@@ -9,6 +9,7 @@ pub use engine::{
     FileSink, InboundRefused, LookupOutcome, OpenStep, Phase, SendOutcome,
 };
 pub use store::{
-    Accepted, IdempotencyKey, Incident, IncidentStep, MessageQuery, OutboxDepth, Outcome, Recorded,
-    Scope, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
+    Accepted, BatchAccepted, IdempotencyKey, Incident, IncidentStep, KeptAnswer, MessageQuery,
+    OutboxDepth, Outcome, Quota, Recorded, Scope, SessionRecord, Store, StoreError, StoredInbound,
+    TokenRecord,
 };

@@ -2,7 +2,8 @@
 
 use crate::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use crate::inbound::InboundMessage;
-use crate::outbox::{Ack, Attempt, Claimed, Message, NewMessage, ParkReason, Status};
+use crate::outbox::{Ack, Attempt, Claimed, Message, NewMessage, ParkReason, Priority, Status};
+use crate::pacing::History;
 use crate::time::UnixMs;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,12 @@ pub enum Outcome {
         /// When to try again.
         retry_at: UnixMs,
     },
+    /// Surely not sent, since WhatsApp asks to slow down: it waits as with
+    /// `NotSent`, and counts as refused in the session's history.
+    SlowedDown {
+        /// When to try again.
+        retry_at: UnixMs,
+    },
     /// Not known: it stays `Sending` and is looked up, not before the time given.
     Unknown {
         /// When to look it up.
@@ -117,6 +124,69 @@ pub struct IdempotencyKey {
     pub digest: [u8; 32],
     /// Until when it is kept.
     pub keep_until: UnixMs,
+}
+
+/// The Idempotency-Key of a request that makes many messages, with the
+/// answer that is given to it and to each repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// The session that the request is for.
+    pub session: SessionId,
+    /// The key.
+    pub key: IdempotencyKey,
+    /// The answer, whole.
+    pub answer: String,
+    /// When the request is accepted.
+    pub at: UnixMs,
+}
+
+/// What became of an accept of many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchAccepted {
+    /// All are on disk now.
+    Stored,
+    /// The key was used before for the same request: this was its answer.
+    Replayed(String),
+    /// The key was used before for another request.
+    KeyReused,
+}
+
+/// How many messages a claim may take. What an attempt has touched before
+/// counts for `all` alone: it may be with WhatsApp, and is not to wait for a
+/// turn. What is new, or was refused as too fast, counts for its lane too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// At most so many.
+    pub all: u32,
+    /// New ones of the high lane.
+    pub high: u32,
+    /// New ones of all other lanes, those of the high lane counted in.
+    pub others: u32,
+}
+
+impl Quota {
+    /// So many, new or not.
+    pub fn whole(all: u32) -> Self {
+        Self {
+            all,
+            high: all,
+            others: all,
+        }
+    }
+
+    /// How many new ones of a lane it lets go, by the lane's place.
+    pub fn of(self, lane: u8) -> u32 {
+        if lane == Priority::High.lane() {
+            self.high
+        } else {
+            self.others
+        }
+    }
+
+    /// Whether it lets new ones of a lane go.
+    pub fn lets(self, lane: u8) -> bool {
+        self.of(lane) > 0
+    }
 }
 
 /// What can be asked of a list of messages.
@@ -244,16 +314,37 @@ pub trait Store: Send + Sync {
         key: Option<IdempotencyKey>,
     ) -> Result<Accepted, StoreError>;
 
+    /// Stores many messages, and the key of the request that they came with,
+    /// in one transaction: all or none.
+    async fn accept_batch(
+        &self,
+        messages: Vec<NewMessage>,
+        key: Option<KeptAnswer>,
+    ) -> Result<BatchAccepted, StoreError>;
+
     /// Stores many messages in one transaction: all or none.
-    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError>;
+    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+        self.accept_batch(messages, None).await.map(drop)
+    }
 
     /// Becomes the owner of a session's messages: returns a fence higher than
     /// any before. What older owners had claimed is free again.
     async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError>;
 
-    /// Claims up to `limit` heads of chats that are due and not claimed,
-    /// longest due first, and marks each `Sending` under this login, **on disk**,
-    /// before it returns. A chat whose head is claimed or not yet due gives nothing.
+    /// Claims heads of chats that are due and not claimed, as many as the
+    /// quota allows, higher lanes first and in a lane the longest due first, and
+    /// marks each `Sending` under this login, **on disk**, before it returns. A
+    /// chat whose head is claimed, not yet due or not in the quota gives nothing.
+    async fn claim_within(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        login: LoginGeneration,
+        now: UnixMs,
+        quota: Quota,
+    ) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Claims up to `limit` heads, whatever their lanes.
     async fn claim(
         &self,
         session: &SessionId,
@@ -261,7 +352,10 @@ pub trait Store: Send + Sync {
         login: LoginGeneration,
         now: UnixMs,
         limit: u32,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let quota = Quota::whole(limit);
+        self.claim_within(session, fence, login, now, quota).await
+    }
 
     /// Records what came of claimed messages, frees their chats, in one transaction.
     async fn record(
@@ -271,8 +365,26 @@ pub trait Store: Send + Sync {
         outcomes: Vec<Recorded>,
     ) -> Result<(), StoreError>;
 
-    /// When the next head of a chat that is not claimed becomes due.
-    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError>;
+    /// When the next head of a chat that is not claimed becomes due, or the
+    /// next message that was scheduled, as far as the quota lets it go.
+    async fn next_due_within(
+        &self,
+        session: &SessionId,
+        quota: Quota,
+    ) -> Result<Option<UnixMs>, StoreError>;
+
+    /// The same, whatever the lanes.
+    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
+        self.next_due_within(session, Quota::whole(1)).await
+    }
+
+    /// For each of these messages the one of its chat that goes before it,
+    /// where there is one.
+    async fn ahead_of(&self, ids: Vec<MessageId>) -> Result<Vec<Option<MessageId>>, StoreError>;
+
+    /// What pacing must know of a session: the quarters of an hour from this
+    /// time on. At least those of the last two days are kept.
+    async fn pace(&self, session: &SessionId, since: UnixMs) -> Result<History, StoreError>;
 
     /// Ends as `Expired` up to `limit` messages whose time is up at `now` and
     /// that WhatsApp surely lacks (`Accepted`), wherever they stand in their

@@ -33,6 +33,15 @@ pub(super) struct Attempt {
     pub(super) policy: DeliveryPolicy,
 }
 
+/// What delivery must know of an attempt that is over.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Landed {
+    /// The connection whose failure it met: it is not to be used again.
+    pub(super) failed: Option<Epoch>,
+    /// WhatsApp asks to slow down.
+    pub(super) slow_down: bool,
+}
+
 /// What an attempt concluded, with its why.
 struct Conclusion {
     settled: Settled,
@@ -63,13 +72,15 @@ impl Conclusion {
 }
 
 impl Attempt {
-    /// Decides, acts, and records what came of it. Returns the connection's
-    /// epoch where the connection itself failed: it is not to be used again.
-    pub(super) async fn run(self) -> Option<Epoch> {
+    /// Decides, acts, and records what came of it.
+    pub(super) async fn run(self) -> Landed {
         let conclusion = self.conclude().await;
-        let failed = conclusion.link_failed.then(|| self.link.engine.epoch());
+        let landed = Landed {
+            failed: conclusion.link_failed.then(|| self.link.engine.epoch()),
+            slow_down: matches!(conclusion.settled, Settled::SlowedDown(_)),
+        };
         self.record(conclusion).await;
-        failed
+        landed
     }
 
     async fn conclude(&self) -> Conclusion {
@@ -196,6 +207,7 @@ fn name(settled: Settled) -> &'static str {
     match settled {
         Settled::Sent(_) => "sent",
         Settled::RetryIn(_) => "not_sent",
+        Settled::SlowedDown(_) => "rate_limited",
         Settled::CheckIn(_) => "unknown",
         Settled::Rejected(_) => "rejected",
         Settled::Parked(_) => "parked",

@@ -3,7 +3,18 @@
 use crate::world::{ME, Truth};
 use std::collections::BTreeMap;
 use steadfast_core::ids::{ChatId, WaMessageId};
-use steadfast_core::outbox::{Message, Status};
+use steadfast_core::outbox::{Message, Priority, Status};
+use steadfast_core::pacing;
+use steadfast_core::time::UnixMs;
+
+/// What was promised: a message that was accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Promise {
+    pub(crate) chat: ChatId,
+    pub(crate) id: WaMessageId,
+    pub(crate) priority: Priority,
+    pub(crate) scheduled: bool,
+}
 
 /// What came of one run.
 #[derive(Debug)]
@@ -16,8 +27,11 @@ pub(crate) struct Outcome {
     pub(crate) canaries: u64,
     pub(crate) faults: u64,
     pub(crate) crashes: u64,
+    pub(crate) refused: u64,
     pub(crate) looked_up: u64,
     pub(crate) repeats_dropped: u64,
+    /// Messages as the recipients got them, without canaries.
+    pub(crate) delivered: Vec<WaMessageId>,
     pub(crate) trace: Vec<String>,
 }
 
@@ -31,6 +45,7 @@ pub(crate) struct Totals {
     pub(crate) canaries: u64,
     pub(crate) faults: u64,
     pub(crate) crashes: u64,
+    pub(crate) refused: u64,
     pub(crate) looked_up: u64,
     pub(crate) repeats_dropped: u64,
 }
@@ -44,6 +59,7 @@ impl Totals {
         self.canaries += outcome.canaries;
         self.faults += outcome.faults;
         self.crashes += outcome.crashes;
+        self.refused += outcome.refused;
         self.looked_up += outcome.looked_up;
         self.repeats_dropped += outcome.repeats_dropped;
     }
@@ -57,6 +73,7 @@ impl Totals {
             canaries: self.canaries + other.canaries,
             faults: self.faults + other.faults,
             crashes: self.crashes + other.crashes,
+            refused: self.refused + other.refused,
             looked_up: self.looked_up + other.looked_up,
             repeats_dropped: self.repeats_dropped + other.repeats_dropped,
         }
@@ -64,11 +81,7 @@ impl Totals {
 }
 
 /// Holds the store's word against the truth.
-pub(crate) fn judge(
-    accepted: &[(ChatId, WaMessageId)],
-    stored: &[Message],
-    truth: &Truth,
-) -> Result<(), String> {
+pub(crate) fn judge(accepted: &[Promise], stored: &[Message], truth: &Truth) -> Result<(), String> {
     if stored.len() != accepted.len() {
         return Err(format!(
             "{} accepted, {} stored",
@@ -122,29 +135,55 @@ pub(crate) fn judge(
     if let Some(id) = truth.sent_late.first() {
         return Err(format!("{id} was handed over after its time"));
     }
+    if let Some(id) = truth.sent_early.first() {
+        return Err(format!("{id} was handed over before its time"));
+    }
     in_order(accepted, &truth.delivered)
 }
 
-/// Each chat's messages arrived in the order of acceptance.
-fn in_order(
-    accepted: &[(ChatId, WaMessageId)],
-    delivered: &[(ChatId, WaMessageId)],
-) -> Result<(), String> {
-    let place: BTreeMap<&WaMessageId, usize> = accepted
+/// Each lane's messages arrived in the order of acceptance. One that was
+/// scheduled goes when it is due: it may come after later ones of its lane.
+fn in_order(accepted: &[Promise], delivered: &[(ChatId, WaMessageId)]) -> Result<(), String> {
+    let place: BTreeMap<&WaMessageId, (usize, &Promise)> = accepted
         .iter()
         .enumerate()
-        .map(|(i, (_, id))| (id, i))
+        .map(|(i, promise)| (&promise.id, (i, promise)))
         .collect();
-    let mut last: BTreeMap<&ChatId, usize> = BTreeMap::new();
+    let mut last: BTreeMap<(&ChatId, Priority), usize> = BTreeMap::new();
     // Canaries are nobody's messages.
     for (chat, id) in delivered.iter().filter(|(chat, _)| chat.user() != ME) {
-        let Some(&i) = place.get(id) else {
+        let Some(&(i, promise)) = place.get(id) else {
             return Err(format!("{id} was delivered, and nobody accepted it"));
         };
-        if last.get(chat).is_some_and(|&before| before > i) {
+        if promise.chat != *chat {
+            return Err(format!("{id} went to {chat}, and was for {}", promise.chat));
+        }
+        if promise.scheduled {
+            continue;
+        }
+        let lane = (chat, promise.priority);
+        if last.get(&lane).is_some_and(|&before| before > i) {
             return Err(format!("{id} came out of order in {chat}"));
         }
-        last.insert(chat, i);
+        last.insert(lane, i);
+    }
+    Ok(())
+}
+
+/// In no span did more messages begin than a burst and the rate allow, with
+/// restarts of the gateway in it or not.
+pub(crate) fn keeps_pace(begun: &[UnixMs], pacing: &pacing::Policy) -> Result<(), String> {
+    if pacing.per_minute == 0 {
+        return Ok(());
+    }
+    let interval = u64::from(60_000 / pacing.per_minute);
+    for (i, first) in begun.iter().enumerate() {
+        for (count, last) in (1_u64..).zip(&begun[i..]) {
+            let most = u64::from(pacing.burst) + last.since(*first) / interval + 1;
+            if count > most {
+                return Err(format!("{count} messages began where {most} may"));
+            }
+        }
     }
     Ok(())
 }

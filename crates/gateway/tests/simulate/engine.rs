@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use steadfast_core::action::{Action, Answer};
-use steadfast_core::failure::{CdpFault, Evidence, Failure, Observed, Operation, Resend, classify};
+use steadfast_core::failure::{
+    CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, classify,
+};
 use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{Ack, Body};
@@ -363,6 +365,20 @@ impl SimEngine {
         self.world.pause(20).await;
         {
             let mut truth = self.world.lock();
+            // Canaries are few: WhatsApp minds messages to others.
+            if truth.too_fast > 0 && to.user() != ME {
+                truth.too_fast -= 1;
+                let refused = classify(&Observed {
+                    operation: Operation::Send,
+                    evidence: Evidence::text("info query returned status 429: rate-overlimit"),
+                });
+                assert_eq!(
+                    (refused.kind, refused.resend),
+                    (Kind::RateLimited, Resend::Yes)
+                );
+                truth.refused += 1;
+                return SendOutcome::NotSent(refused);
+            }
             if truth.refuse_sends > 0 {
                 truth.refuse_sends -= 1;
                 let refused = classify(&Observed {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
+use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, IdempotencyKey, Incident, MessageQuery, OutboxDepth, Recorded, SessionRecord, Store,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
+    Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::time::UnixMs;
 
@@ -38,25 +39,31 @@ impl<S: Store> Store for Full<S> {
         self.inner.accept(message, key).await
     }
 
-    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+    async fn accept_batch(
+        &self,
+        messages: Vec<NewMessage>,
+        key: Option<KeptAnswer>,
+    ) -> Result<BatchAccepted, StoreError> {
         self.room()?;
-        self.inner.accept_many(messages).await
+        self.inner.accept_batch(messages, key).await
     }
 
     async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError> {
         self.inner.take_fence(session).await
     }
 
-    async fn claim(
+    async fn claim_within(
         &self,
         session: &SessionId,
         fence: Fence,
         login: LoginGeneration,
         now: UnixMs,
-        limit: u32,
+        quota: Quota,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.room()?;
-        self.inner.claim(session, fence, login, now, limit).await
+        self.inner
+            .claim_within(session, fence, login, now, quota)
+            .await
     }
 
     async fn record(
@@ -91,8 +98,20 @@ impl<S: Store> Store for Full<S> {
         self.inner.bring_forward(session, fence, now, by_ms).await
     }
 
-    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
-        self.inner.next_due(session).await
+    async fn next_due_within(
+        &self,
+        session: &SessionId,
+        quota: Quota,
+    ) -> Result<Option<UnixMs>, StoreError> {
+        self.inner.next_due_within(session, quota).await
+    }
+
+    async fn ahead_of(&self, ids: Vec<MessageId>) -> Result<Vec<Option<MessageId>>, StoreError> {
+        self.inner.ahead_of(ids).await
+    }
+
+    async fn pace(&self, session: &SessionId, since: UnixMs) -> Result<History, StoreError> {
+        self.inner.pace(session, since).await
     }
 
     async fn ack(

@@ -25,7 +25,8 @@ mod run;
 mod schedule;
 mod world;
 
-use schedule::Schedule;
+use schedule::{Happening, Schedule};
+use steadfast_core::pacing;
 
 /// As many as fit into the budget of an ordinary test run.
 const SCHEDULES: u64 = 100_000;
@@ -78,6 +79,7 @@ fn every_schedule_is_safe_and_settles() {
         assert!(totals.faults > schedules / 2, "{totals:?}");
         assert!(totals.crashes > schedules / 10, "{totals:?}");
         assert!(totals.looked_up > 0, "{totals:?}");
+        assert!(totals.refused > 0, "{totals:?}");
         assert!(totals.parked > 0, "{totals:?}");
         assert!(totals.repeats_dropped > 0, "{totals:?}");
         assert!(totals.expired > schedules / 20, "{totals:?}");
@@ -106,6 +108,40 @@ fn the_same_seed_gives_the_same_run() {
         let (a, b) = (run::run(&schedule, true), run::run(&schedule, true));
         assert_eq!(a.trace, b.trace, "seed {seed}");
     }
+}
+
+/// A one-time code that comes last of all is among the first to go.
+#[test]
+fn a_code_overtakes_a_campaign() {
+    const CAMPAIGN: usize = 60;
+    let accept = |chat, lane| Happening::Accept {
+        chat,
+        ttl_ms: None,
+        lane,
+        later_ms: None,
+    };
+    let mut happenings: Vec<_> = (0_u8..60)
+        .map(|n| (u64::from(n), accept(n % 7, 2)))
+        .collect();
+    // Its chat has a part of the campaign before it.
+    happenings.push((3_000, accept(3, 0)));
+    let schedule = Schedule {
+        seed: 7,
+        happenings,
+        pacing: pacing::Policy {
+            per_minute: 30,
+            burst: 1,
+            ..pacing::Policy::default()
+        },
+        defect: None,
+    };
+    let outcome = run::run(&schedule, false);
+    outcome.verdict.expect("the schedule fails");
+    assert_eq!(outcome.delivered.len(), CAMPAIGN + 1);
+    let code = run::wa_id(CAMPAIGN).expect("an id");
+    let place = outcome.delivered.iter().position(|id| *id == code);
+    // What went before it came was one message every two seconds, at most.
+    assert!(place.is_some_and(|place| place < 10), "{place:?}");
 }
 
 /// The check is worth nothing unless it can fail: each planted defect of the

@@ -1,15 +1,16 @@
 //! Runs one schedule under virtual time.
 
-use crate::check::{Outcome, judge};
+use crate::check::{Outcome, Promise, judge, keeps_pace};
 use crate::engine::SimConnector;
 use crate::full;
 use crate::schedule::{Happening, Schedule};
-use crate::world::World;
+use crate::world::{ME, World};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, DeliveryPolicy, NewMessage, Priority};
+use steadfast_core::outbox::{Body, DeliveryPolicy, Message, NewMessage, Priority};
+use steadfast_core::pacing;
 use steadfast_core::port::{Connector, MessageQuery, Store, StoreError};
 use steadfast_core::session::{ConflictPolicy, Policy};
 use steadfast_core::time::{MonoMs, UnixMs};
@@ -23,6 +24,9 @@ use tokio::time::Instant;
 
 /// Once the faults have ended, everything settles within this, in virtual time.
 const SETTLES_WITHIN: Duration = Duration::from_mins(10);
+/// How much longer where WhatsApp asked to slow down: a message that it refused
+/// waits a quarter of an hour at most, and others wait for their turn.
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// What a browser uses that uses too much, in bytes.
 pub(crate) const BLOATED: u64 = 4 << 30;
@@ -69,7 +73,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn gateway(&self) -> Arc<Supervisor> {
+    async fn gateway(&self, pacing: &pacing::Policy) -> Arc<Supervisor> {
         let options = SupervisorOptions {
             policy: Policy {
                 conflict: ConflictPolicy::TakeOver,
@@ -78,6 +82,7 @@ impl Bench {
             delivery: DeliveryOptions {
                 max_in_flight: 16,
                 policy: DeliveryPolicy::default(),
+                pacing: pacing.clone(),
             },
             // Often, so that it meets everything else.
             upkeep: UpkeepPolicy {
@@ -131,7 +136,7 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
     let mut accepted = Vec::new();
     let mut ends: Vec<(Instant, Happening)> = Vec::new();
     let start = Instant::now();
-    let mut gateway = bench.gateway().await;
+    let mut gateway = bench.gateway(&schedule.pacing).await;
     let mut crashes = 0;
     for &(at, happening) in &schedule.happenings {
         let due = start + Duration::from_millis(at);
@@ -140,8 +145,8 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
             .world
             .say(|| format!("-- {} ms: {happening:?}", start.elapsed().as_millis()));
         match happening {
-            Happening::Accept { chat, ttl_ms } => {
-                if let Some(message) = accept(&bench, chat, ttl_ms, accepted.len()).await {
+            Happening::Accept { .. } => {
+                if let Some(message) = accept(&bench, happening, accepted.len()).await {
                     accepted.push(message);
                     gateway.notify_outbox(&bench.session);
                 }
@@ -158,7 +163,7 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
                     truth.close_page();
                     truth.browser = false;
                 }
-                gateway = restart(&bench).await;
+                gateway = restart(&bench, &schedule.pacing).await;
             }
             other => strike(&bench, other, &mut ends),
         }
@@ -167,13 +172,20 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
         run_until(end, &mut ends, &bench).await;
     }
     calm(&bench);
-    let settled = tokio::time::timeout(SETTLES_WITHIN, settle(&bench, &gateway)).await;
+    let within = if bench.world.lock().refused > 0 {
+        SETTLES_WITHIN + PATIENCE
+    } else {
+        SETTLES_WITHIN
+    };
+    let settled = tokio::time::timeout(within, settle(&bench, &gateway)).await;
     let stored = messages(&bench).await;
+    let begun = first_attempts(&bench, &stored).await;
     drop(gateway);
     let mut truth = bench.world.lock();
     let verdict = judge(&accepted, &stored, &truth)
         .and_then(|()| settled.map_err(|_| "it did not settle in time".to_owned()))
         .and_then(|()| inbound(&bench, &truth))
+        .and_then(|()| keeps_pace(&begun, &schedule.pacing))
         .and_then(|()| match bench.metrics.illegal_events.get([]) {
             0 => Ok(()),
             n => Err(format!("{n} illegal events")),
@@ -193,39 +205,56 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
         canaries: bench.metrics.canary.each().iter().map(|(_, n)| n).sum(),
         faults: schedule.faults(),
         crashes,
+        refused: truth.refused,
         looked_up: truth.looked_up,
         repeats_dropped: truth.repeats_dropped,
+        delivered: truth
+            .delivered
+            .iter()
+            .filter(|(chat, _)| chat.user() != ME)
+            .map(|(_, id)| id.clone())
+            .collect(),
         trace: truth.trace.take().unwrap_or_default(),
     }
 }
 
 /// A gateway that dies while its disk is full starts again when there is room.
-async fn restart(bench: &Bench) -> Arc<Supervisor> {
+async fn restart(bench: &Bench, pacing: &pacing::Policy) -> Arc<Supervisor> {
     bench.store.full.store(false, Ordering::Relaxed);
-    bench.gateway().await
+    bench.gateway(pacing).await
 }
 
-async fn accept(
-    bench: &Bench,
-    chat: u8,
-    ttl_ms: Option<u64>,
-    number: usize,
-) -> Option<(ChatId, WaMessageId)> {
-    let to = ChatId::parse(&format!("49151000000{chat:02}")).ok()?;
-    let now = bench.clock.unix();
+/// WhatsApp's id of the `number`-th message that is accepted.
+pub(crate) fn wa_id(number: usize) -> Option<WaMessageId> {
     let mut unique = [0; 9];
     unique[0] = u8::try_from(number + 1).ok()?;
+    Some(WaMessageId::mint(unique))
+}
+
+async fn accept(bench: &Bench, happening: Happening, number: usize) -> Option<Promise> {
+    let Happening::Accept {
+        chat,
+        ttl_ms,
+        lane,
+        later_ms,
+    } = happening
+    else {
+        return None;
+    };
+    let priority = Priority::of_lane(lane)?;
+    let to = ChatId::parse(&format!("49151000000{chat:02}")).ok()?;
+    let now = bench.clock.unix();
     let mut random = [0; 10];
-    random[0] = unique[0];
+    random[0] = u8::try_from(number + 1).ok()?;
     let message = NewMessage {
         id: MessageId::mint(now, random),
-        wa_message_id: WaMessageId::mint(unique),
+        wa_message_id: wa_id(number)?,
         session: bench.session.clone(),
         to: to.clone(),
         body: Body::text(number.to_string()),
-        priority: Priority::Normal,
+        priority,
         accepted_at: now,
-        due_at: now,
+        due_at: now.plus(later_ms.unwrap_or_default()),
         expires_at: ttl_ms.map(|ms| now.plus(ms)),
     };
     let id = message.wa_message_id.clone();
@@ -233,10 +262,22 @@ async fn accept(
     // Refused where the disk is full: then nobody was promised anything.
     match bench.store.accept(message, None).await {
         Ok(_) => {
+            let mut truth = bench.world.lock();
             if let Some(at) = expires {
-                bench.world.lock().expires.insert(id.clone(), at);
+                truth.expires.insert(id.clone(), at);
             }
-            Some((to, id))
+            if let Some(ms) = later_ms {
+                truth
+                    .not_before
+                    .insert(id.clone(), bench.clock.mono().0 + ms);
+            }
+            drop(truth);
+            Some(Promise {
+                chat: to,
+                id,
+                priority,
+                scheduled: later_ms.is_some(),
+            })
         }
         Err(StoreError::Full) => None,
         Err(error) => panic!("accept failed: {error}"),
@@ -275,6 +316,7 @@ fn strike(bench: &Bench, happening: Happening, ends: &mut Vec<(Instant, Happenin
         }
         Happening::DropAcks { count } => truth.drop_acks += count,
         Happening::RefuseSends { count } => truth.refuse_sends += count,
+        Happening::TooFast { count } => truth.too_fast += count,
         Happening::BreakLaunch { count } => truth.break_launch += count,
         Happening::DiskFull { ms } => {
             bench.store.full.store(true, Ordering::Relaxed);
@@ -323,6 +365,7 @@ fn calm(bench: &Bench) {
     truth.network = true;
     truth.drop_acks = 0;
     truth.refuse_sends = 0;
+    truth.too_fast = 0;
     truth.break_launch = 0;
 }
 
@@ -342,7 +385,7 @@ async fn settle(bench: &Bench, gateway: &Supervisor) {
     }
 }
 
-async fn messages(bench: &Bench) -> Vec<steadfast_core::outbox::Message> {
+async fn messages(bench: &Bench) -> Vec<Message> {
     let query = MessageQuery {
         status: None,
         after: 0,
@@ -353,6 +396,19 @@ async fn messages(bench: &Bench) -> Vec<steadfast_core::outbox::Message> {
         .messages(&bench.session, query)
         .await
         .expect("the store is in memory")
+}
+
+/// When the first attempt of each message began, in order.
+async fn first_attempts(bench: &Bench, stored: &[Message]) -> Vec<UnixMs> {
+    let mut begun = Vec::new();
+    for message in stored {
+        let attempts = bench.store.attempts(&message.id).await;
+        let attempts = attempts.expect("the store is in memory");
+        let first = attempts.first().filter(|attempt| attempt.number == 1);
+        begun.extend(first.map(|attempt| attempt.started_at));
+    }
+    begun.sort_unstable();
+    begun
 }
 
 /// Nothing that came in was lost (but with a profile that was destroyed), and none is kept twice.

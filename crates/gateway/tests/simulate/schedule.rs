@@ -2,13 +2,19 @@
 
 use crate::world::Defect;
 use steadfast_core::backoff::Random;
+use steadfast_core::pacing;
 
 /// Something that happens from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happening {
-    /// A message to this chat is accepted, which may be worth sending for so
-    /// long only.
-    Accept { chat: u8, ttl_ms: Option<u64> },
+    /// A message to this chat is accepted into a lane, which may be worth
+    /// sending for so long only, and may be wanted so much later.
+    Accept {
+        chat: u8,
+        ttl_ms: Option<u64>,
+        lane: u8,
+        later_ms: Option<u64>,
+    },
     /// The page goes away.
     ClosePage,
     /// The page loses its context and begins anew by itself.
@@ -27,6 +33,8 @@ pub(crate) enum Happening {
     DropAcks { count: u8 },
     /// The next so many sends are refused before they are handed over.
     RefuseSends { count: u8 },
+    /// WhatsApp refuses the next so many sends, since they come too fast.
+    TooFast { count: u8 },
     /// The disk has no room for so long.
     DiskFull { ms: u64 },
     /// The browser cannot start the next so many times.
@@ -48,6 +56,8 @@ pub(crate) struct Schedule {
     pub(crate) seed: u64,
     /// What happens, and when, in virtual milliseconds.
     pub(crate) happenings: Vec<(u64, Happening)>,
+    /// How fast the session may send.
+    pub(crate) pacing: pacing::Policy,
     /// A defect of the modelled WhatsApp, where the check itself is tested.
     pub(crate) defect: Option<Defect>,
 }
@@ -63,7 +73,15 @@ impl Schedule {
         for _ in 0..messages {
             let chat = u8::try_from(random.up_to(chats)).unwrap_or_default();
             let ttl_ms = (random.up_to(5) == 0).then(|| random.up_to(8_000));
-            happenings.push((random.up_to(span), Happening::Accept { chat, ttl_ms }));
+            let lane = u8::try_from(random.up_to(2)).unwrap_or_default();
+            let later_ms = (random.up_to(5) == 0).then(|| 1 + random.up_to(8_000));
+            let accept = Happening::Accept {
+                chat,
+                ttl_ms,
+                lane,
+                later_ms,
+            };
+            happenings.push((random.up_to(span), accept));
         }
         for _ in 0..faults {
             happenings.push((random.up_to(span), fault(&mut random)));
@@ -72,6 +90,7 @@ impl Schedule {
         Self {
             seed,
             happenings,
+            pacing: paced(&mut random),
             defect: None,
         }
     }
@@ -82,10 +101,23 @@ impl Schedule {
     }
 }
 
+/// In one run of four the session is paced.
+fn paced(random: &mut Random) -> pacing::Policy {
+    if random.up_to(3) > 0 {
+        return pacing::Policy::default();
+    }
+    pacing::Policy {
+        per_minute: 20 + u32::try_from(random.up_to(100)).unwrap_or_default(),
+        burst: 1 + u32::try_from(random.up_to(3)).unwrap_or_default(),
+        jitter_ms: random.up_to(2_000),
+        ..pacing::Policy::default()
+    }
+}
+
 fn fault(random: &mut Random) -> Happening {
     let count = u8::try_from(1 + random.up_to(2)).unwrap_or(1);
     let ms = 500 + random.up_to(15_000);
-    match random.up_to(19) {
+    match random.up_to(20) {
         0 | 1 => Happening::ClosePage,
         2 => Happening::SelfReload,
         3 | 4 => Happening::KillBrowser,
@@ -100,6 +132,7 @@ fn fault(random: &mut Random) -> Happening {
         14 | 15 => Happening::KillGateway,
         16 => Happening::Restart,
         17 | 18 => Happening::Bloat,
+        19 => Happening::TooFast { count },
         _ => Happening::Inbound,
     }
 }

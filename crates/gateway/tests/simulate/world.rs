@@ -73,6 +73,9 @@ pub(crate) struct Truth {
     pub(crate) network: bool,
     pub(crate) drop_acks: u8,
     pub(crate) refuse_sends: u8,
+    pub(crate) too_fast: u8,
+    /// Sends that were refused as too fast.
+    pub(crate) refused: u64,
     pub(crate) break_launch: u8,
     pub(crate) profile: Profile,
     pub(crate) page: Option<Page>,
@@ -84,6 +87,10 @@ pub(crate) struct Truth {
     pub(crate) expires: BTreeMap<WaMessageId, u64>,
     /// Messages that were handed to a page after that.
     pub(crate) sent_late: Vec<WaMessageId>,
+    /// Before when each scheduled message must not go.
+    pub(crate) not_before: BTreeMap<WaMessageId, u64>,
+    /// Messages that were handed to a page before that.
+    pub(crate) sent_early: Vec<WaMessageId>,
     pub(crate) looked_up: u64,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) calm: bool,
@@ -108,6 +115,8 @@ impl World {
             network: true,
             drop_acks: 0,
             refuse_sends: 0,
+            too_fast: 0,
+            refused: 0,
             break_launch: 0,
             profile: Profile::default(),
             page: None,
@@ -115,6 +124,8 @@ impl World {
             inbound_sent: 0,
             bloated: false,
             expires: BTreeMap::new(),
+            not_before: BTreeMap::new(),
+            sent_early: Vec::new(),
             sent_late: Vec::new(),
             looked_up: 0,
             trace: trace.then(Vec::new),
@@ -161,6 +172,9 @@ impl Truth {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.expires.get(id).is_some_and(|at| *at <= now) {
             self.sent_late.push(id.clone());
+        }
+        if self.not_before.get(id).is_some_and(|at| now < *at) {
+            self.sent_early.push(id.clone());
         }
     }
 

@@ -12,9 +12,10 @@ use std::sync::{Mutex, PoisonError};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
+use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, IdempotencyKey, Incident, MessageQuery, OutboxDepth, Recorded, SessionRecord, Store,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
+    Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::time::UnixMs;
 
@@ -59,23 +60,27 @@ impl Store for MemoryStore {
         self.with(|state| state.accept(message, key))
     }
 
-    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
-        self.with(|state| state.accept_many(messages))
+    async fn accept_batch(
+        &self,
+        messages: Vec<NewMessage>,
+        key: Option<KeptAnswer>,
+    ) -> Result<BatchAccepted, StoreError> {
+        self.with(|state| state.accept_batch(messages, key))
     }
 
     async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError> {
         self.with(|state| state.take_fence(session))
     }
 
-    async fn claim(
+    async fn claim_within(
         &self,
         session: &SessionId,
         fence: Fence,
         login: LoginGeneration,
         now: UnixMs,
-        limit: u32,
+        quota: Quota,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.with(|state| state.claim(session, fence, login, now, limit))
+        self.with(|state| state.claim(session, fence, login, now, quota))
     }
 
     async fn record(
@@ -107,14 +112,20 @@ impl Store for MemoryStore {
         self.with(|state| state.bring_forward(session, fence, now, by_ms))
     }
 
-    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
-        self.with(|state| {
-            Ok(state
-                .heads(session)
-                .into_iter()
-                .map(|(due_at, _)| due_at)
-                .min())
-        })
+    async fn next_due_within(
+        &self,
+        session: &SessionId,
+        quota: Quota,
+    ) -> Result<Option<UnixMs>, StoreError> {
+        self.with(|state| Ok(state.next_due(session, quota)))
+    }
+
+    async fn ahead_of(&self, ids: Vec<MessageId>) -> Result<Vec<Option<MessageId>>, StoreError> {
+        self.with(|state| Ok(ids.iter().map(|id| state.ahead_of(id)).collect()))
+    }
+
+    async fn pace(&self, session: &SessionId, since: UnixMs) -> Result<History, StoreError> {
+        self.with(|state| Ok(state.pace(session, since)))
     }
 
     async fn ack(

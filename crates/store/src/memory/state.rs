@@ -1,13 +1,16 @@
 //! The maps of the memory store, and what is done to them.
 
-use crate::rules::{MAX_ATTEMPTS_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, Standing, cut, outcome_name};
+use crate::rules::{
+    MAX_ATTEMPTS_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, PACE_KEPT_MS, Standing, cut, outcome_name,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::inbound::InboundMessage;
-use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Status};
+use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
+use steadfast_core::pacing::{History, Quarter, quarter_of};
 use steadfast_core::port::{
-    Accepted, IdempotencyKey, Incident, MessageQuery, OutboxDepth, Recorded, SessionRecord,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
+    Outcome, Quota, Recorded, SessionRecord, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::time::UnixMs;
 
@@ -27,16 +30,21 @@ struct Session {
     record: SessionRecord,
     fence: Fence,
     chats: BTreeMap<ChatId, Chat>,
+    /// Messages that their owners want sent later, until they are due.
+    scheduled: BTreeSet<i64>,
+    /// By the beginnings of quarters of an hour: begun, refused.
+    pace: BTreeMap<i64, (u64, u64)>,
+    first_begun_at: Option<UnixMs>,
     by_wa: HashMap<WaMessageId, i64>,
     inbound: Vec<StoredInbound>,
     inbound_seen: HashSet<(ChatId, WaMessageId)>,
     incidents: BTreeMap<String, Incident>,
 }
 
-/// What one chat owes, in order, and which of it is in flight.
+/// What one chat owes, by lane and in order, and which of it is in flight.
 #[derive(Default)]
 struct Chat {
-    owed: BTreeSet<i64>,
+    owed: BTreeSet<(Priority, i64)>,
     claimed: Option<i64>,
 }
 
@@ -48,8 +56,22 @@ struct Row {
 
 struct Key {
     digest: [u8; 32],
-    seq: i64,
+    kept: Kept,
     keep_until: UnixMs,
+}
+
+/// What a key is kept with.
+enum Kept {
+    Message(i64),
+    Answer(SessionId, String),
+}
+
+/// A free head.
+struct Head {
+    priority: Priority,
+    due_at: UnixMs,
+    seq: i64,
+    begun: bool,
 }
 
 impl State {
@@ -81,43 +103,67 @@ impl State {
         self.session(&message.session)?;
         let now = message.accepted_at;
         if let Some(key) = &key
-            && let Some(known) = self.keys.get(&key.key)
-            && known.keep_until > now
-            && let Some(message) = self.view(known.seq)
+            && let Some(known) = self.known_key(key, now)
         {
-            return Ok(if known.digest == key.digest {
-                Accepted::Replayed {
-                    message: Box::new(message),
-                }
-            } else {
-                Accepted::KeyReused
+            return Ok(match &known.kept {
+                Kept::Message(seq) if known.digest == key.digest => match self.view(*seq) {
+                    Some(message) => Accepted::Replayed {
+                        message: Box::new(message),
+                    },
+                    None => Accepted::KeyReused,
+                },
+                Kept::Message(_) | Kept::Answer(..) => Accepted::KeyReused,
             });
         }
         self.refuse_repeat(&message.id)?;
         let seq = self.insert(message)?;
-        if let Some(IdempotencyKey {
-            key,
-            digest,
-            keep_until,
-        }) = key
-        {
-            // Doubling keeps the cost of clearing constant per key.
-            if self.keys.len() == self.keys.capacity() {
-                self.keys.retain(|_, key| key.keep_until > now);
-            }
-            self.keys.insert(
-                key,
-                Key {
-                    digest,
-                    seq,
-                    keep_until,
-                },
-            );
+        if let Some(key) = key {
+            self.keep_key(key, Kept::Message(seq), now);
         }
         Ok(Accepted::Stored)
     }
 
-    pub(super) fn accept_many(&mut self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+    fn known_key(&self, key: &IdempotencyKey, now: UnixMs) -> Option<&Key> {
+        let known = self.keys.get(&key.key)?;
+        (known.keep_until > now).then_some(known)
+    }
+
+    fn keep_key(&mut self, key: IdempotencyKey, kept: Kept, now: UnixMs) {
+        // Doubling keeps the cost of clearing constant per key.
+        if self.keys.len() == self.keys.capacity() {
+            self.keys.retain(|_, key| key.keep_until > now);
+        }
+        let IdempotencyKey {
+            key,
+            digest,
+            keep_until,
+        } = key;
+        self.keys.insert(
+            key,
+            Key {
+                digest,
+                kept,
+                keep_until,
+            },
+        );
+    }
+
+    pub(super) fn accept_batch(
+        &mut self,
+        messages: Vec<NewMessage>,
+        key: Option<KeptAnswer>,
+    ) -> Result<BatchAccepted, StoreError> {
+        if let Some(key) = &key {
+            self.session(&key.session)?;
+            if let Some(known) = self.known_key(&key.key, key.at) {
+                return Ok(match &known.kept {
+                    Kept::Answer(_, answer) if known.digest == key.key.digest => {
+                        BatchAccepted::Replayed(answer.clone())
+                    }
+                    Kept::Answer(..) | Kept::Message(_) => BatchAccepted::KeyReused,
+                });
+            }
+        }
         let mut ids = HashSet::new();
         for message in &messages {
             self.session(&message.session)?;
@@ -129,7 +175,16 @@ impl State {
         for message in messages {
             self.insert(message)?;
         }
-        Ok(())
+        if let Some(KeptAnswer {
+            session,
+            key,
+            answer,
+            at,
+        }) = key
+        {
+            self.keep_key(key, Kept::Answer(session, answer), at);
+        }
+        Ok(BatchAccepted::Stored)
     }
 
     fn refuse_repeat(&self, id: &MessageId) -> Result<(), StoreError> {
@@ -142,12 +197,12 @@ impl State {
     fn insert(&mut self, message: NewMessage) -> Result<i64, StoreError> {
         let seq = self.last_seq + 1;
         let session = self.session(&message.session)?;
-        session
-            .chats
-            .entry(message.to.clone())
-            .or_default()
-            .owed
-            .insert(seq);
+        if message.due_at > message.accepted_at {
+            session.scheduled.insert(seq);
+        } else {
+            let chat = session.chats.entry(message.to.clone()).or_default();
+            chat.owed.insert((message.priority, seq));
+        }
         session.by_wa.insert(message.wa_message_id.clone(), seq);
         self.last_seq = seq;
         self.by_id.insert(message.id.clone(), seq);
@@ -176,8 +231,8 @@ impl State {
         Ok(fence)
     }
 
-    /// Every free head of a session: when it is due, and its position.
-    pub(super) fn heads(&self, session: &SessionId) -> Vec<(UnixMs, i64)> {
+    /// Every free head of a session.
+    fn heads(&self, session: &SessionId) -> Vec<Head> {
         let chats = self
             .sessions
             .get(session)
@@ -186,8 +241,84 @@ impl State {
         chats
             .filter(|chat| chat.claimed.is_none())
             .filter_map(|chat| chat.owed.first())
-            .filter_map(|seq| Some((self.messages.get(seq)?.standing.due_at, *seq)))
+            .filter_map(|(priority, seq)| {
+                let standing = &self.messages.get(seq)?.standing;
+                Some(Head {
+                    priority: *priority,
+                    due_at: standing.due_at,
+                    seq: *seq,
+                    begun: standing.has_begun(),
+                })
+            })
             .collect()
+    }
+
+    pub(super) fn next_due(&self, session: &SessionId, quota: Quota) -> Option<UnixMs> {
+        let heads = self.heads(session).into_iter();
+        let heads = heads.filter(|head| head.begun || quota.lets(head.priority.lane()));
+        let scheduled = self
+            .sessions
+            .get(session)
+            .into_iter()
+            .flat_map(|session| &session.scheduled)
+            .filter_map(|seq| self.messages.get(seq))
+            .filter(|row| quota.lets(row.message.priority.lane()))
+            .map(|row| row.standing.due_at);
+        heads.map(|head| head.due_at).chain(scheduled).min()
+    }
+
+    /// Gives what is due of the schedule its places.
+    fn mature(&mut self, session: &SessionId, now: UnixMs) -> Result<(), StoreError> {
+        let scheduled = self.session(session)?.scheduled.clone();
+        for seq in scheduled {
+            let Some(row) = self.messages.get(&seq) else {
+                continue;
+            };
+            if row.standing.due_at <= now {
+                let (chat, priority) = (row.message.to.clone(), row.message.priority);
+                let session = self.session(session)?;
+                session.scheduled.remove(&seq);
+                let chat = session.chats.entry(chat).or_default();
+                chat.owed.insert((priority, seq));
+            }
+        }
+        Ok(())
+    }
+
+    /// The message that goes before this one in its chat.
+    pub(super) fn ahead_of(&self, id: &MessageId) -> Option<MessageId> {
+        let seq = *self.by_id.get(id)?;
+        let row = self.messages.get(&seq)?;
+        if !row.standing.status.is_owed() {
+            return None;
+        }
+        let session = self.sessions.get(&row.message.session)?;
+        let chat = session.chats.get(&row.message.to)?;
+        let ahead = match chat.claimed {
+            Some(claimed) => Some(claimed).filter(|claimed| *claimed != seq),
+            None => chat
+                .owed
+                .first()
+                .filter(|first| **first < (row.message.priority, seq))
+                .map(|(_, seq)| *seq),
+        };
+        Some(self.messages.get(&ahead?)?.message.id.clone())
+    }
+
+    pub(super) fn pace(&self, session: &SessionId, since: UnixMs) -> History {
+        let Some(session) = self.sessions.get(session) else {
+            return History::default();
+        };
+        let quarter = |(starts_at, (begun, refused)): (&i64, &(u64, u64))| Quarter {
+            starts_at: UnixMs(*starts_at),
+            begun: *begun,
+            refused: *refused,
+        };
+        let since = quarter_of(since).0;
+        History {
+            first_begun_at: session.first_begun_at,
+            quarters: session.pace.range(since..).map(quarter).collect(),
+        }
     }
 
     pub(super) fn expire(
@@ -197,8 +328,12 @@ impl State {
         now: UnixMs,
         limit: u32,
     ) -> Result<Vec<MessageId>, StoreError> {
-        let chats = self.owned(session, fence)?.chats.values();
-        let owed: Vec<i64> = chats.flat_map(|chat| chat.owed.iter().copied()).collect();
+        let of = self.owned(session, fence)?;
+        let owed = of.chats.values().flat_map(|chat| chat.owed.iter());
+        let owed: Vec<i64> = owed
+            .map(|(_, seq)| *seq)
+            .chain(of.scheduled.iter().copied())
+            .collect();
         let mut late: Vec<(UnixMs, i64)> = owed
             .into_iter()
             .filter_map(|seq| {
@@ -229,7 +364,8 @@ impl State {
         by_ms: u64,
     ) -> Result<u64, StoreError> {
         let chats = self.owned(session, fence)?.chats.values();
-        let owed: Vec<i64> = chats.flat_map(|chat| chat.owed.iter().copied()).collect();
+        let owed = chats.flat_map(|chat| chat.owed.iter());
+        let owed: Vec<i64> = owed.map(|(_, seq)| *seq).collect();
         let mut brought = 0;
         for seq in owed {
             let Some(row) = self.messages.get_mut(&seq) else {
@@ -252,15 +388,26 @@ impl State {
         fence: Fence,
         login: LoginGeneration,
         now: UnixMs,
-        limit: u32,
+        quota: Quota,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.owned(session, fence)?;
+        let limit = quota.all.min(MAX_CLAIM) as usize;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.mature(session, now)?;
         let mut due = self.heads(session);
-        due.retain(|(due_at, _)| *due_at <= now);
-        due.sort_unstable();
-        due.truncate(limit.min(MAX_CLAIM) as usize);
+        due.retain(|head| head.due_at <= now);
+        due.sort_unstable_by_key(|head| (head.priority, head.due_at, head.seq));
+        let mut new = 0;
+        due.retain(|head| {
+            let may = head.begun || new < quota.of(head.priority.lane());
+            new += u32::from(may && !head.begun);
+            may
+        });
+        due.truncate(limit);
         let mut taken = Vec::with_capacity(due.len());
-        for (_, seq) in due {
+        for Head { seq, .. } in due {
             let Some(row) = self.messages.get_mut(&seq) else {
                 continue;
             };
@@ -279,6 +426,11 @@ impl State {
             let attempt = row.standing.attempts;
             if let Some(chat) = self.session(session)?.chats.get_mut(&message.to) {
                 chat.claimed = Some(seq);
+            }
+            if attempt == 1 {
+                let session = self.session(session)?;
+                session.first_begun_at.get_or_insert(now);
+                session.quarter(now).0 += 1;
             }
             taken.push(Claimed { message, attempt });
         }
@@ -299,7 +451,8 @@ impl State {
             let Some(row) = self.messages.get_mut(&seq) else {
                 continue;
             };
-            if row.message.session != *session {
+            // Nobody ever claimed it: there was no attempt.
+            if row.message.session != *session || row.standing.attempts == 0 {
                 continue;
             }
             row.end_attempt(
@@ -309,6 +462,9 @@ impl State {
             );
             row.standing.record(recorded);
             self.requeue(seq);
+            if matches!(recorded.outcome, Outcome::SlowedDown { .. }) {
+                self.session(session)?.quarter(recorded.at).1 += 1;
+            }
         }
         Ok(())
     }
@@ -352,14 +508,16 @@ impl State {
         let Some(session) = self.sessions.get_mut(&row.message.session) else {
             return;
         };
+        session.scheduled.remove(&seq);
         let chat = session.chats.entry(row.message.to.clone()).or_default();
         if chat.claimed == Some(seq) {
             chat.claimed = None;
         }
+        let place = (row.message.priority, seq);
         if row.standing.status.is_owed() {
-            chat.owed.insert(seq);
+            chat.owed.insert(place);
         } else {
-            chat.owed.remove(&seq);
+            chat.owed.remove(&place);
         }
         if chat.owed.is_empty() {
             session.chats.remove(&row.message.to);
@@ -480,6 +638,9 @@ impl State {
         let session = Session {
             fence: Fence(self.fence),
             chats: BTreeMap::new(),
+            scheduled: BTreeSet::new(),
+            pace: BTreeMap::new(),
+            first_begun_at: None,
             by_wa: HashMap::new(),
             inbound: Vec::new(),
             inbound_seen: HashSet::new(),
@@ -511,7 +672,10 @@ impl State {
             .retain(|_, row| row.message.session != *session);
         let left = &self.messages;
         self.by_id.retain(|_, seq| left.contains_key(seq));
-        self.keys.retain(|_, key| left.contains_key(&key.seq));
+        self.keys.retain(|_, key| match &key.kept {
+            Kept::Message(seq) => left.contains_key(seq),
+            Kept::Answer(of, _) => of != session,
+        });
     }
 
     // ------------------------------------------------ tokens, incidents
@@ -549,6 +713,16 @@ impl State {
             .take(limit as usize)
             .cloned()
             .collect()
+    }
+}
+
+impl Session {
+    /// What is counted in the quarter of an hour of this time.
+    fn quarter(&mut self, now: UnixMs) -> &mut (u64, u64) {
+        let starts_at = quarter_of(now).0;
+        let oldest = starts_at.saturating_sub(PACE_KEPT_MS);
+        self.pace.retain(|known, _| *known >= oldest);
+        self.pace.entry(starts_at).or_default()
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `writer` | the one thread that writes; group commit |
 //! | `readers` | the few connections that read |
 //! | `outbox`, `queue`, `rows` | owed messages, who is next, how a row is read |
+//! | `pace` | what pacing must know after a restart |
 //! | `sessions`, `records` | everything else |
 //!
 //! On disk are `NAME`, `NAME-wal` and `NAME-shm`, and nothing else. A commit is
@@ -15,6 +16,7 @@
 mod error;
 mod open;
 mod outbox;
+mod pace;
 mod queue;
 mod readers;
 mod records;
@@ -33,9 +35,10 @@ use std::path::Path;
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
+use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, IdempotencyKey, Incident, MessageQuery, OutboxDepth, Recorded, SessionRecord, Store,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
+    Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::time::UnixMs;
 use writer::{Bounds, Manner, Tx, Writer};
@@ -160,12 +163,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn accept_many(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+    async fn accept_batch(
+        &self,
+        messages: Vec<NewMessage>,
+        key: Option<KeptAnswer>,
+    ) -> Result<BatchAccepted, StoreError> {
         let drafts = messages
             .into_iter()
             .map(Draft::new)
             .collect::<Result<Vec<_>, _>>()?;
-        self.write(move |tx| outbox::accept_many(tx, &drafts)).await
+        self.write(move |tx| outbox::accept_batch(tx, &drafts, key.as_ref()))
+            .await
     }
 
     async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError> {
@@ -174,20 +182,20 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn claim(
+    async fn claim_within(
         &self,
         session: &SessionId,
         fence: Fence,
         login: LoginGeneration,
         now: UnixMs,
-        limit: u32,
+        quota: Quota,
     ) -> Result<Vec<Claimed>, StoreError> {
         let manner = Manner::default().unheard({
             let session = session.clone();
             move |claimed: &Vec<Claimed>| outbox::give_up(session, fence, claimed)
         });
         let session = session.clone();
-        let work = move |tx: &mut Tx<'_>| outbox::claim(tx, &session, fence, login, now, limit);
+        let work = move |tx: &mut Tx<'_>| outbox::claim(tx, &session, fence, login, now, quota);
         self.writer.write(work, manner).await
     }
 
@@ -226,9 +234,23 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn next_due(&self, session: &SessionId) -> Result<Option<UnixMs>, StoreError> {
+    async fn next_due_within(
+        &self,
+        session: &SessionId,
+        quota: Quota,
+    ) -> Result<Option<UnixMs>, StoreError> {
         let session = session.clone();
-        self.read(move |db| Ok(sessions::next_due(db, &session)?))
+        self.read(move |db| Ok(sessions::next_due(db, &session, quota)?))
+            .await
+    }
+
+    async fn ahead_of(&self, ids: Vec<MessageId>) -> Result<Vec<Option<MessageId>>, StoreError> {
+        self.read(move |db| Ok(rows::ahead_of(db, &ids)?)).await
+    }
+
+    async fn pace(&self, session: &SessionId, since: UnixMs) -> Result<History, StoreError> {
+        let session = session.clone();
+        self.read(move |db| Ok(pace::history(db, &session, since)?))
             .await
     }
 

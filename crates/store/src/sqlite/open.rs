@@ -22,6 +22,7 @@ const APPLICATION_ID: u32 = u32::from_be_bytes(*b"SFGW");
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_start.sql"),
     include_str!("../../migrations/0002_expiry.sql"),
+    include_str!("../../migrations/0003_lanes.sql"),
 ];
 
 /// The schema version that this program writes.

@@ -1,13 +1,16 @@
 //! What is done to owed messages, each a piece of one transaction.
 
 use super::error::{self, Error};
+use super::queue::Spot;
 use super::rows::{self, Entry, select_entry, select_message};
 use super::writer::{Job, Tx};
-use super::{queue, sessions};
+use super::{pace, queue, sessions};
 use crate::rules::{self, MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::outbox::{Ack, Claimed, Message, NewMessage, Status};
-use steadfast_core::port::{Accepted, IdempotencyKey, Recorded, StoreError};
+use steadfast_core::port::{
+    Accepted, BatchAccepted, IdempotencyKey, KeptAnswer, Outcome, Quota, Recorded, StoreError,
+};
 use steadfast_core::time::UnixMs;
 
 /// Expired keys that one accept with a key clears away: more than it adds, so
@@ -38,32 +41,53 @@ pub(super) fn accept(
     let sid = tx.sid(&draft.message.session)?;
     let now = draft.message.accepted_at;
     if let Some(key) = key
-        && let Some(answer) = used_before(tx, key, now)?
+        && let Some(used) = used_before(tx, key, now)?
     {
-        return Ok(answer);
+        return Ok(match used {
+            Used::Message(message) => Accepted::Replayed { message },
+            Used::Answer(_) | Used::Otherwise => Accepted::KeyReused,
+        });
     }
     let seq = insert(tx, sid, draft)?;
     if let Some(key) = key {
-        keep_key(tx, key, seq, now)?;
+        keep_key(tx, key, sid, Kept::Message(seq), now)?;
     }
     Ok(Accepted::Stored)
 }
 
-/// Stores many messages.
-pub(super) fn accept_many(tx: &mut Tx<'_>, drafts: &[Draft]) -> Result<(), Error> {
+/// Stores many messages, and the key that they came with.
+pub(super) fn accept_batch(
+    tx: &mut Tx<'_>,
+    drafts: &[Draft],
+    key: Option<&KeptAnswer>,
+) -> Result<BatchAccepted, Error> {
+    if let Some(KeptAnswer {
+        session,
+        key,
+        answer,
+        at,
+    }) = key
+    {
+        let sid = tx.sid(session)?;
+        match used_before(tx, key, *at)? {
+            None => keep_key(tx, key, sid, Kept::Answer(answer), *at)?,
+            Some(Used::Answer(answer)) => return Ok(BatchAccepted::Replayed(answer)),
+            Some(Used::Message(_) | Used::Otherwise) => return Ok(BatchAccepted::KeyReused),
+        }
+    }
     for draft in drafts {
         let sid = tx.sid(&draft.message.session)?;
         insert(tx, sid, draft)?;
     }
-    Ok(())
+    Ok(BatchAccepted::Stored)
 }
 
 fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     let Draft { message, body } = draft;
     let inserted = tx.run(
         "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
-         accepted_at, due_at, expires_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, ?8, ?6)",
+         accepted_at, due_at, expires_at, updated_at, lane)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, ?8, ?6, ?9)",
         (
             sid,
             message.id.as_str(),
@@ -73,6 +97,7 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
             message.accepted_at.0,
             message.due_at.0,
             message.expires_at.map(|at| at.0),
+            message.priority.lane(),
         ),
     );
     match inserted {
@@ -86,31 +111,57 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     Ok(seq)
 }
 
-fn used_before(tx: &Tx<'_>, key: &IdempotencyKey, now: UnixMs) -> Result<Option<Accepted>, Error> {
+/// What a key was used for.
+enum Used {
+    /// The same request, which made this message.
+    Message(Box<Message>),
+    /// The same request, which was given this answer.
+    Answer(String),
+    /// Another request.
+    Otherwise,
+}
+
+fn used_before(tx: &Tx<'_>, key: &IdempotencyKey, now: UnixMs) -> Result<Option<Used>, Error> {
+    // Where the session was removed, its keys are gone with it.
     let found = tx.one(
-        "SELECT digest, seq FROM idempotency_keys WHERE key = ?1 AND keep_until > ?2",
+        "SELECT k.digest, k.seq, k.answer FROM idempotency_keys k
+         JOIN sessions s ON s.sid = k.sid AND s.name IS NOT NULL
+         WHERE k.key = ?1 AND k.keep_until > ?2",
         (&key.key, now.0),
-        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)),
+        |row| {
+            let digest = row.get::<_, Vec<u8>>(0)?;
+            let seq = row.get::<_, Option<i64>>(1)?;
+            Ok((digest, seq, row.get::<_, Option<String>>(2)?))
+        },
     )?;
-    let Some((digest, seq)) = found else {
+    let Some((digest, seq, answer)) = found else {
         return Ok(None);
     };
-    // Where the session was removed, its messages are gone, and their keys with them.
-    Ok(rows::by_seq(tx.db, seq)?.map(|message| {
-        if digest == key.digest {
-            Accepted::Replayed {
-                message: Box::new(message),
-            }
-        } else {
-            Accepted::KeyReused
-        }
-    }))
+    if digest != key.digest {
+        return Ok(Some(Used::Otherwise));
+    }
+    if let Some(answer) = answer {
+        return Ok(Some(Used::Answer(answer)));
+    }
+    let message = match seq {
+        Some(seq) => rows::by_seq(tx.db, seq)?,
+        None => None,
+    };
+    Ok(message.map(|message| Used::Message(Box::new(message))))
+}
+
+/// What a key is kept with.
+#[derive(Clone, Copy)]
+enum Kept<'a> {
+    Message(i64),
+    Answer(&'a str),
 }
 
 fn keep_key(
     tx: &Tx<'_>,
     key: &IdempotencyKey,
-    seq: i64,
+    sid: i64,
+    kept: Kept<'_>,
     now: UnixMs,
 ) -> Result<(), rusqlite::Error> {
     tx.run(
@@ -118,10 +169,22 @@ fn keep_key(
          (SELECT key FROM idempotency_keys WHERE keep_until <= ?1 ORDER BY keep_until LIMIT ?2)",
         (now.0, KEYS_CLEARED),
     )?;
+    let (seq, answer) = match kept {
+        Kept::Message(seq) => (Some(seq), None),
+        Kept::Answer(answer) => (None, Some(answer)),
+    };
     tx.run(
-        "INSERT INTO idempotency_keys (key, digest, seq, keep_until) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (key) DO UPDATE SET digest = ?2, seq = ?3, keep_until = ?4",
-        (&key.key, key.digest.as_slice(), seq, key.keep_until.0),
+        "INSERT INTO idempotency_keys (key, digest, sid, seq, answer, keep_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE
+         SET digest = ?2, sid = ?3, seq = ?4, answer = ?5, keep_until = ?6",
+        (
+            &key.key,
+            key.digest.as_slice(),
+            sid,
+            seq,
+            answer,
+            key.keep_until.0,
+        ),
     )?;
     Ok(())
 }
@@ -133,11 +196,18 @@ pub(super) fn claim(
     fence: Fence,
     login: LoginGeneration,
     now: UnixMs,
-    limit: u32,
+    quota: Quota,
 ) -> Result<Vec<Claimed>, Error> {
     let sid = sessions::owned(tx.db, session, fence)?;
-    let mut taken = Vec::new();
-    for (chat, seq) in queue::due(tx, sid, now, limit.min(MAX_CLAIM))? {
+    let quota = Quota {
+        all: quota.all.min(MAX_CLAIM),
+        ..quota
+    };
+    let (mut taken, mut begun) = (Vec::new(), 0);
+    for queue::Next {
+        chat, lane, seq, ..
+    } in queue::due(tx, sid, now, quota)?
+    {
         let Some(message) = rows::by_seq(tx.db, seq)? else {
             tracing::error!(seq, "the queue holds a message that does not exist");
             continue;
@@ -146,13 +216,21 @@ pub(super) fn claim(
         standing.begin_attempt(login, now);
         rows::write_standing(tx, seq, &standing)?;
         tx.count(sid, Some(message.status), Some(standing.status));
-        queue::claim(tx, sid, &chat, seq)?;
+        let spot = queue::Spot {
+            sid,
+            chat: &chat,
+            lane,
+            seq,
+        };
+        queue::claim(tx, spot)?;
+        begun += u32::from(standing.attempts == 1);
         begin_attempt(tx, seq, standing.attempts, now)?;
         taken.push(Claimed {
             message,
             attempt: standing.attempts,
         });
     }
+    pace::began(tx, sid, now, begun)?;
     Ok(taken)
 }
 
@@ -239,7 +317,13 @@ impl Job for GiveUp {
         let sid = sessions::owned(tx.db, &self.session, self.fence)?;
         for id in &self.claimed {
             if let Some(entry) = entry_by_id(tx, id)? {
-                queue::free(tx, sid, &entry.chat, entry.seq)?;
+                queue::free(
+                    tx,
+                    Spot {
+                        sid,
+                        ..entry.spot()
+                    },
+                )?;
             }
         }
         Ok(())
@@ -320,6 +404,10 @@ pub(super) fn record(
             tracing::warn!(id = %recorded.id, %session, "an outcome names a message that this session does not have");
             continue;
         };
+        // Nobody ever claimed it: there was no attempt.
+        if entry.standing.attempts == 0 {
+            continue;
+        }
         let detail = recorded.detail.as_deref().map(rules::cut);
         end_attempt(
             tx,
@@ -331,6 +419,15 @@ pub(super) fn record(
         let before = entry.standing.clone();
         entry.standing.record(recorded);
         moved(tx, &before, &entry)?;
+        match &recorded.outcome {
+            Outcome::SlowedDown { .. } => pace::refused(tx, sid, recorded.at, 1)?,
+            Outcome::Sent(_)
+            | Outcome::NotSent { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Rejected(_)
+            | Outcome::Parked(_)
+            | Outcome::Expired => {}
+        }
     }
     Ok(())
 }
@@ -411,10 +508,7 @@ fn entry_by_id(tx: &Tx<'_>, id: &MessageId) -> Result<Option<Entry>, rusqlite::E
 /// Writes where a message stands now, and gives it the place in the queue that follows from it.
 fn moved(tx: &mut Tx<'_>, before: &Standing, entry: &Entry) -> Result<(), rusqlite::Error> {
     let Entry {
-        seq,
-        sid,
-        chat,
-        standing,
+        seq, sid, standing, ..
     } = entry;
     if before != standing {
         rows::write_standing(tx, *seq, standing)?;
@@ -423,9 +517,10 @@ fn moved(tx: &mut Tx<'_>, before: &Standing, entry: &Entry) -> Result<(), rusqli
         tx.count(*sid, Some(before.status), Some(standing.status));
     }
     match (before.status.is_owed(), standing.status.is_owed()) {
-        (true, true) => queue::wait(tx, *sid, chat, *seq, standing.due_at),
-        (true, false) => queue::leave(tx, *sid, chat, *seq),
-        (false, true) => queue::rejoin(tx, *sid, chat, *seq, standing.due_at),
+        (true, true) => queue::wait(tx, entry.spot(), standing.due_at, standing.has_begun()),
+        // Where it stands in the schedule, it stands there by its old time.
+        (true, false) => queue::leave(tx, entry.spot(), before.due_at),
+        (false, true) => queue::join(tx, entry.spot(), standing.due_at, standing.has_begun()),
         (false, false) => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! How a message lies in its table, and how it is read back.
 
 use super::error::Error;
+use super::queue::Spot;
 use super::sessions;
 use super::writer::Tx;
 use crate::rules::Standing;
@@ -20,7 +21,7 @@ macro_rules! select_message {
         concat!(
             "SELECT m.seq, m.id, m.wa_message_id, s.name, m.chat, m.body, m.accepted_at, ",
             "m.expires_at, m.status, m.reason, m.detail, m.attempts, m.due_at, m.updated_at, ",
-            "m.login, m.server_at, m.device_at, m.read_at, m.played_at ",
+            "m.login, m.server_at, m.device_at, m.read_at, m.played_at, m.lane ",
             "FROM messages m JOIN sessions s ON s.sid = m.sid AND s.name IS NOT NULL ",
             $rest
         )
@@ -32,7 +33,7 @@ macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
             "SELECT m.seq, m.sid, m.chat, m.status, m.reason, m.detail, m.attempts, m.due_at, ",
-            "m.updated_at, m.login, m.server_at, m.device_at, m.read_at, m.played_at ",
+            "m.updated_at, m.login, m.server_at, m.device_at, m.read_at, m.played_at, m.lane ",
             "FROM messages m JOIN sessions s ON s.sid = m.sid AND s.name IS NOT NULL ",
             $rest
         )
@@ -46,7 +47,20 @@ pub(super) struct Entry {
     pub(super) seq: i64,
     pub(super) sid: i64,
     pub(super) chat: String,
+    pub(super) lane: u8,
     pub(super) standing: Standing,
+}
+
+impl Entry {
+    /// Its place in the queue.
+    pub(super) fn spot(&self) -> Spot<'_> {
+        Spot {
+            sid: self.sid,
+            chat: &self.chat,
+            lane: self.lane,
+            seq: self.seq,
+        }
+    }
 }
 
 /// Reads a row of [`select_message`].
@@ -63,7 +77,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         reason: standing.reason,
         detail: standing.detail,
         attempts: standing.attempts,
-        priority: Priority::Normal,
+        priority: priority(row, 19)?,
         accepted_at: UnixMs(row.get(6)?),
         due_at: standing.due_at,
         expires_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
@@ -79,8 +93,14 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         seq: row.get(0)?,
         sid: row.get(1)?,
         chat: row.get(2)?,
+        lane: row.get(14)?,
         standing: standing(row, 3)?,
     })
+}
+
+fn priority(row: &Row<'_>, column: usize) -> rusqlite::Result<Priority> {
+    let lane = row.get(column)?;
+    Priority::of_lane(lane).ok_or_else(|| damaged(column, format!("{lane} is no lane")))
 }
 
 /// Reads what changes of a message, from column `first` on.
@@ -173,19 +193,18 @@ pub(super) fn page(
     let mut positions = Vec::new();
     {
         let mut of_status = view.prepare_cached(
-            "SELECT seq FROM messages INDEXED BY messages_by_status WHERE sid = ?1 AND status = ?2 AND seq > ?3
-             ORDER BY seq LIMIT ?4",
+            "SELECT seq FROM messages INDEXED BY messages_by_status
+             WHERE sid = ?1 AND status = ?2 AND lane = ?3 AND seq > ?4 ORDER BY seq LIMIT ?5",
         )?;
-        // The index is by status, and status by status it is asked: the cost is
-        // that of the page, however many messages there are.
+        // The index is by status and lane, and one by one they are asked: the
+        // cost is that of the page, however many messages there are.
         for status in Status::ALL {
-            if query.status.is_none_or(|wanted| wanted == status) {
-                let found = of_status
-                    .query_map((sid, status.as_str(), query.after, query.limit), |row| {
-                        row.get::<_, i64>(0)
-                    })?;
-                for seq in found {
-                    positions.push(seq?);
+            for lane in Priority::ALL.map(Priority::lane) {
+                if query.status.is_none_or(|wanted| wanted == status) {
+                    let asked = (sid, status.as_str(), lane, query.after, query.limit);
+                    for seq in of_status.query_map(asked, |row| row.get::<_, i64>(0))? {
+                        positions.push(seq?);
+                    }
                 }
             }
         }
@@ -216,6 +235,35 @@ pub(super) fn attempts(db: &Connection, id: &MessageId) -> Result<Vec<Attempt>, 
         })
     })?
     .collect()
+}
+
+/// For each message the one of its chat that goes before it, where there is one.
+pub(super) fn ahead_of(
+    db: &mut Connection,
+    ids: &[MessageId],
+) -> Result<Vec<Option<MessageId>>, rusqlite::Error> {
+    use rusqlite::OptionalExtension as _;
+    let view = db.transaction()?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let entry = view
+            .prepare_cached(select_entry!("WHERE m.id = ?1"))?
+            .query_row((id.as_str(),), entry)
+            .optional()?
+            .filter(|entry| entry.standing.status.is_owed());
+        let ahead = match entry {
+            Some(entry) => super::queue::ahead(&view, entry.spot())?,
+            None => None,
+        };
+        found.push(match ahead {
+            Some(seq) => view
+                .prepare_cached("SELECT id FROM messages WHERE seq = ?1")?
+                .query_row((seq,), |row| parsed(row, 0))
+                .optional()?,
+            None => None,
+        });
+    }
+    Ok(found)
 }
 
 /// Reads an id again that was checked when it was stored.

@@ -6,7 +6,7 @@ use super::rows::parsed;
 use super::writer::{Job, Tx};
 use rusqlite::{Connection, OptionalExtension as _};
 use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
-use steadfast_core::port::{OutboxDepth, SessionRecord, StoreError};
+use steadfast_core::port::{OutboxDepth, Quota, SessionRecord, StoreError};
 use steadfast_core::time::UnixMs;
 
 /// Rows of a removed session that are cleared away in one transaction.
@@ -122,12 +122,12 @@ pub(super) fn depth(db: &Connection, session: &SessionId) -> Result<OutboxDepth,
     let depth = db
         .prepare_cached(
             "SELECT s.accepted, s.sending, s.waiting_for_a_person,
-             (SELECT accepted_at FROM messages WHERE seq = (SELECT min(seq) FROM (
-                SELECT * FROM (SELECT seq FROM messages WHERE sid = s.sid AND status = 'accepted'
-                               ORDER BY seq LIMIT 1)
-                UNION ALL
-                SELECT * FROM (SELECT seq FROM messages WHERE sid = s.sid AND status = 'sending'
-                               ORDER BY seq LIMIT 1))))
+             (SELECT accepted_at FROM messages WHERE seq = (
+                SELECT min((SELECT m.seq FROM messages m INDEXED BY messages_by_status
+                    WHERE m.sid = s.sid AND m.status = w.column1 AND m.lane = w.column2
+                    ORDER BY m.seq LIMIT 1))
+                FROM (VALUES ('accepted', 0), ('accepted', 1), ('accepted', 2),
+                      ('sending', 0), ('sending', 1), ('sending', 2)) w))
              FROM sessions s WHERE s.name = ?1",
         )?
         .query_row((session.as_str(),), |row| {
@@ -146,10 +146,11 @@ pub(super) fn depth(db: &Connection, session: &SessionId) -> Result<OutboxDepth,
 pub(super) fn next_due(
     db: &mut Connection,
     session: &SessionId,
+    quota: Quota,
 ) -> Result<Option<UnixMs>, rusqlite::Error> {
     let view = db.transaction()?;
     match find(&view, session)? {
-        Some(sid) => queue::next_due(&view, sid),
+        Some(sid) => queue::next_due(&view, sid, quota),
         None => Ok(None),
     }
 }
@@ -191,10 +192,17 @@ impl Job for Sweep {
         )?;
         self.more = removed.is_some();
         let Some(sid) = removed else { return Ok(()) };
-        // Attempts and keys go with their messages.
+        // Attempts and the keys of single messages go with their messages.
         for piece in [
-            "DELETE FROM queue WHERE sid = ?1 AND (chat, seq) IN
-             (SELECT chat, seq FROM queue WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM queue WHERE sid = ?1 AND (chat, lane, seq) IN
+             (SELECT chat, lane, seq FROM queue WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM schedule WHERE sid = ?1 AND (lane, due_at, seq) IN
+             (SELECT lane, due_at, seq FROM schedule WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM pace WHERE sid = ?1 AND starts_at IN
+             (SELECT starts_at FROM pace WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM idempotency_keys WHERE key IN
+             (SELECT key FROM idempotency_keys INDEXED BY idempotency_keys_by_session
+              WHERE sid = ?1 AND seq IS NULL LIMIT ?2)",
             "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM inbound WHERE seq IN (SELECT seq FROM inbound WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents WHERE sid = ?1 LIMIT ?2)",

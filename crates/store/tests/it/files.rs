@@ -1,8 +1,10 @@
 //! What lies at the database's place before we come.
 
-use crate::support::{Desk, Folder, id, session};
+use crate::support::{Desk, Folder, id, key, message, session};
 use std::os::unix::fs::PermissionsExt as _;
-use steadfast_core::port::{Store, StoreError};
+use steadfast_core::outbox::Ack;
+use steadfast_core::port::{Accepted, Outcome, Store, StoreError};
+use steadfast_core::time::UnixMs;
 use steadfast_store::{Options, SqliteStore};
 
 fn open(folder: &Folder) -> Result<SqliteStore, StoreError> {
@@ -92,26 +94,88 @@ fn schema_version(db: &rusqlite::Connection) -> i64 {
         .unwrap()
 }
 
+/// A database as a gateway of the first schema left it behind: one message
+/// that was tried, with a key, and one that it had not looked at.
+fn first_schema(folder: &Folder) {
+    let db = rusqlite::Connection::open(folder.path()).unwrap();
+    db.execute_batch(include_str!("../../migrations/0001_start.sql"))
+        .unwrap();
+    let ours = u32::from_be_bytes(*b"SFGW");
+    db.pragma_update(None, "application_id", ours).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    db.execute_batch(
+        "INSERT INTO sessions (name, created_at, enabled, login, fence, queued_upto, accepted, sending)
+         VALUES ('default', 1, 1, 0, 0, 1, 1, 1)",
+    )
+    .unwrap();
+    for (n, status, attempts) in [(1, "sending", 1), (2, "accepted", 0)] {
+        let text = format!("{{\"kind\":\"text\",\"text\":\"message {n}\"}}");
+        db.execute(
+            "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
+             accepted_at, due_at, updated_at) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 1000, 1000, 1000)",
+            (
+                id(n).as_str(),
+                crate::support::wa(n).as_str(),
+                crate::support::chat(1).as_str(),
+                text,
+                status,
+                attempts,
+            ),
+        )
+        .unwrap();
+    }
+    db.execute(
+        "INSERT INTO queue (sid, chat, seq, due_at, state) VALUES (1, ?1, 1, 1000, 2)",
+        (crate::support::chat(1).as_str(),),
+    )
+    .unwrap();
+    db.execute(
+        "INSERT INTO attempts (seq, number, started_at) VALUES (1, 1, 1500)",
+        (),
+    )
+    .unwrap();
+    db.execute(
+        "INSERT INTO idempotency_keys (key, digest, seq, keep_until) VALUES ('k', ?1, 2, 9000)",
+        ([1_u8; 32],),
+    )
+    .unwrap();
+}
+
 /// What a gateway of the first schema left behind is brought up to date, with
 /// all that it owed.
 #[tokio::test]
 async fn an_older_schema_is_brought_up_to_date() {
     let folder = Folder::new();
+    first_schema(&folder);
     let store = folder.open();
-    Desk::new(&store).await.accept(1, 1).await;
+    let session = session("default");
+    let desk = Desk {
+        store: &store,
+        fence: store.take_fence(&session).await.unwrap(),
+        session,
+    };
+    assert_eq!(desk.depth().await, (1, 1, 0));
+    let known = store.accept(message(&desk.session, 3, 1), Some(key("k", 1, 9_000)));
+    let Ok(Accepted::Replayed { message: first }) = known.await else {
+        panic!("the key is forgotten")
+    };
+    assert_eq!(first.id, id(2));
+    assert_eq!(first.priority, steadfast_core::outbox::Priority::Normal);
+    for n in [1, 2] {
+        assert_eq!(desk.claim().await, [n]);
+        desk.record(n, Outcome::Sent(Ack::Server), 2_000).await;
+    }
+    assert_eq!(desk.claim().await, crate::support::NONE);
+    let pace = store.pace(&desk.session, UnixMs(0)).await.unwrap();
+    assert_eq!(pace.first_begun_at, Some(UnixMs(1_000)));
     store.close().await;
-    let db = rusqlite::Connection::open(folder.path()).unwrap();
-    let newest = schema_version(&db);
-    assert!(newest > 1);
-    db.execute_batch("DROP INDEX messages_by_end").unwrap();
-    db.pragma_update(None, "user_version", 1).unwrap();
-    drop(db);
-    let store = folder.open();
-    let owed = store.depth(&session("default")).await.unwrap();
-    assert_eq!(owed.accepted, 1);
-    store.close().await;
-    let db = rusqlite::Connection::open(folder.path()).unwrap();
-    assert_eq!(schema_version(&db), newest);
+    let other = Folder::new();
+    other.open().close().await;
+    let version = |folder: &Folder| {
+        let db = rusqlite::Connection::open(folder.path()).unwrap();
+        schema_version(&db)
+    };
+    assert_eq!(version(&folder), version(&other));
 }
 
 #[tokio::test]

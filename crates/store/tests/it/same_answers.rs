@@ -5,8 +5,12 @@ use crate::support::{Folder, chat, id, message, record_of, session, wa};
 use proptest::prelude::*;
 use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
 use steadfast_core::inbound::{Extras, InboundMessage};
-use steadfast_core::outbox::{Ack, Attempt, NewMessage, ParkReason, RejectReason, Status};
-use steadfast_core::port::{IdempotencyKey, MessageQuery, Outcome, Recorded, Store, StoreError};
+use steadfast_core::outbox::{
+    Ack, Attempt, NewMessage, ParkReason, Priority, RejectReason, Status,
+};
+use steadfast_core::port::{
+    IdempotencyKey, MessageQuery, Outcome, Quota, Recorded, Store, StoreError,
+};
 use steadfast_core::time::UnixMs;
 use steadfast_store::MemoryStore;
 
@@ -24,8 +28,9 @@ enum Op {
         whose: u64,
         stale: bool,
         now: i64,
-        limit: u32,
+        quota: Quota,
     },
+    AheadOf,
     Record {
         whose: u64,
         stale: bool,
@@ -62,12 +67,14 @@ struct New {
     whose: u64,
     to: u64,
     due_at: i64,
+    priority: Priority,
 }
 
 impl New {
     fn message(&self, now: UnixMs, era: u64) -> NewMessage {
         let mut new = message(&name(self.whose), self.n + era, self.to);
         new.due_at = UnixMs(self.due_at);
+        new.priority = self.priority;
         new.accepted_at = now;
         new
     }
@@ -82,12 +89,27 @@ fn time() -> impl Strategy<Value = i64> {
 }
 
 fn new_message() -> impl Strategy<Value = New> {
-    (0..MESSAGES, 0..SESSIONS, 0..CHATS, time()).prop_map(|(n, whose, to, due_at)| New {
-        n,
-        whose,
-        to,
-        due_at,
-    })
+    let lane = prop::sample::select(Priority::ALL.to_vec());
+    (0..MESSAGES, 0..SESSIONS, 0..CHATS, time(), lane).prop_map(
+        |(n, whose, to, due_at, priority)| New {
+            n,
+            whose,
+            to,
+            due_at,
+            priority,
+        },
+    )
+}
+
+fn quota() -> impl Strategy<Value = Quota> {
+    prop_oneof![
+        2 => (0..5_u32).prop_map(Quota::whole),
+        1 => (0..5_u32, 0..3_u32, 0..3_u32).prop_map(|(all, high, others)| Quota {
+            all,
+            high,
+            others,
+        }),
+    ]
 }
 
 fn ack() -> impl Strategy<Value = Ack> {
@@ -104,6 +126,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         2 => ack().prop_map(Outcome::Sent),
         2 => time().prop_map(|at| Outcome::NotSent { retry_at: UnixMs(at) }),
+        1 => time().prop_map(|at| Outcome::SlowedDown { retry_at: UnixMs(at) }),
         2 => time().prop_map(|at| Outcome::Unknown { retry_at: UnixMs(at) }),
         1 => Just(Outcome::Rejected(RejectReason::MediaInvalid)),
         3 => Just(Outcome::Parked(ParkReason::LoginLost)),
@@ -120,8 +143,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(new, key)| Op::Accept(new, key)),
         2 => prop::collection::vec(new_message(), 0..5).prop_map(Op::AcceptMany),
         1 => whose.clone().prop_map(Op::TakeFence),
-        8 => (whose.clone(), stale, time(), 0..5_u32)
-            .prop_map(|(whose, stale, now, limit)| Op::Claim { whose, stale, now, limit }),
+        8 => (whose.clone(), stale, time(), quota())
+            .prop_map(|(whose, stale, now, quota)| Op::Claim { whose, stale, now, quota }),
+        1 => Just(Op::AheadOf),
         8 => (whose.clone(), stale, prop::collection::vec((n.clone(), outcome(), time()), 0..6))
             .prop_map(|(whose, stale, outcomes)| Op::Record { whose, stale, outcomes }),
         3 => (whose.clone(), n.clone(), ack(), time())
@@ -189,16 +213,35 @@ async fn ask(asker: &mut Asker<'_>, op: &Op) -> String {
             whose,
             stale,
             now,
-            limit,
+            quota,
         } => {
             let login = LoginGeneration(now.unsigned_abs());
             let fence = fence(whose, stale);
             format!(
                 "{:?}",
                 store
-                    .claim(&name(whose), fence, login, UnixMs(now), limit)
+                    .claim_within(&name(whose), fence, login, UnixMs(now), quota)
                     .await
             )
+        }
+        Op::AheadOf => {
+            let all = (0..MESSAGES).map(id).collect();
+            // What is not placed yet is not looked at: a claim of nothing new places it.
+            for (whose, fence) in (0..SESSIONS).zip(held) {
+                let quota = Quota {
+                    all: 1,
+                    high: 0,
+                    others: 0,
+                };
+                let at = UnixMs(-1);
+                let login = LoginGeneration(0);
+                let whose = name(whose);
+                let none = store.claim_within(&whose, fence, login, at, quota);
+                if let Err(error) = none.await {
+                    return format!("{error:?}");
+                }
+            }
+            format!("{:?}", store.ahead_of(all).await)
         }
         Op::Record {
             whose,
@@ -265,6 +308,17 @@ async fn look(store: &dyn Store) -> Vec<String> {
         let state = (
             store.depth(&whose).await,
             store.next_due(&whose).await,
+            store
+                .next_due_within(
+                    &whose,
+                    Quota {
+                        all: 1,
+                        high: 1,
+                        others: 0,
+                    },
+                )
+                .await,
+            store.pace(&whose, UnixMs(0)).await,
             store.inbound(&whose, 0, 100).await,
             store.messages(&whose, everything).await,
         );
@@ -306,20 +360,27 @@ fn check_tables(folder: &Folder) {
             count(Status::Parked)
         ),
     );
+    let upto = "CASE m.lane WHEN 0 THEN s.queued_upto_high WHEN 1 THEN s.queued_upto ELSE s.queued_upto_low END";
     let live = "JOIN sessions s ON s.sid = m.sid AND s.name IS NOT NULL";
     broken(
         "what is owed is queued, as it stands",
         &format!(
-            "SELECT 1 FROM messages m {live} LEFT JOIN queue q ON q.sid = m.sid AND q.chat = m.chat AND q.seq = m.seq
-             WHERE (m.status IN ('accepted', 'sending') AND m.seq <= s.queued_upto) IS NOT (q.seq IS NOT NULL)
-             OR (q.seq IS NOT NULL AND q.due_at <> m.due_at)"
+            "SELECT 1 FROM messages m {live}
+             LEFT JOIN queue q ON q.sid = m.sid AND q.chat = m.chat AND q.lane = m.lane AND q.seq = m.seq
+             LEFT JOIN schedule p ON p.sid = m.sid AND p.lane = m.lane AND p.seq = m.seq
+             WHERE (m.status IN ('accepted', 'sending') AND m.seq <= {upto})
+                IS NOT ((q.seq IS NOT NULL) + (p.seq IS NOT NULL))
+             OR q.due_at <> m.due_at OR p.due_at <> m.due_at
+             OR (q.state = 1 AND q.begun <> (m.attempts > 0
+                 AND NOT (m.status = 'accepted' AND m.reason IS 'rate_limited')))
+             OR (p.seq IS NOT NULL AND m.attempts > 0)"
         ),
     );
     broken(
         "what has no place yet was never touched",
         &format!(
             "SELECT 1 FROM messages m {live}
-             WHERE m.seq > s.queued_upto AND (m.attempts > 0 OR m.status NOT IN ('accepted', 'cancelled'))"
+             WHERE m.seq > {upto} AND (m.attempts > 0 OR m.status NOT IN ('accepted', 'cancelled'))"
         ),
     );
     broken(
@@ -330,9 +391,10 @@ fn check_tables(folder: &Folder) {
         ),
     );
     broken(
-        "each chat has one claim or one head, and the head is its oldest",
+        "each chat has one claim or one head, and the head is the first by lane and position",
         "SELECT 1 FROM queue GROUP BY sid, chat
-         HAVING sum(state <> 0) <> 1 OR (sum(state = 1) = 1 AND min(seq) <> max(seq * (state = 1)))",
+         HAVING sum(state <> 0) <> 1 OR (sum(state = 1) = 1
+         AND min(lane * 1000000 + seq) <> max((lane * 1000000 + seq) * (state = 1)))",
     );
 }
 

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId};
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{
-    Ack, Body, Message, NewMessage, ParkReason, RejectReason, Status, Text,
+    Ack, Body, Message, NewMessage, ParkReason, Priority, RejectReason, Status, Text,
 };
 use steadfast_core::port::{
     Incident, IncidentStep, MessageQuery, Outcome, Recorded, Scope, Store, StoreError, TokenRecord,
@@ -51,12 +51,15 @@ pub(crate) struct New {
     whose: u64,
     to: u64,
     bytes: u64,
+    lane: u8,
+    later: bool,
 }
 
 impl New {
     fn message(&self, at: UnixMs) -> NewMessage {
         let mut new = message(&name(self.whose), self.n, self.to);
-        (new.accepted_at, new.due_at) = (at, at);
+        (new.accepted_at, new.due_at) = (at, at.plus(u64::from(self.later)));
+        new.priority = Priority::of_lane(self.lane).unwrap();
         if self.bytes > 0 {
             // Never the same page twice: a page that is lost must be missed.
             let mut dice = Dice::new(self.n);
@@ -269,6 +272,8 @@ impl Model {
             n,
             whose: u64::from(dice.once_in(4)),
             to: dice.below(CHATS),
+            lane: dice.byte() % 3,
+            later: dice.once_in(5),
             bytes: if self.heavy {
                 dice.below(HEAVY_BYTES)
             } else {

@@ -106,9 +106,10 @@ pub(super) async fn a_claim_is_bounded_and_takes_the_longest_due_first(store: &d
 
 pub(super) async fn a_head_that_is_due_later_holds_its_chat_only(store: &dyn Store) {
     let desk = Desk::new(store).await;
-    let mut scheduled = message(&desk.session, 1, 1);
-    scheduled.due_at = UnixMs(5_000);
-    store.accept(scheduled, None).await.unwrap();
+    // Accepted while the clock was ahead: it is not scheduled, it is next.
+    let mut ahead = message(&desk.session, 1, 1);
+    (ahead.accepted_at, ahead.due_at) = (UnixMs(5_000), UnixMs(5_000));
+    store.accept(ahead, None).await.unwrap();
     desk.accept(2, 1).await;
     desk.accept(3, 2).await;
     assert_eq!(numbers(&desk.claim_at(4_999, 10).await), [3]);
@@ -126,7 +127,7 @@ pub(super) async fn next_due_is_that_of_the_next_free_head(store: &dyn Store) {
     assert_eq!(next().await, None);
     for (n, to, due_at) in [(1, 1, 5_000), (2, 1, 1_000), (3, 2, 6_000)] {
         let mut new = message(&desk.session, n, to);
-        new.due_at = UnixMs(due_at);
+        (new.accepted_at, new.due_at) = (UnixMs(due_at), UnixMs(due_at));
         store.accept(new, None).await.unwrap();
     }
     // Message 2 is due first, but it stands behind message 1.

@@ -3,6 +3,7 @@
 mod accepting;
 mod acks;
 mod delivery;
+mod lanes;
 mod people;
 mod records;
 
@@ -68,6 +69,17 @@ contract! {
         a_long_queue_is_found_to_its_end,
         attempts_tell_what_happened,
         attempts_are_bounded;
+    lanes:
+        a_lane_is_kept,
+        higher_lanes_go_first_and_each_is_in_order,
+        a_higher_message_waits_for_what_is_in_flight,
+        a_code_overtakes_a_campaign,
+        what_is_scheduled_holds_up_nobody,
+        what_is_scheduled_can_be_taken_back_and_expires,
+        a_quota_bounds_what_is_new_and_not_what_has_begun,
+        pace_is_remembered,
+        a_batch_and_its_answer_are_kept_together,
+        nobody_is_ahead_of_what_is_not_owed;
     acks:
         acks_move_forward_and_keep_their_times,
         an_ack_beats_the_outcome_that_comes_after_it,
