@@ -1,7 +1,7 @@
 //! Sessions as they run in production: the supervisor over real browsers.
 
 use crate::clock::{SystemRandom, random_bytes};
-use crate::config::{Config, Conflict, Flavor, Sandbox};
+use crate::config::{Config, Conflict, Flavor, Pacing, Sandbox};
 use crate::data_dir::DataDir;
 use crate::delivery::DeliveryOptions;
 use crate::serve::{Parts, ServeError, SessionsFactory};
@@ -17,6 +17,7 @@ use steadfast_core::ids::{Epoch, SessionId};
 use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::ladder::{Intensity, LadderPolicy};
 use steadfast_core::outbox::DeliveryPolicy;
+use steadfast_core::pacing;
 use steadfast_core::port::{
     Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep,
 };
@@ -107,6 +108,7 @@ pub fn supervisor_options(config: &Config) -> SupervisorOptions {
                 },
                 ..DeliveryPolicy::default()
             },
+            pacing: paced(&config.pacing),
         },
         upkeep: UpkeepPolicy {
             memory_limit_bytes: Some(config.browser.memory_limit_mib)
@@ -259,5 +261,26 @@ impl EventSink for NoSink {
 
     async fn inbound(&self, _: Epoch, _: InboundMessage) -> Result<(), InboundRefused> {
         Err(InboundRefused::StaleEpoch)
+    }
+}
+
+fn paced(pacing: &Pacing) -> pacing::Policy {
+    pacing::Policy {
+        per_minute: pacing.per_minute,
+        burst: pacing.burst,
+        jitter_ms: pacing.jitter_ms,
+        quiet: pacing::QuietHours::parse(&pacing.quiet_hours),
+        utc_offset_min: pacing::Policy::parse_offset(&pacing.utc_offset).unwrap_or_default(),
+        per_day: pacing.per_day,
+        warm_up_per_day: pacing.warm_up_per_day,
+        warm_up_days: pacing.warm_up_days,
+        high_skips: pacing::Exempt {
+            rate: pacing.high_skips_rate,
+            jitter: pacing.high_skips_jitter,
+            quiet: pacing.high_skips_quiet_hours,
+            per_day: pacing.high_skips_per_day,
+        },
+        heeds_refusals: pacing.slow_down,
+        recover_ms: pacing.recover_ms,
     }
 }

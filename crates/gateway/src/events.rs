@@ -95,6 +95,8 @@ events! {
     ATTEMPT_PANICKED = "attempt_panicked";
     /// Due messages could not be read from the store; again soon.
     OUTBOX_CLAIM_FAILED = "outbox_claim_failed";
+    /// WhatsApp asks a session to slow down, and its pace is halved.
+    PACE_LOWERED = "pace_lowered";
     /// The wall clock was set back: messages that waited by the old time were brought forward.
     CLOCK_SET_BACK = "clock_set_back";
     /// What came of an attempt could not be recorded; again soon.

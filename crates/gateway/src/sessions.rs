@@ -8,6 +8,7 @@ use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::{ChatId, MessageId, SessionId};
 use steadfast_core::outbox::{Ack, Message};
+use steadfast_core::pacing::Held;
 use steadfast_core::port::{ChatSummary, OutboxDepth, StoreError};
 use steadfast_core::time::UnixMs;
 
@@ -104,6 +105,19 @@ pub struct IncidentSummary {
     pub attempt: u32,
 }
 
+/// What pacing says of a session now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// Until when new messages of the high lane are held back, and why.
+    pub high: Option<(UnixMs, Held)>,
+    /// The same for all other lanes.
+    pub others: Option<(UnixMs, Held)>,
+    /// How often the pace is halved, since WhatsApp asked to slow down.
+    pub slowed: u32,
+    /// How many messages may begin today and how many have, where that is bounded.
+    pub day: Option<(u64, u64)>,
+}
+
 /// One session, as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
@@ -142,6 +156,8 @@ pub struct SessionView {
     pub incident: Option<IncidentSummary>,
     /// How full its outbox is.
     pub outbox: OutboxDepth,
+    /// What pacing says.
+    pub pace: Pace,
     /// Resident memory of its browser's process tree, in bytes.
     pub browser_memory_bytes: Option<u64>,
     /// WhatsApp Web's version.

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use std::net::SocketAddr;
+use steadfast_core::pacing::{Policy, QuietHours};
 
 /// Takes a text or says what would be right.
 pub(super) type TextCheck = fn(&str) -> Result<(), String>;
@@ -83,6 +84,24 @@ pub(super) fn log_filter(text: &str) -> Result<(), String> {
                  with exceptions after commas: info,steadfast_engine=debug"
             )
         })
+}
+
+/// Hours of the day: `22:00-07:00`, or nothing.
+pub(super) fn quiet_hours(text: &str) -> Result<(), String> {
+    if text.is_empty() || QuietHours::parse(text).is_some() {
+        return Ok(());
+    }
+    Err(format!("{text:?} are no hours: write 22:00-07:00"))
+}
+
+/// How far a clock is ahead of UTC.
+pub(super) fn utc_offset(text: &str) -> Result<(), String> {
+    if Policy::parse_offset(text).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "{text:?} is no offset from UTC: write +05:30 or -03:00, from -12:00 to +14:00"
+    ))
 }
 
 /// A length of time: `500ms`, `5s`, `30m`, `2h`.

@@ -458,6 +458,93 @@ pub const KEYS: &[Key] = &[
         3_600_000,
         "Upper bound of any pause between two attempts.",
     ),
+    // ------------------------------------------------------------ pacing
+    number(
+        "pacing.per_minute",
+        0,
+        0,
+        60_000,
+        "Messages of one session that may begin in a minute; more wait their turn. 0: any number.",
+    ),
+    number(
+        "pacing.burst",
+        5,
+        1,
+        10_000,
+        "Messages that may begin at once after a rest, where pacing.per_minute is set.",
+    ),
+    number(
+        "pacing.jitter_ms",
+        0,
+        0,
+        600_000,
+        "Longest random pause after each message, so that they do not come at an even beat. 0: none.",
+    ),
+    text(
+        "pacing.quiet_hours",
+        "",
+        check::quiet_hours,
+        "Hours of the day in which no message begins, as in 22:00-07:00, by the clock of pacing.utc_offset.",
+    ),
+    text(
+        "pacing.utc_offset",
+        "+00:00",
+        check::utc_offset,
+        "How far the clock of quiet hours and days is ahead of UTC, as in +05:30 or -03:00. It knows no daylight saving time.",
+    ),
+    number(
+        "pacing.per_day",
+        0,
+        0,
+        10_000_000,
+        "Messages of one session that may begin in a day; more wait for the next one. 0: any number.",
+    ),
+    number(
+        "pacing.warm_up_days",
+        0,
+        0,
+        365,
+        "For so many days from a session's first message a day holds fewer: pacing.warm_up_per_day on the first, twice as many on the second, and so on. 0: no warm-up.",
+    ),
+    number(
+        "pacing.warm_up_per_day",
+        20,
+        1,
+        1_000_000,
+        "Messages that may begin on the first day of a warm-up.",
+    ),
+    switch(
+        "pacing.high_skips_rate",
+        false,
+        "Whether messages of the high lane begin whatever pacing.per_minute says.",
+    ),
+    switch(
+        "pacing.high_skips_jitter",
+        true,
+        "Whether messages of the high lane begin without a random pause.",
+    ),
+    switch(
+        "pacing.high_skips_quiet_hours",
+        true,
+        "Whether messages of the high lane begin in quiet hours too.",
+    ),
+    switch(
+        "pacing.high_skips_per_day",
+        false,
+        "Whether messages of the high lane begin whatever pacing.per_day and the warm-up say.",
+    ),
+    switch(
+        "pacing.slow_down",
+        true,
+        "Whether a session that WhatsApp asks to slow down does: a pause that doubles from 30 s to 15 minutes, and half the pace with each refusal, down to a 64th; also where no other key of this section is set.",
+    ),
+    number(
+        "pacing.recover_ms",
+        600_000,
+        1_000,
+        DAY_MS,
+        "After so long without a refusal the pace is doubled again, until it is what it was.",
+    ),
     // ---------------------------------------------------------- outgoing
     list(
         "outgoing.allow",

@@ -18,7 +18,7 @@ mod tests;
 pub use key::{Key, Kind, Preset};
 pub use keys::{KEYS, find, nearest};
 pub use types::{
-    Browser, Config, Conflict, Delivery, Flavor, Log, LogFormat, Outgoing, Sandbox, Server,
+    Browser, Config, Conflict, Delivery, Flavor, Log, LogFormat, Outgoing, Pacing, Sandbox, Server,
     Session, Stream, Webhooks, duration_ms,
 };
 

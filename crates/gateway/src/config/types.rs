@@ -17,6 +17,8 @@ pub struct Config {
     pub session: Session,
     /// How messages are handed over.
     pub delivery: Delivery,
+    /// How fast a session may send.
+    pub pacing: Pacing,
     /// Requests to URLs that others named.
     pub outgoing: Outgoing,
     /// Events that are pushed.
@@ -117,6 +119,31 @@ pub struct Delivery {
     pub max_attempts: u32,
     pub retry_min_ms: u64,
     pub retry_max_ms: u64,
+}
+
+/// `[pacing]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent settings, no states"
+)]
+pub struct Pacing {
+    pub per_minute: u32,
+    pub burst: u32,
+    pub jitter_ms: u64,
+    pub quiet_hours: String,
+    pub utc_offset: String,
+    pub per_day: u32,
+    pub warm_up_days: u32,
+    pub warm_up_per_day: u32,
+    pub high_skips_rate: bool,
+    pub high_skips_jitter: bool,
+    pub high_skips_quiet_hours: bool,
+    pub high_skips_per_day: bool,
+    pub slow_down: bool,
+    pub recover_ms: u64,
 }
 
 /// `[outgoing]`. What each key means stands in `config::KEYS`.

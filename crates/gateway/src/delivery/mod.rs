@@ -6,20 +6,25 @@
 //! is settled; chats do not wait for each other.
 
 mod attempt;
+mod paced;
 mod set_back;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::sessions::Pace;
 use crate::supervisor::Activity;
 use crate::updates::Updates;
-use attempt::Attempt;
+use attempt::{Attempt, Landed};
+use paced::Paced;
 use set_back::SetBack;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_core::backoff::Random;
 use steadfast_core::ids::{Epoch, Fence, LoginGeneration, MessageId, SessionId};
 use steadfast_core::outbox::{Claimed, DeliveryPolicy, Settled, outcome};
-use steadfast_core::port::{Engine, Recorded, Store, StoreError};
+use steadfast_core::pacing;
+use steadfast_core::port::{Engine, Quota, Recorded, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -41,6 +46,8 @@ pub struct DeliveryOptions {
     pub max_in_flight: u32,
     /// The policy of a single message.
     pub policy: DeliveryPolicy,
+    /// How fast messages may begin.
+    pub pacing: pacing::Policy,
 }
 
 /// What a delivery has in hand, told whenever it changes.
@@ -84,6 +91,10 @@ pub struct Delivery {
     pub metrics: Arc<Metrics>,
     /// How.
     pub options: DeliveryOptions,
+    /// Told what pacing says.
+    pub pace: watch::Sender<Pace>,
+    /// Of the random pauses between messages.
+    pub seed: u64,
 }
 
 /// How long to wait after the store failed a claim.
@@ -104,10 +115,11 @@ impl Delivery {
     /// Delivers until told to stop; then waits for what is in flight, which
     /// ends soon because its page goes away.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut flights: JoinSet<Option<Epoch>> = JoinSet::new();
+        let mut flights: JoinSet<Landed> = JoinSet::new();
         let mut claimed_by: HashMap<tokio::task::Id, (MessageId, u32)> = HashMap::new();
         let mut doubted: Option<Doubted> = None;
         let mut set_back = SetBack::new(self.clock.as_ref());
+        let mut paced = self.paced();
         let mut sweep_at = Instant::now();
         loop {
             self.heed_the_clock(&mut set_back).await;
@@ -125,9 +137,9 @@ impl Delivery {
             if doubt.is_some() {
                 idle_until = doubt;
             } else if let Some(link) = link.filter(|_| room > 0) {
-                match self.claim(&link, room).await {
-                    Ok(claimed) => {
-                        let full = claimed.len() == room as usize;
+                match self.take(&mut paced, &link, room).await {
+                    Ok((claimed, wait)) => {
+                        idle_until = wait;
                         if !claimed.is_empty() {
                             self.activity.touch(self.clock.mono());
                         }
@@ -136,9 +148,6 @@ impl Delivery {
                             let number = claimed.attempt;
                             let task = flights.spawn(self.attempt(&link, claimed).run());
                             claimed_by.insert(task.id(), (id, number));
-                        }
-                        if !full {
-                            idle_until = self.next_due().await;
                         }
                     }
                     Err(error) => {
@@ -156,12 +165,15 @@ impl Delivery {
                 changed = self.link.changed() => if changed.is_err() { break },
                 () = self.wake.notified() => {}
                 Some(ended) = flights.join_next_with_id(), if !flights.is_empty() => {
-                    let failed = self.landed(ended, &mut claimed_by).await;
-                    doubted = failed.map(Doubted::now).or(doubted);
+                    let mut next = Some(ended);
                     // Everything that has ended by now, in one round.
-                    while let Some(ended) = flights.try_join_next_with_id() {
-                        let failed = self.landed(ended, &mut claimed_by).await;
-                        doubted = failed.map(Doubted::now).or(doubted);
+                    while let Some(ended) = next {
+                        let landed = self.landed(ended, &mut claimed_by).await;
+                        doubted = landed.failed.map(Doubted::now).or(doubted);
+                        if landed.slow_down {
+                            paced.refused(self.clock.unix());
+                        }
+                        next = flights.try_join_next_with_id();
                     }
                 }
                 () = sleep_or_never(idle_until.map(|wait| wait.min(LOOK_AT_THE_CLOCK))) => {}
@@ -233,16 +245,43 @@ impl Delivery {
             .send_if_modified(|told| std::mem::replace(told, now) != now);
     }
 
-    async fn claim(&self, link: &Link, room: u32) -> Result<Vec<Claimed>, StoreError> {
-        self.store
-            .claim(
-                &self.session,
-                self.fence,
-                link.login,
-                self.clock.unix(),
-                room,
-            )
-            .await
+    fn paced(&self) -> Paced {
+        Paced {
+            session: self.session.clone(),
+            store: Arc::clone(&self.store),
+            metrics: Arc::clone(&self.metrics),
+            policy: self.options.pacing.clone(),
+            random: Random::new(self.seed),
+            told: self.pace.clone(),
+            pacer: None,
+        }
+    }
+
+    /// Claims what may begin now; and how long until there may be more, where
+    /// that is a matter of time alone.
+    async fn take(
+        &self,
+        paced: &mut Paced,
+        link: &Link,
+        room: u32,
+    ) -> Result<(Vec<Claimed>, Option<Duration>), StoreError> {
+        let now = self.clock.unix();
+        paced.ready(now).await?;
+        let (quota, _) = paced.quota(now, room);
+        let claimed = self
+            .store
+            .claim_within(&self.session, self.fence, link.login, now, quota)
+            .await?;
+        paced.claimed(now, &claimed);
+        if claimed.len() == room as usize {
+            return Ok((claimed, None));
+        }
+        let (quota, turn) = paced.quota(now, room);
+        let wait = match (self.next_due(quota).await, turn) {
+            (Some(due), Some(turn)) => Some(due.min(turn)),
+            (due, turn) => due.or(turn),
+        };
+        Ok((claimed, wait))
     }
 
     fn attempt(&self, link: &Link, claimed: Claimed) -> Attempt {
@@ -258,9 +297,9 @@ impl Delivery {
         }
     }
 
-    /// How long until the next head of a chat falls due.
-    async fn next_due(&self) -> Option<Duration> {
-        match self.store.next_due(&self.session).await {
+    /// How long until the next head of a chat falls due that may go.
+    async fn next_due(&self, quota: Quota) -> Option<Duration> {
+        match self.store.next_due_within(&self.session, quota).await {
             Ok(due) => due.map(|due| Duration::from_millis(due.since(self.clock.unix()))),
             Err(_) => Some(STORE_RETRY),
         }
@@ -270,17 +309,19 @@ impl Delivery {
     /// nothing: its message is looked up again.
     async fn landed(
         &self,
-        ended: Result<(tokio::task::Id, Option<Epoch>), tokio::task::JoinError>,
+        ended: Result<(tokio::task::Id, Landed), tokio::task::JoinError>,
         claimed_by: &mut HashMap<tokio::task::Id, (MessageId, u32)>,
-    ) -> Option<Epoch> {
+    ) -> Landed {
         let error = match ended {
-            Ok((task, failed)) => {
+            Ok((task, landed)) => {
                 claimed_by.remove(&task);
-                return failed;
+                return landed;
             }
             Err(error) => error,
         };
-        let (id, attempt) = claimed_by.remove(&error.id())?;
+        let Some((id, attempt)) = claimed_by.remove(&error.id()) else {
+            return Landed::default();
+        };
         tracing::error!(event = "attempt_panicked", session = %self.session, message = %id, %error);
         let now = self.clock.unix();
         let wait = self.options.policy.backoff.ceiling(attempt);
@@ -297,7 +338,7 @@ impl Delivery {
         {
             tracing::error!(event = "outcome_not_recorded", session = %self.session, %error);
         }
-        None
+        Landed::default()
     }
 }
 

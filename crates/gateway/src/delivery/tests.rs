@@ -71,7 +71,10 @@ async fn what_runs_out_of_time_without_a_link_expires() {
         options: DeliveryOptions {
             max_in_flight: 8,
             policy: DeliveryPolicy::default(),
+            pacing: pacing::Policy::default(),
         },
+        pace: watch::channel(Pace::default()).0,
+        seed: 1,
     };
     let stop = CancellationToken::new();
     let mut running = JoinSet::new();

@@ -27,6 +27,12 @@ pub struct Metrics {
     /// `steadfast_duplicates_prevented_total{session}`: a look-up found what a
     /// retry would have sent a second time.
     pub duplicates_prevented: Counter<1>,
+    /// `steadfast_pacing_holds_total{session, reason}`: how often pacing began
+    /// to hold new messages back.
+    pub pacing_holds: Counter<2>,
+    /// `steadfast_pacing_refusals_total{session}`: messages that WhatsApp
+    /// refused because they came too fast.
+    pub pacing_refusals: Counter<1>,
     /// `steadfast_inbound_messages_total{session}`.
     pub inbound: Counter<1>,
     /// `steadfast_incidents_total{session, kind}`: failures noticed.
@@ -83,7 +89,7 @@ impl Default for Metrics {
             ),
             outcomes: Counter::new(
                 "steadfast_messages_total",
-                "Steps of messages: sent, not_sent, unknown, rejected, parked, expired, cancelled, delivered, read, played.",
+                "Steps of messages: sent, not_sent, rate_limited, unknown, rejected, parked, expired, cancelled, delivered, read, played.",
                 ["session", "outcome"],
             ),
             ack_seconds: Histogram::new(
@@ -95,6 +101,16 @@ impl Default for Metrics {
             duplicates_prevented: Counter::new(
                 "steadfast_duplicates_prevented_total",
                 "Look-ups that found what a blind retry would have sent twice.",
+                ["session"],
+            ),
+            pacing_holds: Counter::new(
+                "steadfast_pacing_holds_total",
+                "Times that pacing began to hold new messages back: pacing, rate_limited, quiet_hours, daily_cap.",
+                ["session", "reason"],
+            ),
+            pacing_refusals: Counter::new(
+                "steadfast_pacing_refusals_total",
+                "Messages that WhatsApp refused because they came too fast.",
                 ["session"],
             ),
             inbound: Counter::new(
@@ -191,6 +207,8 @@ impl Metrics {
         self.outcomes.write(out);
         self.ack_seconds.write(out);
         self.duplicates_prevented.write(out);
+        self.pacing_holds.write(out);
+        self.pacing_refusals.write(out);
         self.inbound.write(out);
         self.incidents.write(out);
         self.recoveries.write(out);

@@ -96,6 +96,18 @@ fn by_session(out: &mut String, app: &App, sessions: &[SessionView]) {
         "1 where an incident is open.",
         &|s| Some(f64::from(u8::from(s.incident.is_some()))),
     );
+    each(
+        out,
+        "steadfast_pacing_slowed",
+        "How often the session's pace is halved now, since WhatsApp asked to slow down.",
+        &|s| Some(f64::from(s.pace.slowed)),
+    );
+    each(
+        out,
+        "steadfast_pacing_held",
+        "1 where pacing holds new messages back now.",
+        &|s| Some(f64::from(u8::from(s.pace.others.is_some()))),
+    );
     for (name, help, read) in [
         (
             "steadfast_session_wanted_seconds_total",

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Random, random_bytes};
 use crate::delivery::{Delivery, DeliveryOptions, InHand};
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
-use crate::sessions::{AckWait, HealthView, QrCode, SessionError, SessionView, Sessions};
+use crate::sessions::{AckWait, HealthView, Pace, QrCode, SessionError, SessionView, Sessions};
 use crate::updates::Updates;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -76,6 +76,7 @@ struct Handle {
     snapshot: watch::Receiver<Snapshot>,
     engine: watch::Receiver<Option<Arc<dyn Engine>>>,
     wake: Arc<Notify>,
+    pace: watch::Receiver<Pace>,
     /// Ends the session's delivery.
     stop: CancellationToken,
 }
@@ -214,6 +215,7 @@ impl Supervisor {
             s.clock.unix(),
             s.clock.mono(),
         ));
+        let (pace_sender, pace) = watch::channel(Pace::default());
         let (in_hand_sender, in_hand) = watch::channel(InHand::default());
         let activity = Activity::default();
         let epoch = CurrentEpoch::default();
@@ -277,6 +279,8 @@ impl Supervisor {
             updates: s.updates.clone(),
             metrics: Arc::clone(&s.metrics),
             options: s.options.delivery.clone(),
+            pace: pace_sender,
+            seed,
         };
         self.spawn(delivery.run(stop.clone()));
         let handle = Arc::new(Handle {
@@ -284,6 +288,7 @@ impl Supervisor {
             snapshot,
             engine,
             wake,
+            pace,
             stop,
         });
         self.lock().insert(id, Arc::clone(&handle));
@@ -317,6 +322,7 @@ impl Supervisor {
             session,
             &snapshot,
             depth,
+            *handle.pace.borrow(),
             self.shared.clock.mono(),
         ))
     }

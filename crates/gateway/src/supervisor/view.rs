@@ -2,7 +2,7 @@
 
 use super::advice;
 use super::snapshot::Snapshot;
-use crate::sessions::{SessionState, SessionView};
+use crate::sessions::{Pace, SessionState, SessionView};
 use steadfast_core::ids::{LoginGeneration, SessionId};
 use steadfast_core::port::OutboxDepth;
 use steadfast_core::session::State;
@@ -28,6 +28,7 @@ pub(super) fn view(
     name: &SessionId,
     snapshot: &Snapshot,
     outbox: OutboxDepth,
+    pace: Pace,
     now: MonoMs,
 ) -> SessionView {
     let state = state(&snapshot.state);
@@ -59,6 +60,7 @@ pub(super) fn view(
         created_at: snapshot.created_at,
         me: snapshot.me.clone(),
         incident: snapshot.incident.clone(),
+        pace,
         browser_memory_bytes: snapshot
             .health
             .as_ref()

@@ -12,7 +12,7 @@ use steadfast_core::outbox::Ack;
 use steadfast_core::port::{ChatSummary, OutboxDepth};
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::sessions::{
-    AckWait, Check, CheckStatus, HealthView, Overall, QrCode, SessionError, SessionState,
+    AckWait, Check, CheckStatus, HealthView, Overall, Pace, QrCode, SessionError, SessionState,
     SessionView, Sessions,
 };
 
@@ -54,6 +54,7 @@ fn view(name: &SessionId) -> SessionView {
         me: None,
         incident: None,
         outbox: OutboxDepth::default(),
+        pace: Pace::default(),
         browser_memory_bytes: Some(1_024),
         web_version: None,
         missing_bindings: Vec::new(),
