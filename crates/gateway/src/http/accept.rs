@@ -4,18 +4,20 @@
 use super::options::{Options, Wait};
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson};
+use super::waits;
 use super::{HttpState, JsonAnswer};
 use crate::clock::random_bytes;
 use crate::events;
 use crate::sessions::AckWait;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, NewMessage};
-use steadfast_core::port::{Accepted, IdempotencyKey};
+use steadfast_core::outbox::{Body, Message, NewMessage};
+use steadfast_core::port::{Accepted, BatchAccepted, IdempotencyKey, KeptAnswer};
 
 /// Most characters of a text, WhatsApp's own bound.
 pub(super) const MAX_TEXT_CHARS: usize = 65_536;
@@ -64,32 +66,6 @@ pub(super) struct OnDisk {
     pub(super) replayed: bool,
 }
 
-/// An Idempotency-Key, and what it covers beside the one message.
-#[derive(Debug)]
-pub(super) struct Key {
-    text: String,
-    whole: [u8; 32],
-}
-
-impl Key {
-    /// A key that covers one message.
-    pub(super) fn one(text: String) -> Self {
-        Self {
-            text,
-            whole: [0; 32],
-        }
-    }
-
-    /// The key of one message among many: it fits only where the whole request
-    /// is the same.
-    pub(super) fn part(text: &str, index: usize, whole: [u8; 32]) -> Self {
-        Self {
-            text: format!("{text}#{index}"),
-            whole,
-        }
-    }
-}
-
 /// Keys whose first request still runs.
 #[derive(Debug, Default)]
 pub(super) struct InFlight(Mutex<HashSet<String>>);
@@ -122,24 +98,18 @@ pub(super) async fn accept(
     caller: &str,
     session: &SessionId,
     order: Order,
-    key: Option<Key>,
+    key: Option<String>,
 ) -> Result<OnDisk, Problem> {
-    let key = key.map(|key| (format!("{caller}\n{}", key.text), key.whole));
+    let key = key.map(|key| format!("{caller}\n{key}"));
     let _running = match &key {
-        Some((text, _)) => Some(state.in_flight.begin(text).ok_or_else(|| {
-            Problem::new(
-                Code::IdempotencyInFlight,
-                "the first request with this key has not been answered yet",
-            )
-            .retry_after(1)
-        })?),
+        Some(key) => Some(state.in_flight.begin(key).ok_or_else(in_flight)?),
         None => None,
     };
     let said = order.options.digested();
     let message = mint(state, session, order)?;
-    let key = key.map(|(key, whole)| IdempotencyKey {
+    let key = key.map(|key| IdempotencyKey {
         key,
-        digest: digest(&whole, &order_parts(&message, said)),
+        digest: digest(&order_parts(&message, said)),
         keep_until: message
             .accepted_at
             .plus(state.app.config.server.idempotency_keep_ms),
@@ -161,10 +131,7 @@ pub(super) async fn accept(
             answer: AcceptedJson::first_answer(&message),
             replayed: true,
         }),
-        Accepted::KeyReused => Err(Problem::new(
-            Code::IdempotencyKeyReused,
-            "this Idempotency-Key came with another request before",
-        )),
+        Accepted::KeyReused => Err(key_reused()),
     }
 }
 
@@ -197,19 +164,15 @@ pub(super) async fn answer(
                 .await;
             match waited {
                 Ok(AckWait::Reached(message)) => {
-                    let body = JsonAnswer(MessageJson::from(&*message));
-                    (StatusCode::OK, body.into_response())
+                    (StatusCode::OK, as_it_stands(state, *message).await)
                 }
                 // Its status says that it never will.
                 Ok(AckWait::Ended(message)) => {
-                    let body = JsonAnswer(MessageJson::from(&*message));
-                    (StatusCode::ACCEPTED, body.into_response())
+                    (StatusCode::ACCEPTED, as_it_stands(state, *message).await)
                 }
                 Ok(AckWait::TimedOut) | Err(_) => {
                     let body = match state.app.store.message(&on_disk.id).await {
-                        Ok(Some(message)) => {
-                            JsonAnswer(MessageJson::from(&message)).into_response()
-                        }
+                        Ok(Some(message)) => as_it_stands(state, message).await,
                         Ok(None) | Err(_) => JsonAnswer(on_disk.answer).into_response(),
                     };
                     (StatusCode::ACCEPTED, body)
@@ -228,22 +191,114 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-/// Commits many at once, all or none.
-pub(super) async fn accept_many(
+async fn as_it_stands(state: &HttpState, message: Message) -> Response {
+    let shown = waits::shown(state, std::slice::from_ref(&message)).await;
+    let shown = shown.ok().and_then(|shown| shown.into_iter().next());
+    JsonAnswer(shown.unwrap_or_else(|| MessageJson::from(&message))).into_response()
+}
+
+/// The key of a request that makes many messages.
+#[derive(Debug)]
+pub(super) struct WholeKey {
+    /// The key as the caller sent it.
+    pub(super) text: String,
+    /// SHA-256 over all that the request asks for.
+    pub(super) digest: [u8; 32],
+}
+
+/// The answer to a request that made many messages, as it is on disk.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// JSON.
+    answer: String,
+    replayed: bool,
+}
+
+impl IntoResponse for Whole {
+    fn into_response(self) -> Response {
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (StatusCode::ACCEPTED, json, self.answer).into_response();
+        if self.replayed {
+            let yes = HeaderValue::from_static("true");
+            response.headers_mut().insert(REPLAYED, yes);
+        }
+        response
+    }
+}
+
+/// Commits many at once, all or none, under the caller's key where there is
+/// one. `answer` makes the answer of what will have been accepted; with a key
+/// it goes to disk in the same transaction, and every repeat gets it again.
+pub(super) async fn accept_batch(
     state: &HttpState,
+    caller: &str,
     session: &SessionId,
     orders: Vec<Order>,
-) -> Result<Vec<AcceptedJson>, Problem> {
+    key: Option<WholeKey>,
+    answer: impl FnOnce(Vec<AcceptedJson>) -> Result<String, Problem>,
+) -> Result<Whole, Problem> {
+    let key = key.map(|key| (format!("{caller}\n{}", key.text), key.digest));
+    let _running = match &key {
+        Some((text, _)) => Some(state.in_flight.begin(text).ok_or_else(in_flight)?),
+        None => None,
+    };
     let messages = orders
         .into_iter()
         .map(|order| mint(state, session, order))
         .collect::<Result<Vec<_>, _>>()?;
-    let answers: Vec<_> = messages.iter().map(AcceptedJson::from).collect();
-    if !messages.is_empty() {
-        state.app.store.accept_many(messages).await?;
-        stored(state, session, answers.len());
+    let answer = answer(messages.iter().map(AcceptedJson::from).collect())?;
+    let count = messages.len();
+    let at = state.app.clock.unix();
+    let kept = key.map(|(key, digest)| KeptAnswer {
+        session: session.clone(),
+        key: IdempotencyKey {
+            key,
+            digest,
+            keep_until: at.plus(state.app.config.server.idempotency_keep_ms),
+        },
+        answer: answer.clone(),
+        at,
+    });
+    if count == 0 && kept.is_none() {
+        super::sessions::exists(state, session).await?;
     }
-    Ok(answers)
+    match state.app.store.accept_batch(messages, kept).await? {
+        BatchAccepted::Stored => {
+            if count > 0 {
+                stored(state, session, count);
+                tracing::debug!(event = events::MESSAGE_ACCEPTED, %session, count, "accepted");
+            }
+            Ok(Whole {
+                answer,
+                replayed: false,
+            })
+        }
+        BatchAccepted::Replayed(answer) => Ok(Whole {
+            answer,
+            replayed: true,
+        }),
+        BatchAccepted::KeyReused => Err(key_reused()),
+    }
+}
+
+/// An answer as it is kept.
+pub(super) fn json(answer: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(answer).map_err(|error| Problem::new(Code::Internal, error.to_string()))
+}
+
+fn in_flight() -> Problem {
+    Problem::new(
+        Code::IdempotencyInFlight,
+        "the first request with this key has not been answered yet",
+    )
+    .retry_after(1)
+}
+
+fn key_reused() -> Problem {
+    Problem::new(
+        Code::IdempotencyKeyReused,
+        "this Idempotency-Key came with another request before",
+    )
 }
 
 fn stored(state: &HttpState, session: &SessionId, count: usize) {
@@ -283,9 +338,10 @@ fn order_parts(message: &NewMessage, options: Vec<String>) -> Vec<String> {
 
 /// SHA-256 over what the caller asked for, in a form of its own: each part
 /// with its length before it, so that no two requests look the same.
-pub(super) fn digest(seed: &[u8; 32], parts: &[impl AsRef<str>]) -> [u8; 32] {
+pub(super) fn digest(parts: &[impl AsRef<str>]) -> [u8; 32] {
     let mut hasher = Sha256::new();
-    hasher.update(seed);
+    // Older versions began so: keys that are on disk keep their meaning.
+    hasher.update([0; 32]);
     for part in parts {
         let part = part.as_ref();
         hasher.update((part.len() as u64).to_be_bytes());

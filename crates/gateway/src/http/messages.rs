@@ -1,11 +1,12 @@
 //! Messages under `/v1`: accept, look, take back, a person's word.
 
-use super::accept::{self, Key, Order};
+use super::accept::{self, Order};
 use super::auth::{Caller, ToRead, ToSend};
 use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
 use super::options::SendOptions;
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson, Page};
+use super::waits;
 use super::{HttpState, JsonAnswer, page_limit};
 use crate::events;
 use axum::extract::State;
@@ -35,6 +36,16 @@ pub(super) struct SendRequest {
     options: SendOptions,
 }
 
+impl SendRequest {
+    /// Checks every field.
+    pub(super) fn order(self) -> Result<Order, Problem> {
+        Ok(Order {
+            options: self.options.read()?,
+            ..Order::text(&self.to, self.text, "text")?
+        })
+    }
+}
+
 /// Accepts a message. 202 means that it is on disk: it will be sent once, in
 /// order within its chat and lane, as soon as the session is ready and it is
 /// due. 200 where the caller waited for it, and it has come that far.
@@ -50,14 +61,10 @@ pub(super) async fn send(
     IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<SendRequest>,
 ) -> Result<Response, Problem> {
-    let options = body.options.read()?;
-    let order = Order {
-        options,
-        ..Order::text(&body.to, body.text, "text")?
-    };
-    let key = key.map(Key::one);
+    let order = body.order()?;
+    let wait = order.options.wait;
     let on_disk = accept::accept(&state, &caller.name, &session, order, key).await?;
-    accept::answer(&state, on_disk, options.wait).await
+    accept::answer(&state, on_disk, wait).await
 }
 
 /// Which messages.
@@ -104,7 +111,7 @@ pub(super) async fn list(
     let found = state.app.store.messages(&session, query).await?;
     let full = found.len() == limit as usize;
     Ok(JsonAnswer(Page {
-        items: found.iter().map(MessageJson::from).collect(),
+        items: waits::shown(&state, &found).await?,
         next: found.last().filter(|_| full).map(|m| m.seq.to_string()),
     }))
 }
@@ -124,9 +131,9 @@ pub(super) async fn get(
     let message = state.app.store.message(&id).await?;
     let message = message.ok_or_else(|| unknown(&id))?;
     let attempts = state.app.store.attempts(&id).await?;
-    Ok(JsonAnswer(
-        MessageJson::from(&message).with_attempts(attempts),
-    ))
+    let shown = waits::shown(&state, std::slice::from_ref(&message)).await?;
+    let shown = shown.into_iter().next().ok_or_else(|| unknown(&id))?;
+    Ok(JsonAnswer(shown.with_attempts(attempts)))
 }
 
 /// Takes a message back that no attempt has touched.

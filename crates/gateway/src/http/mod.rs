@@ -3,6 +3,7 @@
 
 mod accept;
 mod auth;
+mod batch;
 mod expiry;
 mod extract;
 mod layers;
@@ -20,6 +21,7 @@ mod stats;
 mod system;
 mod tls;
 mod view;
+mod waits;
 
 pub use openapi::document_json;
 pub(crate) use peer::network;
@@ -101,6 +103,7 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(sessions::chats))
         .routes(routes!(sessions::check_number))
         .routes(routes!(messages::send, messages::list))
+        .routes(routes!(batch::send_batch))
         .routes(routes!(messages::get, messages::cancel))
         .routes(routes!(messages::release))
         .routes(routes!(messages::discard))

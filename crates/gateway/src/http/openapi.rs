@@ -199,14 +199,26 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 /// The fields that an operation's body may have.
 fn body_fields(api: &Value, operation: &Value) -> String {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let name = schema["$ref"]
-        .as_str()
-        .and_then(|reference| reference.rsplit('/').next())
-        .unwrap_or_default();
-    let fields: Vec<String> = members(&api["components"]["schemas"][name]["properties"])
-        .map(|(field, _)| format!("<code>{}</code>", escape(field)))
+    let mut names = Vec::new();
+    fields(api, schema, &mut names);
+    let codes: Vec<String> = names
+        .iter()
+        .map(|field| format!("<code>{}</code>", escape(field)))
         .collect();
-    fields.join(" ")
+    codes.join(" ")
+}
+
+/// The fields of a schema, with those of the schemas that it is put together from.
+fn fields(api: &Value, schema: &Value, names: &mut Vec<String>) {
+    let reference = schema["$ref"].as_str();
+    if let Some(name) = reference.and_then(|reference| reference.rsplit('/').next()) {
+        fields(api, &api["components"]["schemas"][name], names);
+        return;
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        fields(api, part, names);
+    }
+    names.extend(members(&schema["properties"]).map(|(field, _)| field.clone()));
 }
 
 fn escape(text: &str) -> String {

@@ -4,7 +4,7 @@
 //! What is new there: nothing sent is lost. Where the old backend answered
 //! "queued" from memory, the message is on disk before the answer.
 
-use super::accept::{self, Key, OnDisk, Order};
+use super::accept::{self, OnDisk, Order, WholeKey};
 use super::auth::{Caller, ToAdmin, ToRead, ToSend};
 use super::extract::{IdempotencyHeader, Json};
 use super::options::Options;
@@ -302,7 +302,6 @@ pub(super) async fn send_message(
     Json(body): Json<SendMessage>,
 ) -> Result<Response, Problem> {
     let order = Order::text(&body.number.text(), body.message, "message")?;
-    let key = key.map(Key::one);
     let on_disk = accept::accept(&state, &caller.name, &session()?, order, key).await?;
     answer(&state, on_disk).await
 }
@@ -336,7 +335,6 @@ pub(super) async fn send_to_group(
         let detail = format!("{id:?} is no group: a group's id ends in @g.us");
         return Err(Problem::new(Code::InvalidRecipient, detail));
     }
-    let key = key.map(Key::one);
     let on_disk = accept::accept(&state, &caller.name, &session()?, order, key).await?;
     answer(&state, on_disk).await
 }
@@ -429,50 +427,46 @@ pub(super) async fn send_bulk(
         let what = format!("give 1 to {max} numbers, not {}", body.numbers.len());
         return Err(Problem::field("numbers", what));
     }
+    let numbers: Vec<String> = body.numbers.iter().map(Number::text).collect();
+    let key = key.map(|text| {
+        let mut parts = vec!["send-bulk", body.message.as_str()];
+        parts.extend(numbers.iter().map(String::as_str));
+        WholeKey {
+            text,
+            digest: accept::digest(&parts),
+        }
+    });
     let text = accept::text_body(body.message, "message")?;
-    let parsed: Vec<Result<Order, Problem>> = body
-        .numbers
+    let parsed: Vec<Result<Order, Problem>> = numbers
         .iter()
         .map(|number| {
-            let to = ChatId::parse(&number.text())?;
-            let body = text.clone();
             Ok(Order {
-                to,
-                body,
+                to: ChatId::parse(number)?,
+                body: text.clone(),
                 options: Options::default(),
             })
         })
         .collect();
-    let accepted = match key {
-        None => {
-            let good = parsed.iter().filter_map(|order| order.as_ref().ok());
-            accept::accept_many(&state, &session, good.cloned().collect()).await?
-        }
-        Some(key) => {
-            // One key for each, so that a repeat after a crash in between
-            // finds what was stored and stores the rest. The commits are
-            // waited for together, so that the store can group them.
-            let numbers: Vec<String> = body.numbers.iter().map(Number::text).collect();
-            let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-            let whole = accept::digest(&[0; 32], &numbers);
-            let each = parsed.iter().enumerate().filter_map(|(i, order)| {
-                let order = order.as_ref().ok()?.clone();
-                let key = Some(Key::part(&key, i, whole));
-                Some(accept::accept(&state, &caller.name, &session, order, key))
-            });
-            let stored = futures_util::future::try_join_all(each).await?;
-            stored.into_iter().map(|on_disk| on_disk.answer).collect()
-        }
-    };
+    let good = parsed.iter().filter_map(|order| order.as_ref().ok());
+    let orders = good.cloned().collect();
+    let answer = |accepted| bulk_answer(&numbers, &parsed, accepted);
+    let whole = accept::accept_batch(&state, &caller.name, &session, orders, key, answer).await?;
+    Ok(whole.into_response())
+}
+
+/// A result for each number, in the order given.
+fn bulk_answer(
+    numbers: &[String],
+    parsed: &[Result<Order, Problem>],
+    accepted: Vec<AcceptedJson>,
+) -> Result<String, Problem> {
     let queued = accepted.len();
     let mut accepted = accepted.into_iter();
-    let results: Vec<Value> = body
-        .numbers
+    let results: Vec<Value> = numbers
         .iter()
-        .zip(&parsed)
-        .map(|(number, order)| {
-            let number = number.text();
-            match order.as_ref().map(|_| accepted.next()) {
+        .zip(parsed)
+        .map(
+            |(number, order)| match order.as_ref().map(|_| accepted.next()) {
                 Ok(Some(answer)) => json!({
                     "number": number,
                     "success": true,
@@ -487,17 +481,16 @@ pub(super) async fn send_bulk(
                     "error": problem.detail(),
                     "code": problem.code().as_str(),
                 }),
-            }
-        })
+            },
+        )
         .collect();
-    let body = JsonAnswer(BulkResult {
+    accept::json(&BulkResult {
         success: queued > 0,
         total: results.len(),
         failed: results.len() - queued,
         queued,
         results,
-    });
-    Ok((StatusCode::ACCEPTED, body).into_response())
+    })
 }
 
 /// Which number.

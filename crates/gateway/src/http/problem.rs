@@ -152,7 +152,8 @@ impl Problem {
         self.with("success", false).with("error", detail)
     }
 
-    fn json(&self) -> Value {
+    /// As it is written.
+    pub(super) fn json(&self) -> Value {
         let doc = format!("/docs#{}", self.code.as_str());
         let mut body = json!({
             "type": doc,

@@ -1,6 +1,7 @@
 //! The JSON shapes of `/v1`. Names are snake_case, times RFC 3339 in UTC.
 
-use crate::sessions::{Check, CheckStatus, HealthView, Overall, SessionView};
+use super::waits::Waits;
+use crate::sessions::{Check, CheckStatus, HealthView, Overall, Pace, SessionView};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use steadfast_core::outbox::{Attempt, Body, Message, NewMessage, Status};
@@ -52,6 +53,34 @@ pub(super) struct OutboxJson {
     oldest_accepted_at: Option<String>,
 }
 
+/// What pacing says now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PacingJson {
+    /// Why new messages are held back: pacing, rate_limited, quiet_hours,
+    /// daily_cap; null where they are not.
+    held_by: Option<&'static str>,
+    /// Until when.
+    held_until: Option<String>,
+    /// How often the pace is halved, since WhatsApp asked to slow down.
+    halved: u32,
+    /// How many messages may begin today; null for any number.
+    per_day: Option<u64>,
+    /// How many have, where that is bounded.
+    begun_today: Option<u64>,
+}
+
+impl From<&Pace> for PacingJson {
+    fn from(pace: &Pace) -> Self {
+        Self {
+            held_by: pace.others.map(|(_, why)| why.as_str()),
+            held_until: pace.others.map(|(until, _)| until.rfc3339()),
+            halved: pace.slowed,
+            per_day: pace.day.map(|(cap, _)| cap),
+            begun_today: pace.day.map(|(_, begun)| begun),
+        }
+    }
+}
+
 /// One session.
 #[derive(Debug, Serialize, ToSchema)]
 #[expect(
@@ -82,6 +111,7 @@ pub(super) struct SessionJson {
     me: Option<MeJson>,
     incident: Option<OpenIncidentJson>,
     outbox: OutboxJson,
+    pacing: PacingJson,
     browser_memory_bytes: Option<u64>,
     web_version: Option<String>,
     missing_bindings: Vec<String>,
@@ -121,6 +151,7 @@ impl From<&SessionView> for SessionJson {
                 parked: view.outbox.parked,
                 oldest_accepted_at: view.outbox.oldest_accepted_at.map(UnixMs::rfc3339),
             },
+            pacing: PacingJson::from(&view.pace),
             browser_memory_bytes: view.browser_memory_bytes,
             web_version: view.web_version.clone(),
             missing_bindings: view.missing_bindings.clone(),
@@ -289,8 +320,12 @@ pub(super) struct MessageJson {
     /// The lane it waits in: high, normal, low.
     priority: &'static str,
     accepted_at: String,
-    /// It is not sent, or not tried again, before this time.
+    /// It is not sent, or not tried again, before this time, as things stand.
     due_at: String,
+    /// What an owed message waits for: scheduled, retry, rate_limited,
+    /// session, behind_another, pacing, quiet_hours, daily_cap. Null where it
+    /// is under way, next in turn or settled.
+    waits_for: Option<&'static str>,
     expires_at: Option<String>,
     updated_at: String,
     /// The attempts themselves; only where one message is asked for.
@@ -327,6 +362,7 @@ impl From<&Message> for MessageJson {
             priority: message.priority.as_str(),
             accepted_at: message.accepted_at.rfc3339(),
             due_at: message.due_at.rfc3339(),
+            waits_for: None,
             expires_at: message.expires_at.map(UnixMs::rfc3339),
             updated_at: message.updated_at.rfc3339(),
             attempt_log: None,
@@ -335,6 +371,15 @@ impl From<&Message> for MessageJson {
 }
 
 impl MessageJson {
+    /// With what it waits for.
+    pub(super) fn waiting(mut self, waits: Waits) -> Self {
+        self.waits_for = Some(waits.for_what);
+        if let Some(until) = waits.until {
+            self.due_at = until.rfc3339();
+        }
+        self
+    }
+
     /// With the attempts beside it.
     pub(super) fn with_attempts(mut self, attempts: Vec<Attempt>) -> Self {
         let one = |attempt: Attempt| AttemptJson {

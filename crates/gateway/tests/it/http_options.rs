@@ -36,6 +36,7 @@ async fn a_message_waits_for_its_time() {
         time(&later, "due_at"),
         time(&later, "accepted_at").plus(90_000)
     );
+    assert_eq!(later["waits_for"], "scheduled");
     let past = stored(json!({"send_at": "2001-01-01T00:00:00Z"})).await;
     assert_eq!(past["due_at"], past["accepted_at"]);
     let far = with(json!({"send_at": "2999-01-01T00:00:00Z"}));
@@ -44,6 +45,48 @@ async fn a_message_waits_for_its_time() {
     let unknown = with(json!({"send_att": "2999-01-01T00:00:00Z"}));
     let refused = surface.post(MESSAGES, &unknown).await;
     refused.problem(422, "invalid_field");
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_says_what_it_waits_for() {
+    let surface = Surface::start().await;
+    let shown = async |fields: Value| {
+        let reply = surface.post(MESSAGES, &with(fields)).await;
+        surface.get(reply.header("location")).await.json()
+    };
+    let first = shown(json!({})).await;
+    assert_eq!(first["waits_for"], Value::Null);
+    // What is new has no place in the queue before somebody looks for work.
+    let session = id("default");
+    let fence = surface.store.take_fence(&session).await.unwrap();
+    let login = steadfast_core::ids::LoginGeneration(1);
+    let now = surface.app.clock.unix();
+    let claimed = surface.store.claim(&session, fence, login, now, 1).await;
+    assert_eq!(claimed.unwrap().len(), 1);
+    assert_eq!(shown(json!({})).await["waits_for"], "behind_another");
+    let until = now.plus(3_600_000);
+    surface.sessions.change(|view| {
+        view.pace.others = Some((until, steadfast_core::pacing::Held::QuietHours));
+    });
+    let elsewhere = json!({"to": "4915198765432"});
+    let held = shown(elsewhere.clone()).await;
+    assert_eq!(held["waits_for"], "quiet_hours");
+    assert_eq!(time(&held, "due_at"), until);
+    let session_now = surface.get("/v1/sessions/default").await.json();
+    assert_eq!(session_now["pacing"]["held_by"], "quiet_hours");
+    surface.sessions.change(|view| {
+        view.state = steadfast_gateway::sessions::SessionState::Starting;
+    });
+    assert_eq!(shown(elsewhere).await["waits_for"], "session");
+    let list = surface.get(MESSAGES).await.json();
+    let waits: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["waits_for"].clone())
+        .collect();
+    assert_eq!(waits[1..], ["session", "session", "session"]);
     surface.stop().await;
 }
 

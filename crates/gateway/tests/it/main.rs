@@ -19,6 +19,7 @@ mod cli_serve;
 mod client;
 mod fake;
 mod http_auth;
+mod http_batch;
 mod http_bounds;
 mod http_docs;
 mod http_front_door;
