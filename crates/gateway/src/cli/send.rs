@@ -5,10 +5,12 @@ use super::client::{Client, Done as _};
 use super::exit::Exit;
 use super::out::{CliError, Tone};
 use crate::app::DEFAULT_SESSION;
+use crate::config::duration_ms;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::time::Duration;
+use steadfast_core::time::UnixMs;
 use tokio::time::Instant;
 
 /// How often a message that is waited for is looked at.
@@ -25,37 +27,106 @@ pub(super) struct SendArgs {
     /// The session that sends
     #[arg(long, default_value = DEFAULT_SESSION)]
     session: String,
-    /// Wait so many seconds until WhatsApp's server has it
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    wait: Option<u64>,
+    /// Wait until WhatsApp's server, or the recipient's device, has it; a
+    /// number is so many seconds for the server
+    #[arg(long, value_name = "server|device|SECONDS", value_parser = Wait::parse)]
+    wait: Option<Wait>,
+    /// How long --wait server or --wait device waits at most
+    #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    wait_seconds: u64,
+    /// The lane it waits in: high goes before normal, normal before low
+    #[arg(long, value_parser = ["high", "normal", "low"])]
+    priority: Option<String>,
+    /// Not before this time: 2030-01-15T09:00:00Z, or 90s, 30m, 2h from now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Not after this time, written as with --at
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
     /// Makes the command safe to repeat: the same key sends once
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }
 
+/// What --wait waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// WhatsApp's server has it.
+    Server,
+    /// The recipient's device has it.
+    Device,
+    /// WhatsApp's server has it, within so many seconds.
+    Seconds(u64),
+}
+
+impl Wait {
+    fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("server", _) => Ok(Self::Server),
+            ("device", _) => Ok(Self::Device),
+            (_, Ok(seconds @ 1..=86_400)) => Ok(Self::Seconds(seconds)),
+            _ => Err("write server, device, or a number of seconds from 1 to 86400".to_owned()),
+        }
+    }
+}
+
+/// The fields that say when a message goes and in which lane.
+fn options(args: &SendArgs) -> Result<Map<String, Value>, CliError> {
+    let mut fields = Map::new();
+    if let Some(priority) = &args.priority {
+        fields.insert("priority".to_owned(), json!(priority));
+    }
+    for (text, at, after) in [
+        (&args.at, "send_at", "send_in"),
+        (&args.expires, "expires_at", "expires_in"),
+    ] {
+        let Some(text) = text else { continue };
+        let field = match duration_ms(text) {
+            Some(ms) if ms >= 1_000 => (after, json!(ms / 1_000)),
+            _ if UnixMs::parse_rfc3339(text).is_some() => (at, json!(text)),
+            _ => {
+                let message = format!("{text:?} is no time");
+                let remedy = "write 2030-01-15T09:00:00Z, or 90s, 30m, 2h from now";
+                return Err(CliError::new(Exit::Usage, message, remedy));
+            }
+        };
+        fields.insert(field.0.to_owned(), field.1);
+    }
+    Ok(fields)
+}
+
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, CliError> {
+    let mut body = options(&args)?;
     let text = if args.text == "-" {
         read_stdin()?
     } else {
         args.text
     };
+    body.insert("to".to_owned(), json!(args.to));
+    body.insert("text".to_owned(), json!(text));
+    let body = Value::Object(body);
     let client = Client::must_find(context).await?;
     let path = format!("/v1/sessions/{}/messages", args.session);
-    let body = json!({"to": args.to, "text": text});
     let answer = match &args.idempotency_key {
         Some(key) => client.post_once(&path, &body, key).await?,
         None => client.post(&path, &body).await?,
     };
     let accepted = answer.done()?;
     let id = accepted["id"].as_str().unwrap_or_default().to_owned();
-    let Some(seconds) = args.wait else {
+    let Some(wait) = args.wait else {
         context.out.line(format!("accepted {id}: it is on disk"));
         context.out.value(&accepted);
         return Ok(Exit::Done);
     };
-    let message = settled(&client, &id, Duration::from_secs(seconds)).await?;
+    let (device, seconds) = match wait {
+        Wait::Server => (false, args.wait_seconds),
+        Wait::Device => (true, args.wait_seconds),
+        Wait::Seconds(seconds) => (false, seconds),
+    };
+    let message = settled(&client, &id, device, Duration::from_secs(seconds)).await?;
     context.out.value(&message);
-    report(context, &id, &message, seconds)
+    report(context, &id, &message, device, seconds)
 }
 
 fn read_stdin() -> Result<String, CliError> {
@@ -71,26 +142,50 @@ fn read_stdin() -> Result<String, CliError> {
     Ok(text.trim_end_matches('\n').to_owned())
 }
 
-/// The message once it is with WhatsApp or never will be, or when time is up.
-async fn settled(client: &Client, id: &str, wait: Duration) -> Result<Value, CliError> {
+/// Whether it may still come as far as is waited for.
+fn is_waiting(message: &Value, device: bool) -> bool {
+    match message["status"].as_str() {
+        Some("accepted" | "sending") => true,
+        Some("sent") => device,
+        _ => false,
+    }
+}
+
+/// The message once it has come that far or never will, or when time is up.
+async fn settled(
+    client: &Client,
+    id: &str,
+    device: bool,
+    wait: Duration,
+) -> Result<Value, CliError> {
     let deadline = Instant::now() + wait;
     loop {
         let message = client.get(&format!("/v1/messages/{id}")).await?.done()?;
-        let waiting = matches!(message["status"].as_str(), Some("accepted" | "sending"));
-        if !waiting || Instant::now() >= deadline {
+        if !is_waiting(&message, device) || Instant::now() >= deadline {
             return Ok(message);
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-fn report(context: &Context, id: &str, message: &Value, seconds: u64) -> Result<Exit, CliError> {
+fn report(
+    context: &Context,
+    id: &str,
+    message: &Value,
+    device: bool,
+    seconds: u64,
+) -> Result<Exit, CliError> {
     let status = message["status"].as_str().unwrap_or_default();
     let why = message["detail"]
         .as_str()
         .or(message["reason"].as_str())
         .unwrap_or_default();
     match status {
+        "sent" if device => Err(CliError::new(
+            Exit::TimedOut,
+            format!("WhatsApp has {id}, and no device of the recipient had it within {seconds} s"),
+            "it will come once the recipient's phone is reachable",
+        )),
         "sent" | "delivered" | "read" | "played" => {
             let text = context.out.tone(Tone::Good, status);
             context.out.line(format!("{text} {id}"));
@@ -98,9 +193,59 @@ fn report(context: &Context, id: &str, message: &Value, seconds: u64) -> Result<
         }
         "accepted" | "sending" => Err(CliError::new(
             Exit::TimedOut,
-            format!("{id} was not sent within {seconds} s; it stays in the outbox and will be"),
+            match message["waits_for"].as_str() {
+                Some(what) => format!(
+                    "{id} was not sent within {seconds} s, since it waits ({what}); it stays in the outbox and will be"
+                ),
+                None => format!(
+                    "{id} was not sent within {seconds} s; it stays in the outbox and will be"
+                ),
+            },
             "look again with `steadfast status`",
         )),
         other => Err(CliError::new(Exit::Failed, format!("{id} is {other}"), why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(at: Option<&str>, expires: Option<&str>) -> SendArgs {
+        SendArgs {
+            to: String::new(),
+            text: String::new(),
+            session: String::new(),
+            wait: None,
+            wait_seconds: 60,
+            priority: Some("high".to_owned()),
+            at: at.map(str::to_owned),
+            expires: expires.map(str::to_owned),
+            idempotency_key: None,
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_points_and_as_spans() {
+        let said = options(&args(Some("30m"), Some("2030-01-15T09:00:00Z"))).unwrap();
+        let expected = json!({
+            "priority": "high",
+            "send_in": 1_800,
+            "expires_at": "2030-01-15T09:00:00Z",
+        });
+        assert_eq!(Value::Object(said), expected);
+        for wrong in ["soon", "5", "10ms", "15:00"] {
+            assert!(options(&args(Some(wrong), None)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_waited_for_is_read() {
+        assert_eq!(Wait::parse("server"), Ok(Wait::Server));
+        assert_eq!(Wait::parse("device"), Ok(Wait::Device));
+        assert_eq!(Wait::parse("20"), Ok(Wait::Seconds(20)));
+        for wrong in ["", "0", "read", "86401"] {
+            assert!(Wait::parse(wrong).is_err(), "{wrong}");
+        }
     }
 }
