@@ -32,10 +32,43 @@ impl Gateway {
     pub(crate) fn start(binary: &Path, data: &Path, simulator: &Simulator) -> Result<Self, Error> {
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data)
             .env("STEADFAST_BROWSER__WEB_RESOLVE", &simulator.address)
             .env("STEADFAST_BROWSER__WEB_SPKI", &simulator.spki);
+        Self::run(command, data)
+    }
+
+    /// Starts one that has nobody to talk to.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub(crate) fn start_alone(binary: &Path, data: &Path) -> Result<Self, Error> {
+        let mut command = Command::new(binary);
+        // Nothing listens there: what is to be measured needs no WhatsApp.
+        command.env("STEADFAST_BROWSER__WEB_RESOLVE", "127.0.0.1:9");
+        Self::run(command, data)
+    }
+
+    /// What speaks to it.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Wants its session not to run, now and after a restart.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not stop.
+    pub(crate) fn stop_session(&self) -> Result<(), Error> {
+        let path = "/v1/sessions/default/stop";
+        self.client.expect(200, "POST", path, &Value::Null)?;
+        Ok(())
+    }
+
+    fn run(mut command: Command, data: &Path) -> Result<Self, Error> {
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data);
         let process = Process::start(&mut command, &data.with_extension("log"))?;
         let url = process.line(|line| {
             let (_, rest) = line.split_once("http://")?;

@@ -67,11 +67,34 @@ impl Client {
         }
     }
 
-    fn exchange(&self, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, Value)> {
-        let mut socket = TcpStream::connect_timeout(&self.address, PATIENCE)?;
+    /// Opens a connection that stays open.
+    ///
+    /// # Errors
+    ///
+    /// Where the server cannot be reached.
+    pub(crate) fn open(&self) -> Result<Line, Error> {
+        let socket = self
+            .connect()
+            .map_err(|e| Error::Bench(format!("{} cannot be reached: {e}", self.address)))?;
+        Ok(Line {
+            from: BufReader::new(socket),
+            head: format!(
+                "Host: {}\r\n{}\r\nContent-Type: application/json\r\n",
+                self.address, self.header
+            ),
+        })
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let socket = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(socket)
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, Value)> {
+        let mut socket = self.connect()?;
         let body = if body.is_null() {
             String::new()
         } else {
@@ -86,6 +109,45 @@ impl Client {
         );
         socket.write_all(request.as_bytes())?;
         read_answer(BufReader::new(socket))
+    }
+}
+
+/// A connection that stays open, for one request after the other.
+pub(crate) struct Line {
+    from: BufReader<TcpStream>,
+    head: String,
+}
+
+impl Line {
+    /// Asks; only this status will do.
+    ///
+    /// # Errors
+    ///
+    /// Where the server is gone or answers otherwise.
+    pub(crate) fn expect(
+        &mut self,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<(), Error> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n{body}",
+            self.head,
+            body.len()
+        );
+        let answered = self
+            .from
+            .get_mut()
+            .write_all(request.as_bytes())
+            .and_then(|()| read_answer(&mut self.from))
+            .map_err(|e| Error::Bench(format!("{method} {path}: {e}")))?;
+        match answered {
+            (found, _) if found == status => Ok(()),
+            (found, answer) => Err(Error::Bench(format!(
+                "{method} {path} answered {found}, not {status}: {answer}"
+            ))),
+        }
     }
 }
 

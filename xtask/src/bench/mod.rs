@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures what docs/PERFORMANCE.md promises, on the
 //! release binary, and writes what it found there itself.
 
+mod accept;
 mod child;
 mod floors;
 mod gateway;
@@ -19,6 +20,8 @@ pub(crate) enum What {
     /// The gateway itself: start to first accept, memory, recovery against the bare floor.
     #[command(name = "self")]
     Own(Options),
+    /// Messages accepted a second over HTTP, against SQLite by itself.
+    Accept(accept::Options),
 }
 
 /// How to measure it.
@@ -41,7 +44,14 @@ pub(crate) struct Options {
 ///
 /// Where anything that is measured does not do what it must.
 pub(crate) fn run(what: &What) -> Result<(), Error> {
-    let What::Own(options) = what;
-    let figures = own::measure(options)?;
-    report::publish(&figures, options.dry)
+    match what {
+        What::Own(options) => {
+            let figures = own::measure(options)?;
+            report::publish("self", &figures, options.dry, report::table)
+        }
+        What::Accept(options) => {
+            let figures = accept::measure(options)?;
+            report::publish("accept", &figures, options.dry, accept::table)
+        }
+    }
 }

@@ -4,31 +4,43 @@ use super::floors::{Beside, Spread};
 use super::own::{Fault, Figures, most_common};
 use super::stats::Summary;
 use crate::error::Error;
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::process::Command;
 
-const BEGIN: &str = "<!-- cargo xtask bench self: begin (written by the command) -->";
-const END: &str = "<!-- cargo xtask bench self: end -->";
+/// The lines between which a command writes.
+fn marks(command: &str) -> [String; 2] {
+    [
+        format!("<!-- cargo xtask bench {command}: begin (written by the command) -->"),
+        format!("<!-- cargo xtask bench {command}: end -->"),
+    ]
+}
 
-/// Prints the figures as JSON, keeps them in target/bench/self.json and,
-/// unless `dry`, puts them into docs/PERFORMANCE.md.
+/// Prints the figures as JSON, keeps them in target/bench and, unless `dry`,
+/// puts their table into docs/PERFORMANCE.md.
 ///
 /// # Errors
 ///
 /// Where a file cannot be written.
-pub(crate) fn publish(figures: &Figures, dry: bool) -> Result<(), Error> {
+pub(crate) fn publish<F: Serialize>(
+    command: &str,
+    figures: &F,
+    dry: bool,
+    table: impl FnOnce(&F, &str) -> String,
+) -> Result<(), Error> {
     let json = serde_json::to_string_pretty(figures).map_err(|e| Error::Bench(e.to_string()))?;
     println!("{json}");
-    let path = crate::root().join("target/bench/self.json");
+    let path = crate::root().join(format!("target/bench/{command}.json"));
     std::fs::write(&path, json + "\n").map_err(Error::file(&path))?;
     if dry {
         return Ok(());
     }
     let path = crate::root().join("docs/PERFORMANCE.md");
     let old = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-    let new = replaced(&old, &table(figures, &machine())).ok_or_else(|| {
+    let new = replaced(&old, command, &table(figures, &machine())).ok_or_else(|| {
+        let [begin, end] = marks(command);
         Error::Bench(format!(
-            "{} has lost the lines {BEGIN} and {END}",
+            "{} has lost the lines {begin} and {end}",
             path.display()
         ))
     })?;
@@ -36,13 +48,15 @@ pub(crate) fn publish(figures: &Figures, dry: bool) -> Result<(), Error> {
 }
 
 /// The text with what stands between the marks replaced; nothing where a mark is missing.
-fn replaced(text: &str, with: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{with}\n{END}{after}"))
+fn replaced(text: &str, command: &str, with: &str) -> Option<String> {
+    let [begin, end] = marks(command);
+    let (before, rest) = text.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{with}\n{end}{after}"))
 }
 
-fn table(figures: &Figures, machine: &str) -> String {
+/// The gateway's own figures.
+pub(crate) fn table(figures: &Figures, machine: &str) -> String {
     let mut out = format!(
         "Measured on {machine}, with {}.\n\n| what | goal | p50 | p95 | max | runs |\n|---|---|---|---|---|---|\n",
         figures.browser
@@ -156,20 +170,24 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_is_replaced() {
-        let old = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let new = replaced(&old, "new").expect("the marks");
-        assert_eq!(new, format!("a\n{BEGIN}\n\nnew\n{END}\nb\n"));
+        let [begin, end] = marks("self");
+        let old = format!("a\n{begin}\nold\n{end}\nb\n");
+        let new = replaced(&old, "self", "new").expect("the marks");
+        assert_eq!(new, format!("a\n{begin}\n\nnew\n{end}\nb\n"));
         assert_eq!(
-            replaced(&new, "new").as_ref(),
+            replaced(&new, "self", "new").as_ref(),
             Some(&new),
             "twice is as once"
         );
-        assert_eq!(replaced("a\nb\n", "new"), None);
+        assert_eq!(replaced("a\nb\n", "self", "new"), None);
     }
 
     #[test]
     fn performance_md_has_the_marks() {
         let text = std::fs::read_to_string(crate::root().join("docs/PERFORMANCE.md"));
-        assert!(replaced(&text.expect("docs/PERFORMANCE.md"), "").is_some());
+        let text = text.expect("docs/PERFORMANCE.md");
+        for command in ["self", "accept"] {
+            assert!(replaced(&text, command, "").is_some(), "{command}");
+        }
     }
 }
