@@ -2,7 +2,8 @@
 # Makes a Debian or Ubuntu machine ready to build and run Steadfast. Sourced by `run` and `test`.
 #
 # `setup` installs only what is missing, says what it does on standard error, and is silent where
-# nothing is to be done. It needs bash and what every Debian has (coreutils, grep, sed, util-linux).
+# nothing is to be done. `setup_for_tests` also installs the Python programs that the tests ask.
+# It needs bash and what every Debian has (coreutils, grep, sed, util-linux).
 # The caller sets `root`, the folder of the checkout.
 : "${root:?the caller sets root}"
 
@@ -26,6 +27,13 @@ fail() {
   exit 1
 }
 
+with_test_tools=
+
+setup_for_tests() {
+  with_test_tools=1
+  setup
+}
+
 setup() {
   prepare_environment
   mkdir -p "$root/target/setup" || fail "cannot write to $root/target: check who owns this folder"
@@ -36,6 +44,7 @@ setup() {
     setup_rust
     setup_packages
     setup_page_library
+    [ -z "$with_test_tools" ] || setup_test_tools
   ) 9>"$root/target/setup/lock" || exit 1
 }
 
@@ -79,6 +88,9 @@ setup_packages() {
     browser_missing=1
     # Its sandbox is a package of its own, needed where user namespaces are not for everyone.
     packages+=(chromium chromium-sandbox)
+  fi
+  if [ -n "$with_test_tools" ] && ! test_tools_are_current && [ -z "$(find_python)" ]; then
+    packages+=(python3-venv)
   fi
   [ ${#packages[@]} -gt 0 ] || return 0
 
@@ -186,4 +198,68 @@ setup_page_library() {
     fail "npm ci failed (its last words stand above). It needs the network, and a package registry that npm is set up for."
   fi
   page_library_hash >"$page_library_stamp"
+}
+
+# ---------------------------------------------------------------- the tests' Python programs
+
+# Each list of tests/tools has an environment of its own in here, where tests look for it
+# (crates/gateway/tests/it/python.rs).
+test_tools=target/setup/python
+test_tool_lists=(checks waha waha-py)
+
+# A Python of the owner's own may lack what makes environments; Debian's then has it.
+pythons=(python3 /usr/bin/python3)
+
+test_tools_are_current() {
+  local name
+  for name in "${test_tool_lists[@]}"; do
+    test_tool_is_current "$name" || return 1
+  done
+}
+
+test_tool_is_current() {
+  local stamp=$test_tools/$1/.steadfast-list
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(test_tool_hash "$1")" ] &&
+    # It leans on the Python that made it, which may be gone since.
+    "$test_tools/$1/bin/python" -c '' 2>/dev/null
+}
+
+test_tool_hash() { sha256sum <"tests/tools/$1.txt" | cut -d ' ' -f 1; }
+
+# Prints the first Python that is new enough and can make an environment, or nothing.
+find_python() {
+  local python
+  for python in "${pythons[@]}"; do
+    if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s\n' "$python"
+      return 0
+    fi
+  done
+}
+
+setup_test_tools() {
+  test_tools_are_current && return 0
+  local python name
+  python=$(find_python)
+  [ -n "$python" ] ||
+    fail "the tests need Python 3.11 or newer that can make virtual environments; this system's python3-venv is older." \
+      "Put a newer python3 on PATH, then start again. (./run needs no Python.)"
+  say "installing the pinned Python programs that the tests ask, with pip (log: target/setup/pip.log)"
+  : >target/setup/pip.log
+  for name in "${test_tool_lists[@]}"; do
+    test_tool_is_current "$name" || setup_test_tool "$python" "$name"
+  done
+}
+
+setup_test_tool() {
+  local folder=$test_tools/$2
+  # Begun afresh: half of an installation is worth nothing.
+  rm -rf "$folder"
+  if ! { "$1" -m venv "$folder" &&
+    "$folder/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+      --require-hashes -r "tests/tools/$2.txt"; } >>target/setup/pip.log 2>&1 </dev/null; then
+    tail -n 20 target/setup/pip.log >&2
+    fail "pip could not install them (its last words stand above). It needs the network, and a package index that pip is set up for."
+  fi
+  test_tool_hash "$2" >"$folder/.steadfast-list"
 }

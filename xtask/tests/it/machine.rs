@@ -39,6 +39,7 @@ case "$*" in
         gcc) cp_stub cc ;;
         ca-certificates) touch "$MACHINE/ca-bundle" ;;
         npm | chromium) cp_stub "$word" ;;
+        python3-venv) cp_stub python3 ;;
         esac
     done ;;
 esac
@@ -47,6 +48,25 @@ esac
 const NPM: &str = r#"
 [ -e "$MACHINE/no-network" ] && { echo "npm error network"; exit 1; }
 mkdir -p node_modules
+"#;
+
+/// Answers whether it can make an environment, and makes one.
+const PYTHON: &str = r#"
+case "$*" in
+-c*) [ ! -e "$MACHINE/no-venv" ] ;;
+"-m venv target/setup/python/"*)
+    mkdir -p "$3/bin"
+    cat "$MACHINE/shelf/venv-python" >"$3/bin/python"
+    "$MACHINE_CHMOD" +x "$3/bin/python" ;;
+*) exit 2 ;;
+esac
+"#;
+
+/// The Python inside an environment: all it is asked for is pip.
+const VENV_PYTHON: &str = r#"
+case "$*" in
+"-m pip install "*) [ ! -e "$MACHINE/no-network" ] || { echo "ERROR: no index"; exit 1; } ;;
+esac
 "#;
 
 /// Held while a stand-in is written and while a process is started: a process
@@ -74,14 +94,21 @@ impl Machine {
             dir: tempfile::tempdir().expect("a folder"),
             env: vec![("BROKEN", "no".to_owned())],
         };
-        for folder in ["bin", "shelf", "checkout"] {
-            fs::create_dir(machine.path(folder)).expect("a folder");
+        for folder in ["bin", "shelf", "checkout/tests/tools"] {
+            fs::create_dir_all(machine.path(folder)).expect("a folder");
         }
         for tool in ESSENTIAL {
             let real = find(tool).unwrap_or_else(|| panic!("{tool} is Essential in Debian"));
             symlink(real, machine.path("bin").join(tool)).expect("a link");
         }
-        for name in ["Cargo.toml", "package.json", "package-lock.json"] {
+        for name in [
+            "Cargo.toml",
+            "package.json",
+            "package-lock.json",
+            "tests/tools/checks.txt",
+            "tests/tools/waha.txt",
+            "tests/tools/waha-py.txt",
+        ] {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
             fs::copy(root.join(name), machine.path("checkout").join(name)).expect("a copy");
         }
@@ -89,6 +116,8 @@ impl Machine {
         machine.stand_in("shelf", "cc", "");
         machine.stand_in("shelf", "chromium", "");
         machine.stand_in("shelf", "npm", NPM);
+        machine.stand_in("shelf", "python3", PYTHON);
+        machine.stand_in("shelf", "venv-python", VENV_PYTHON);
         machine.install("apt-get", APT_GET);
         machine.install("apt-cache", "echo '  Candidate: 150.0-1~deb12u1'");
         machine.install("dpkg", "");
@@ -139,8 +168,17 @@ impl Machine {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
 
-    /// Runs `setup` once, and tells what was new.
+    /// Runs `setup` once, as `./run` does, and tells what was new.
     pub(crate) fn set_up(&self) -> Run {
+        self.run("setup")
+    }
+
+    /// Runs `setup` once, as `./test` does.
+    pub(crate) fn set_up_for_tests(&self) -> Run {
+        self.run("setup_for_tests")
+    }
+
+    fn run(&self, setup: &str) -> Run {
         let calls = self.path("calls");
         fs::write(&calls, "").expect("a file");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/setup.sh");
@@ -148,7 +186,9 @@ impl Machine {
         command
             .args(["-euo", "pipefail", "-c"])
             // Folders of the machine that runs the test are none of this one's.
-            .arg("root=$1; . \"$2\"; ca_bundle=$3; browser_folders=(); setup")
+            .arg(format!(
+                "root=$1; . \"$2\"; ca_bundle=$3; browser_folders=(); pythons=(python3); {setup}"
+            ))
             .arg("set-up")
             .args([self.path("checkout"), script, self.path("ca-bundle")])
             .env_clear()
@@ -175,6 +215,7 @@ impl Machine {
                 .map(|call| call.replace(noise, ""))
                 // Asking what is there changes nothing.
                 .filter(|call| !["id", "rustc", "cargo", "cc"].contains(&first_word(call)))
+                .filter(|call| !call.contains("python -c ") && !call.contains("python3 -c "))
                 .collect(),
         }
     }

@@ -229,3 +229,74 @@ fn the_gateway_looks_for_a_browser_where_set_up_does() {
         assert_eq!(in_script, in_gateway, "{array} against {constant}");
     }
 }
+
+/// How a list of tests/tools becomes an environment.
+fn make_environment(name: &str) -> [String; 2] {
+    [
+        format!("python3 -m venv target/setup/python/{name}"),
+        format!(
+            "venv-python -m pip install --disable-pip-version-check --no-input --no-deps \
+             --only-binary :all: --require-hashes -r tests/tools/{name}.txt"
+        ),
+    ]
+}
+
+#[test]
+fn what_the_tests_ask_is_installed_for_them_alone() {
+    let machine = Machine::bare();
+    let run = machine.set_up_for_tests();
+    assert!(run.ok, "{}", run.said);
+    assert_eq!(
+        run.calls[..4],
+        [
+            "apt-get update",
+            "apt-cache policy chromium",
+            &format!("{INSTALL_ALL} python3-venv"),
+            "npm ci --ignore-scripts --no-audit --no-fund",
+        ]
+    );
+    let made = ["checks", "waha", "waha-py"].map(make_environment).concat();
+    assert_eq!(run.calls[4..], made);
+    assert!(run.said.contains("that the tests ask"), "{}", run.said);
+
+    let again = machine.set_up_for_tests();
+    assert_eq!((again.ok, again.said.as_str()), (true, ""));
+    assert_eq!(again.calls, Vec::<String>::new());
+}
+
+#[test]
+fn the_tests_programs_follow_their_list() {
+    let machine = Machine::bare();
+    assert!(machine.set_up_for_tests().ok);
+    let list = machine.path("checkout/tests/tools/waha.txt");
+    let text = fs::read_to_string(&list).expect("the list");
+    fs::write(&list, text + "\n").expect("the list");
+    machine.touch("no-network");
+    let run = machine.set_up_for_tests();
+    assert!(!run.ok);
+    assert!(run.said.contains("ERROR: no index"), "{}", run.said);
+
+    fs::remove_file(machine.path("no-network")).expect("it was there");
+    let run = machine.set_up_for_tests();
+    assert!(run.ok, "half of an installation is begun afresh");
+    assert_eq!(run.calls, make_environment("waha"));
+}
+
+#[test]
+fn a_python_that_makes_no_environments_is_said() {
+    let machine = Machine::bare();
+    machine.touch("no-venv");
+    let run = machine.set_up_for_tests();
+    assert!(!run.ok);
+    assert!(run.said.contains("Python 3.11 or newer"), "{}", run.said);
+    assert!(machine.set_up().ok, "without tests it is not needed");
+}
+
+#[test]
+fn the_tests_look_for_python_where_set_up_puts_it() {
+    let setup = include_str!("../../../scripts/setup.sh");
+    let tests = include_str!("../../../crates/gateway/tests/it/python.rs");
+    let folder = "target/setup/python";
+    assert!(setup.contains(&format!("test_tools={folder}\n")));
+    assert!(tests.contains(&format!("../../{folder}/")));
+}

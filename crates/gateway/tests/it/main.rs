@@ -28,4 +28,5 @@ mod http_options;
 mod http_original;
 mod http_sessions;
 mod http_system;
+mod python;
 mod surface;
