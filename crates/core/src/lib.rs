@@ -17,5 +17,6 @@ pub mod ladder;
 pub mod outbox;
 pub mod pacing;
 pub mod port;
+pub mod proxy;
 pub mod session;
 pub mod time;

@@ -4,6 +4,7 @@ use crate::Error;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use steadfast_cdp::{Flavor, UserAgent};
+use steadfast_core::proxy::{Proxy, ProxySetting};
 
 /// How to drive one session.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct EngineOptions {
     pub web_url: String,
     /// Another address (`127.0.0.1:8443`) that stands in for WhatsApp Web's. Nothing else can be reached then.
     pub web_resolve: Option<String>,
+    /// Through which proxy the browser reaches WhatsApp Web; read at each start of a browser.
+    pub proxy: ProxySetting,
     /// The only key, beside the usual authorities', that this stand-in may have: base64 SHA-256 of its public key info.
     pub web_spki: Option<String>,
     /// A wa-js bundle to use in place of the built-in one.
@@ -85,6 +88,7 @@ impl EngineOptions {
             no_sandbox: None,
             web_url: "https://web.whatsapp.com/".to_owned(),
             web_resolve: None,
+            proxy: ProxySetting::default(),
             web_spki: None,
             library: None,
             deadlines: Deadlines::default(),
@@ -92,7 +96,7 @@ impl EngineOptions {
         }
     }
 
-    /// All arguments beyond the usual ones.
+    /// All arguments beyond the usual ones, but the proxy's.
     pub(crate) fn browser_args(&self, site: &Site) -> Result<Vec<String>, Error> {
         let mut args = Vec::with_capacity(self.extra_args.len() + 2);
         if let Some(address) = &self.web_resolve {
@@ -113,6 +117,19 @@ impl EngineOptions {
         }
         Ok(args)
     }
+}
+
+/// The arguments that send everything through a proxy. It also resolves names:
+/// where a stand-in is set, the proxy must know it.
+pub(crate) fn proxy_args(proxy: &Proxy, args: &mut Vec<String>) {
+    for arg in args.iter_mut() {
+        // The proxy itself must be found where nothing else exists.
+        if arg.starts_with("--host-resolver-rules=") {
+            arg.push_str(",EXCLUDE ");
+            arg.push_str(proxy.host());
+        }
+    }
+    args.push(format!("--proxy-server={proxy}"));
 }
 
 /// WhatsApp Web's address, taken apart.
@@ -319,6 +336,21 @@ mod tests {
             "--host-resolver-rules=MAP web.whatsapp.com:443 127.0.0.1:8443,MAP * ~NOTFOUND,EXCLUDE 127.0.0.1"
         );
         assert!(args[1].starts_with("--ignore-certificate-errors-spki-list=AAAA"));
+    }
+
+    #[test]
+    fn a_proxy_is_named_and_can_be_found() {
+        let options = EngineOptions {
+            web_resolve: Some("127.0.0.1:8443".to_owned()),
+            ..EngineOptions::new("/p")
+        };
+        let mut args = options.browser_args(&site()).unwrap();
+        proxy_args(
+            &Proxy::parse("http://proxy.example:3128").unwrap(),
+            &mut args,
+        );
+        assert!(args[0].ends_with(",EXCLUDE 127.0.0.1,EXCLUDE proxy.example"));
+        assert_eq!(args[1], "--proxy-server=http://proxy.example:3128");
     }
 
     #[test]

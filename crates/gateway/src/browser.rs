@@ -21,6 +21,7 @@ use steadfast_core::pacing;
 use steadfast_core::port::{
     Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep,
 };
+use steadfast_core::proxy::ProxySetting;
 use steadfast_core::session::{ConflictPolicy, Deadlines, Policy};
 use steadfast_engine::{BrowserConnector, EngineOptions};
 
@@ -39,7 +40,7 @@ async fn open(parts: Parts) -> Result<Arc<dyn Sessions>, ServeError> {
     // Whatever is wrong with the options is the same for every session: say
     // it now instead of in each one's incident.
     connectors
-        .connect(&first)
+        .connect(&first, ProxySetting::default())
         .map_err(|error| ServeError::Browser {
             detail: error.to_string(),
             remedy: "correct that key; `steadfast config` shows where it comes from".to_owned(),
@@ -137,15 +138,22 @@ struct BrowserConnectors {
 }
 
 impl BrowserConnectors {
-    fn connect(&self, session: &SessionId) -> Result<BrowserConnector, steadfast_engine::Error> {
+    fn connect(
+        &self,
+        session: &SessionId,
+        proxy: ProxySetting,
+    ) -> Result<BrowserConnector, steadfast_engine::Error> {
         let profile = self.data_dir.profile(session);
-        BrowserConnector::new(engine_options(&self.config, &profile))
+        BrowserConnector::new(EngineOptions {
+            proxy,
+            ..engine_options(&self.config, &profile)
+        })
     }
 }
 
 impl Connectors for BrowserConnectors {
-    fn connector(&self, session: &SessionId) -> Arc<dyn Connector> {
-        match self.connect(session) {
+    fn connector(&self, session: &SessionId, proxy: ProxySetting) -> Arc<dyn Connector> {
+        match self.connect(session, proxy) {
             Ok(connector) => Arc::new(connector),
             // A file named in the configuration went away since the start.
             Err(error) => Arc::new(Unusable(error.to_string())),

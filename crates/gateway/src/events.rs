@@ -21,8 +21,12 @@ events! {
     SHUTDOWN_INCOMPLETE = "shutdown_incomplete";
     /// Something in the configuration is probably not meant.
     CONFIG_WARNING = "config_warning";
-    /// An administrative act over HTTP: which token did what.
+    /// An administrative act: which token did what, and on what. It is in the audit log too.
     ADMIN_ACT = "admin_act";
+    /// An act was done and could not be written into the audit log.
+    AUDIT_NOT_STORED = "audit_not_stored";
+    /// When tokens were last used could not be stored; again with their next use (debug).
+    TOKEN_USE_NOT_STORED = "token_use_not_stored";
     /// A request was refused for its token (debug).
     AUTH_REFUSED = "auth_refused";
     /// An HTTP request was answered (debug).

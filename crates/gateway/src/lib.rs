@@ -1,6 +1,7 @@
 //! The Steadfast gateway.
 
 pub mod app;
+pub mod audit;
 pub mod browser;
 pub mod cli;
 pub mod client;

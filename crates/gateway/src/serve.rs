@@ -279,12 +279,12 @@ async fn first_token(
         return Ok(None);
     };
     store
-        .add_token(TokenRecord {
-            name: token::FIRST_NAME.to_owned(),
+        .add_token(TokenRecord::new(
+            token::FIRST_NAME,
             hash,
-            scope: Scope::Admin,
-            created_at: clock.unix(),
-        })
+            Scope::Admin,
+            clock.unix(),
+        ))
         .await?;
     Ok(Some(secret))
 }

@@ -10,6 +10,7 @@ use steadfast_core::ids::{ChatId, MessageId, SessionId};
 use steadfast_core::outbox::{Ack, Message};
 use steadfast_core::pacing::Held;
 use steadfast_core::port::{ChatSummary, OutboxDepth, StoreError};
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
 /// Where a session stands, without the data of the state.
@@ -162,6 +163,8 @@ pub struct SessionView {
     pub browser_memory_bytes: Option<u64>,
     /// WhatsApp Web's version.
     pub web_version: Option<String>,
+    /// Through which proxy it reaches WhatsApp.
+    pub proxy: Option<Proxy>,
     /// Names of optional bindings that are missing: their features are off.
     pub missing_bindings: Vec<String>,
     /// What a person should do, one sentence each; never empty.
@@ -305,8 +308,21 @@ pub trait Sessions: Send + Sync {
     /// One session.
     async fn get(&self, session: &SessionId) -> Result<SessionView, SessionError>;
 
-    /// Makes a session and starts it.
-    async fn create(&self, session: &SessionId) -> Result<SessionView, SessionError>;
+    /// Makes a session and starts it. With a proxy it never reaches WhatsApp
+    /// in another way, not even after a crash in between.
+    async fn create(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError>;
+
+    /// Changes the proxy through which a session goes. Where its browser runs,
+    /// it is restarted: what it sends is sent through the new one.
+    async fn set_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError>;
 
     /// Wants it to run. Returns once that is on disk, not once it is ready.
     async fn start(&self, session: &SessionId) -> Result<SessionView, SessionError>;

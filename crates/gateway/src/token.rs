@@ -12,6 +12,16 @@ use steadfast_core::port::Scope;
 pub const FIRST_NAME: &str = "first";
 /// The name under which the command line of this machine acts.
 pub const LOCAL_NAME: &str = "local";
+/// How long the secret before a rotation is still taken, where nobody says: a day.
+pub const DEFAULT_GRACE_S: u64 = 24 * 3_600;
+/// The longest such time: 30 days.
+pub const MAX_GRACE_S: u64 = 30 * 24 * 3_600;
+/// The longest life of a token that has an end: ten years.
+pub const MAX_LIFETIME_S: u64 = 10 * 365 * 24 * 3_600;
+/// Most sessions that one token may be narrowed to.
+pub const MAX_SESSIONS: usize = 100;
+/// Most tokens that can be made over HTTP.
+pub const MAX_TOKENS: usize = 1_000;
 /// Most bytes of a token that is looked at; ours have 48.
 const MAX_LEN: usize = 256;
 
@@ -52,6 +62,24 @@ fn letter(scope: Scope) -> char {
     }
 }
 
+/// Reads a length of time as a person writes it, `90d`, `12h`, `30m`, `45s`; in seconds.
+pub fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 24 * 3_600,
+        _ => return None,
+    };
+    let plain = number.bytes().all(|b| b.is_ascii_digit());
+    number
+        .parse::<u64>()
+        .ok()
+        .filter(|_| plain)?
+        .checked_mul(factor)
+}
+
 /// Why a token's name is not taken.
 pub fn name_problem(name: &str) -> Option<String> {
     let ok = (1..=64).contains(&name.len())
@@ -82,6 +110,32 @@ mod tests {
         assert!(hash(&token).is_some());
         assert!(hash("hunter2").is_none());
         assert!(hash(&format!("sf_a_{}", "x".repeat(1_000))).is_none());
+    }
+
+    #[test]
+    fn lengths_of_time_are_read() {
+        for (text, expected) in [
+            ("90d", Some(7_776_000)),
+            ("12h", Some(43_200)),
+            ("0s", Some(0)),
+            ("30m", Some(1_800)),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            "d",
+            "90",
+            "+9d",
+            "-1d",
+            "1.5h",
+            "9 d",
+            "1w",
+            "ä",
+            "99999999999999999999d",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
     }
 
     #[test]

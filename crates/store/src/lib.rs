@@ -41,5 +41,7 @@ mod rules;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub use rules::{MAX_ATTEMPTS_KEPT, MAX_CLAIM, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT};
+pub use rules::{
+    MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT,
+};
 pub use sqlite::{Options, SqliteStore};

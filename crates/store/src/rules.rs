@@ -5,7 +5,7 @@
 
 use steadfast_core::ids::LoginGeneration;
 use steadfast_core::outbox::{Ack, NewMessage, SLOWED_DOWN, Status};
-use steadfast_core::port::{Incident, Outcome, Recorded};
+use steadfast_core::port::{Incident, NewAudit, Outcome, Recorded};
 use steadfast_core::time::UnixMs;
 
 /// The most messages that one claim gives, whatever limit was asked for.
@@ -18,6 +18,8 @@ pub const MAX_INCIDENTS_KEPT: u32 = 1_000;
 pub const MAX_INCIDENT_STEPS: usize = 100;
 /// How long what pacing must know is kept, in milliseconds: a week.
 pub(crate) const PACE_KEPT_MS: i64 = 7 * 86_400_000;
+/// The newest acts that are kept in the audit log.
+pub const MAX_AUDIT_KEPT: u32 = 10_000;
 /// A detail is one sentence; more characters than this are cut off.
 const MAX_DETAIL: usize = 500;
 
@@ -203,6 +205,14 @@ pub(crate) fn bounded(mut incident: Incident) -> Incident {
     let surplus = incident.steps.len().saturating_sub(MAX_INCIDENT_STEPS);
     incident.steps.drain(..surplus);
     incident
+}
+
+/// An act as it is kept: what somebody named is cut.
+pub(crate) fn bounded_audit(mut entry: NewAudit) -> NewAudit {
+    entry.actor = cut(&entry.actor);
+    entry.target = entry.target.as_deref().map(cut);
+    entry.detail = entry.detail.as_deref().map(cut);
+    entry
 }
 
 /// A detail of bounded length.

@@ -1,9 +1,12 @@
 //! What survives us: [`Store`].
 
+use super::audit::{AuditEntry, NewAudit};
+use super::token::{Rotation, TokenRecord};
 use crate::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use crate::inbound::InboundMessage;
 use crate::outbox::{Ack, Attempt, Claimed, Message, NewMessage, ParkReason, Priority, Status};
 use crate::pacing::History;
+use crate::proxy::Proxy;
 use crate::time::UnixMs;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -229,31 +232,6 @@ pub struct SessionRecord {
     pub parked: Option<String>,
 }
 
-/// What a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Look, but change nothing.
-    Read,
-    /// Look and send.
-    Send,
-    /// Everything.
-    Admin,
-}
-
-/// A token as stored: never the secret itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRecord {
-    /// Its name, unique.
-    pub name: String,
-    /// SHA-256 of the secret.
-    pub hash: [u8; 32],
-    /// What it may do.
-    pub scope: Scope,
-    /// When it was made.
-    pub created_at: UnixMs,
-}
-
 /// One step of an incident, with its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentStep {
@@ -477,10 +455,31 @@ pub trait Store: Send + Sync {
     /// Forgets a session and everything that belongs to it.
     async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError>;
 
+    /// Changes the proxy through which a session goes.
+    async fn set_session_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<(), StoreError>;
+
+    /// The proxy through which a session goes; `None` also where there is no
+    /// such session.
+    async fn session_proxy(&self, session: &SessionId) -> Result<Option<Proxy>, StoreError>;
+
     /// Adds a token. `Exists` where there is one of this name.
     async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError>;
 
-    /// The token with this hash.
+    /// Gives a token a new secret; the one that was in force becomes the
+    /// previous one. The token as it stands afterwards; `None` where there is
+    /// none of this name.
+    async fn rotate_token(&self, rotation: Rotation) -> Result<Option<TokenRecord>, StoreError>;
+
+    /// Notes when tokens were last used, each by its name; never backwards.
+    /// Names that are gone are passed over.
+    async fn note_token_use(&self, uses: Vec<(String, UnixMs)>) -> Result<(), StoreError>;
+
+    /// The token whose secret, the newest or the one before, has this hash;
+    /// also where its time is up: see [`TokenRecord::admits`].
     async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError>;
 
     /// Every token, by name.
@@ -488,6 +487,12 @@ pub trait Store: Send + Sync {
 
     /// Forgets a token; `false` where there is none of this name.
     async fn remove_token(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// Writes down who did what; the oldest beyond the store's bound go. Its position.
+    async fn add_audit(&self, entry: NewAudit) -> Result<i64, StoreError>;
+
+    /// What was done last, newest first, only before the position `before` where given.
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Writes an incident as it stands now.
     async fn put_incident(&self, incident: Incident) -> Result<(), StoreError>;

@@ -4,6 +4,7 @@ use super::page::OpenPage;
 use super::way::ProfileStep;
 use super::{BrowserConnector, Fault, State, blocking, launching};
 use crate::Error;
+use crate::options::proxy_args;
 use crate::profile::Profile;
 use serde_json::json;
 use std::path::PathBuf;
@@ -116,9 +117,13 @@ impl BrowserConnector {
         if no_sandbox && self.options.no_sandbox.is_none() {
             warn!("running as root: Chromium's sandbox is off; run as another user to have it");
         }
+        let mut extra_args = self.browser_args.clone();
+        if let Some(proxy) = self.options.proxy.get() {
+            proxy_args(&proxy, &mut extra_args);
+        }
         let options = LaunchOptions {
             flavor: self.options.flavor,
-            extra_args: self.browser_args.clone(),
+            extra_args,
             user_agent: self.options.user_agent.clone(),
             no_sandbox,
             start_deadline: self.session.deadlines.start,

@@ -279,9 +279,11 @@ impl Connector for BrowserConnector {
 
     async fn network_reachable(&self) -> bool {
         let site = &self.session.site;
-        let address = match &self.options.web_resolve {
-            Some(address) => address.clone(),
-            None => format!("{}:{}", site.host, site.port),
+        let address = match (self.options.proxy.get(), &self.options.web_resolve) {
+            // What lies behind it is the proxy's to reach.
+            (Some(proxy), _) => proxy.address().to_owned(),
+            (None, Some(address)) => address.clone(),
+            (None, None) => format!("{}:{}", site.host, site.port),
         };
         let connect = tokio::net::TcpStream::connect(address);
         matches!(

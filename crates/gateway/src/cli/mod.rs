@@ -90,7 +90,7 @@ enum Command {
     Relay(relay::RelayArgs),
     /// Run the WhatsApp Web simulator by itself
     Simulator(simulator::SimulatorArgs),
-    /// Make, list and revoke access tokens
+    /// Make, list, rotate and revoke access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Print every setting, its value, and where the value came from

@@ -27,6 +27,25 @@ pub(super) fn network(text: &str) -> Result<(), String> {
     crate::http::network(text).map(|_| ())
 }
 
+/// The origin of a web page.
+pub(super) fn origin(text: &str) -> Result<(), String> {
+    let wrong = || {
+        format!(
+            "{text:?} is no origin of a web page: write https://app.example, or http://localhost:3000, without a path ('*' is not taken)"
+        )
+    };
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let host_ok = !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+    if matches!(scheme, "http" | "https") && host_ok {
+        Ok(())
+    } else {
+        Err(wrong())
+    }
+}
+
 /// Empty, or `address:port` or `name:port`.
 pub(super) fn resolve_target(text: &str) -> Result<(), String> {
     if text.is_empty() {

@@ -92,6 +92,11 @@ pub const KEYS: &[Key] = &[
         check::network,
         "Proxies (10.0.0.7, or 10.0.0.0/8) whose X-Forwarded-For is believed. Everybody else is known by the address of the connection.",
     ),
+    list(
+        "server.cors_origins",
+        check::origin,
+        "Web pages (https://app.example) whose script may read answers of this interface in a browser (CORS). Empty: none may.",
+    ),
     number(
         "server.token_requests_per_minute",
         0,

@@ -169,3 +169,27 @@ fn the_page_in_docs_is_current() {
         "docs/CONFIGURATION.md is stale: run `steadfast config --markdown > docs/CONFIGURATION.md`"
     );
 }
+
+#[test]
+fn only_origins_of_web_pages_are_let_in() {
+    let with = |origin: &str| from_file(&format!("[server]\ncors_origins = ['{origin}']\n"));
+    for origin in [
+        "https://app.example",
+        "http://localhost:3000",
+        "https://[::1]:8443",
+    ] {
+        assert!(with(origin).is_ok(), "{origin}");
+    }
+    for origin in [
+        "*",
+        "null",
+        "app.example",
+        "https://app.example/",
+        "https://a b",
+        "file://x",
+        "https://",
+    ] {
+        let refused = with(origin).unwrap_err().to_string();
+        assert!(refused.contains("server.cors_origins"), "{refused}");
+    }
+}

@@ -41,6 +41,7 @@ pub struct Server {
     #[serde(with = "empty_is_none")]
     pub tls_key: Option<PathBuf>,
     pub trusted_proxies: Vec<String>,
+    pub cors_origins: Vec<String>,
     pub token_requests_per_minute: u32,
     pub token_burst: u32,
     pub auth_failures_per_minute: u32,

@@ -4,28 +4,36 @@
 //! in constant time. Nothing is locked after failed attempts: with 256 random
 //! bits guessing is hopeless, and a lock would only shut out the owner. An
 //! address that fails too often is only told to wait before it fails again.
+//!
+//! A token may be for some sessions only. An address that names another one
+//! looks to it as if there were no such session; an address that names none is
+//! closed to it, unless its handler sorts by session itself ([`Sorting`]).
 
 use super::HttpState;
 use super::peer::{Peer, client_address, network};
-use super::problem::{Code, Problem};
+use super::problem::{Code, Problem, session_unknown};
 use super::rate::Rate;
+use crate::app::DEFAULT_SESSION;
 use crate::config::Server;
 use crate::events;
 use crate::token;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use ipnet::IpNet;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
-use steadfast_core::port::Scope;
+use steadfast_core::ids::SessionId;
+use steadfast_core::port::{Scope, TokenEnd, TokenRecord};
 use subtle::ConstantTimeEq as _;
 
 /// What a handler demands.
 pub(super) trait Demand: Send + Sync + 'static {
     /// The least scope that will do.
     const SCOPE: Scope;
+    /// Whether the handler itself keeps to the sessions that a token is for.
+    const SORTS: bool = false;
 }
 
 /// Looking is enough.
@@ -34,6 +42,8 @@ pub(super) struct ToRead;
 pub(super) struct ToSend;
 /// Everything is needed.
 pub(super) struct ToAdmin;
+/// The same, of a handler that asks [`Caller::sees`] about each session.
+pub(super) struct Sorting<D>(PhantomData<D>);
 
 impl Demand for ToRead {
     const SCOPE: Scope = Scope::Read;
@@ -43,6 +53,10 @@ impl Demand for ToSend {
 }
 impl Demand for ToAdmin {
     const SCOPE: Scope = Scope::Admin;
+}
+impl<D: Demand> Demand for Sorting<D> {
+    const SCOPE: Scope = D::SCOPE;
+    const SORTS: bool = true;
 }
 
 /// How often a token may ask, and an address may fail.
@@ -65,16 +79,62 @@ impl Limits {
     }
 }
 
-/// Who made a request and what it demanded, left behind for the audit log.
+/// What a request turned out to be, left behind for the audit log.
 #[derive(Clone, Default)]
-pub(super) struct Known(pub(super) Arc<OnceLock<(String, Scope)>>);
+pub(super) struct Known(Arc<Told>);
+
+#[derive(Default)]
+struct Told {
+    caller: OnceLock<(String, Scope)>,
+    act: OnceLock<Act>,
+}
+
+/// What a handler says that it did.
+pub(super) struct Act {
+    /// A stable name: `session_deleted`.
+    pub(super) name: &'static str,
+    /// On what.
+    pub(super) target: String,
+}
+
+impl Known {
+    /// Who asked, and what scope that needed.
+    pub(super) fn caller(&self) -> Option<&(String, Scope)> {
+        self.0.caller.get()
+    }
+
+    /// What was done, where the handler said so.
+    pub(super) fn act(&self) -> Option<&Act> {
+        self.0.act.get()
+    }
+}
 
 /// A caller whose token covers the demand. As a handler's argument it is the
 /// check itself.
 pub(super) struct Caller<D> {
     /// The token's name.
     pub(super) name: String,
+    /// The sessions that the token is for; `None`: all.
+    sessions: Option<Vec<SessionId>>,
+    known: Known,
     demand: PhantomData<D>,
+}
+
+impl<D> Caller<D> {
+    /// Whether the token is for this session.
+    pub(super) fn sees(&self, session: &SessionId) -> bool {
+        let named = self.sessions.as_ref();
+        named.is_none_or(|sessions| sessions.contains(session))
+    }
+
+    /// Names what the handler is about to do. It is written into the audit log
+    /// once the answer is known; what an administrator changes is written there
+    /// also without a name.
+    pub(super) fn act(&self, name: &'static str, target: impl Into<String>) {
+        let target = target.into();
+        // The first word stands; a request does one thing.
+        let _ = self.known.0.act.set(Act { name, target });
+    }
 }
 
 impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
@@ -91,38 +151,84 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
             );
             return Err(refused(state, "missing", problem));
         };
-        let Some((name, scope)) = identify(state, given).await? else {
-            return Err(refused(state, "unknown", unknown(state, parts)));
+        let token = match identify(state, given).await? {
+            Identified::Token(token) => token,
+            Identified::Ended(end) => return Err(refused(state, "ended", ended(end))),
+            Identified::Nobody => {
+                return Err(refused(state, "unknown", unknown(state, parts)));
+            }
         };
-        if let Some(known) = parts.extensions.get::<Known>() {
-            // The first word stands; a request has one caller.
-            let _ = known.0.set((name.clone(), D::SCOPE));
-        }
-        if scope < D::SCOPE {
+        let known = parts.extensions.get::<Known>().cloned().unwrap_or_default();
+        // The first word stands; a request has one caller.
+        let _ = known.0.caller.set((token.name.clone(), D::SCOPE));
+        if token.scope < D::SCOPE {
             let problem = Problem::new(
                 Code::ScopeMissing,
                 format!(
-                    "this needs a token of scope {}, and {name:?} has {}",
+                    "this needs a token of scope {}, and {:?} has {}",
                     token::scope_name(D::SCOPE),
-                    token::scope_name(scope)
+                    token.name,
+                    token::scope_name(token.scope)
                 ),
             );
             return Err(refused(state, "scope", problem));
         }
+        if token.sessions.is_some() {
+            within_sessions::<D>(&token, parts)
+                .await
+                .map_err(|problem| refused(state, "session", problem))?;
+        }
         if let Some(rate) = &state.limits.requests
-            && name != token::LOCAL_NAME
-            && let Err(wait_ms) = rate.take(&name, state.app.clock.mono())
+            && token.name != token::LOCAL_NAME
+            && let Err(wait_ms) = rate.take(&token.name, state.app.clock.mono())
         {
             let problem = Problem::new(
                 Code::TooManyRequests,
-                format!("the token {name:?} has made as many requests as it may"),
+                format!(
+                    "the token {:?} has made as many requests as it may",
+                    token.name
+                ),
             );
             return Err(problem.retry_after(seconds(wait_ms)));
         }
+        if token.name != token::LOCAL_NAME {
+            state.usage.note(&token, state.app.clock.unix());
+        }
         Ok(Self {
-            name,
+            name: token.name,
+            sessions: token.sessions,
+            known,
             demand: PhantomData,
         })
+    }
+}
+
+/// Keeps a token that is for some sessions to them.
+async fn within_sessions<D: Demand>(token: &TokenRecord, parts: &mut Parts) -> Result<(), Problem> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.ok();
+    let in_path = params.as_ref().and_then(|params| {
+        let named = params.iter().find(|(key, _)| *key == "session");
+        named.map(|(_, value)| value.to_owned())
+    });
+    // `/api/whatsapp` speaks for one session, without naming it.
+    let named = in_path.or_else(|| {
+        let original = parts.uri.path().starts_with("/api/whatsapp/");
+        original.then(|| DEFAULT_SESSION.to_owned())
+    });
+    match named {
+        Some(text) => match SessionId::parse(&text) {
+            Ok(session) if token.is_for(&session) => Ok(()),
+            // Whether there is one is not its business.
+            Ok(_) | Err(_) => Err(session_unknown(&text)),
+        },
+        None if D::SORTS => Ok(()),
+        None => Err(Problem::new(
+            Code::SessionsOnly,
+            format!(
+                "the token {:?} is for some sessions only, and this is about the whole gateway",
+                token.name
+            ),
+        )),
     }
 }
 
@@ -173,17 +279,44 @@ fn token_of(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-async fn identify(state: &HttpState, given: &str) -> Result<Option<(String, Scope)>, Problem> {
-    let Some(hash) = token::hash(given) else {
-        return Ok(None);
+/// Whose secret came with a request.
+enum Identified {
+    Token(TokenRecord),
+    /// It was one of ours, and is not any more.
+    Ended(TokenEnd),
+    Nobody,
+}
+
+fn ended(end: TokenEnd) -> Problem {
+    let detail = match end {
+        TokenEnd::Expired => "the time of this token is up",
+        TokenEnd::Rotated => "this token was rotated, and only the new secret is taken now",
     };
+    Problem::new(Code::TokenExpired, detail)
+}
+
+async fn identify(state: &HttpState, given: &str) -> Result<Identified, Problem> {
+    let Some(hash) = token::hash(given) else {
+        return Ok(Identified::Nobody);
+    };
+    let now = state.app.clock.unix();
     if let Some(local) = &state.local_token
         && bool::from(local.ct_eq(&hash))
     {
-        return Ok(Some((token::LOCAL_NAME.to_owned(), Scope::Admin)));
+        let local = TokenRecord::new(token::LOCAL_NAME, hash, Scope::Admin, now);
+        return Ok(Identified::Token(local));
     }
+    let is_its = |record: &TokenRecord| {
+        let newest = record.hash.ct_eq(&hash);
+        let before = record.previous.as_ref().map(|p| p.hash.ct_eq(&hash));
+        bool::from(before.map_or(newest, |before| newest | before))
+    };
     let record = state.app.store.token_by_hash(&hash).await?;
-    Ok(record
-        .filter(|record| bool::from(record.hash.ct_eq(&hash)))
-        .map(|record| (record.name, record.scope)))
+    Ok(match record.filter(is_its) {
+        None => Identified::Nobody,
+        Some(record) => match record.admits(&hash, now) {
+            Ok(()) => Identified::Token(record),
+            Err(end) => Identified::Ended(end),
+        },
+    })
 }

@@ -138,7 +138,8 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
         .map_err(|error| Problem::new(Code::InvalidRequest, error.body_text()))
 }
 
-async fn path_text(parts: &mut Parts, name: &str) -> Result<String, Problem> {
+/// One part of the path, decoded.
+pub(super) async fn path_text(parts: &mut Parts, name: &str) -> Result<String, Problem> {
     let wrong = || Problem::new(Code::InvalidRequest, "the path is not valid UTF-8");
     let params = RawPathParams::from_request_parts(parts, &())
         .await

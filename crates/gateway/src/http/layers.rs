@@ -2,10 +2,12 @@
 
 use super::HttpState;
 use super::auth::Known;
+use super::cors;
 use super::problem::{Code, Problem};
+use crate::audit;
 use crate::events;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -13,7 +15,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use steadfast_core::ids::SessionId;
-use steadfast_core::port::Scope;
+use steadfast_core::port::{NewAudit, Scope};
+use steadfast_core::time::UnixMs;
 
 /// The outermost layer.
 pub(super) async fn guard(
@@ -31,7 +34,14 @@ pub(super) async fn guard(
     request.extensions_mut().insert(known.clone());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let session = session_of(request.uri().path());
-    let mut response = bounded(&state, request, next).await;
+    let origin = cors::allowed(&state.app.config.server.cors_origins, request.headers());
+    let mut response = match &origin {
+        Some(_) if cors::is_preflight(&request) => cors::preflight(),
+        Some(_) | None => bounded(&state, request, next).await,
+    };
+    if let Some(origin) = origin {
+        cors::open(response.headers_mut(), origin);
+    }
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -42,17 +52,11 @@ pub(super) async fn guard(
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     let status = response.status();
-    if let Some((token, Scope::Admin)) = known.0.get().filter(|_| changes) {
-        let status = status.as_u16();
-        tracing::info!(
-            event = events::ADMIN_ACT,
-            token,
-            method,
-            route,
-            session,
-            status,
-            "admin act"
-        );
+    if let Some(entry) = act(&known, changes, status, || {
+        (format!("{method} {route}"), session)
+    }) {
+        let at = state.app.clock.unix();
+        audit::record(&state.app, NewAudit { at, ..entry }).await;
     }
     let took = began.elapsed();
     let metrics = &state.app.metrics;
@@ -67,6 +71,34 @@ pub(super) async fn guard(
         "request"
     );
     response
+}
+
+/// What goes into the audit log: what a handler named, and whatever else an
+/// administrator changed. A request that was refused changed nothing; one that
+/// failed may have.
+fn act(
+    known: &Known,
+    changes: bool,
+    status: StatusCode,
+    unnamed: impl FnOnce() -> (String, Option<String>),
+) -> Option<NewAudit> {
+    let (actor, scope) = known.caller()?;
+    if status.is_client_error() {
+        return None;
+    }
+    let (act, target) = match known.act() {
+        Some(act) => (act.name.to_owned(), Some(act.target.clone())),
+        None if changes && *scope == Scope::Admin => unnamed(),
+        None => return None,
+    };
+    Some(NewAudit {
+        at: UnixMs(0),
+        actor: actor.clone(),
+        act,
+        target,
+        done: !status.is_server_error(),
+        detail: None,
+    })
 }
 
 /// The session that an address names. Nothing else of a path is written down:

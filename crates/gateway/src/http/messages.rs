@@ -1,7 +1,7 @@
 //! Messages under `/v1`: accept, look, take back, a person's word.
 
 use super::accept::{self, Order};
-use super::auth::{Caller, ToRead, ToSend};
+use super::auth::{Caller, Sorting, ToRead, ToSend};
 use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
 use super::options::SendOptions;
 use super::problem::{Code, Problem};
@@ -124,12 +124,11 @@ fn unknown(id: &MessageId) -> Problem {
 #[utoipa::path(get, path = "/v1/messages/{message}", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn get(
-    _: Caller<ToRead>,
+    caller: Caller<Sorting<ToRead>>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
-    let message = state.app.store.message(&id).await?;
-    let message = message.ok_or_else(|| unknown(&id))?;
+    let message = seen_by(&caller, &state, &id).await?;
     let attempts = state.app.store.attempts(&id).await?;
     let shown = waits::shown(&state, std::slice::from_ref(&message)).await?;
     let shown = shown.into_iter().next().ok_or_else(|| unknown(&id))?;
@@ -140,10 +139,11 @@ pub(super) async fn get(
 #[utoipa::path(delete, path = "/v1/messages/{message}", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn cancel(
-    caller: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
+    seen_by(&caller, &state, &id).await?;
     let now = state.app.clock.unix();
     let message = state.app.store.cancel(&id, now).await?;
     let message = message.ok_or_else(|| unknown(&id))?;
@@ -162,40 +162,62 @@ pub(super) async fn cancel(
 #[utoipa::path(post, path = "/v1/messages/{message}/release", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn release(
-    caller: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
-    unpark(&state, &caller.name, &id, true).await
+    unpark(&state, &caller, &id, true).await
 }
 
 /// Gives a parked message up.
 #[utoipa::path(post, path = "/v1/messages/{message}/discard", tag = "messages",
     params(("message" = String, Path)), responses((status = 200, body = MessageJson)))]
 pub(super) async fn discard(
-    caller: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     MessageName(id): MessageName,
 ) -> Answer<MessageJson> {
-    unpark(&state, &caller.name, &id, false).await
+    unpark(&state, &caller, &id, false).await
 }
 
-async fn unpark(
+/// A message of a session that the caller's token is for. Another one looks
+/// to it as if it were not there.
+async fn seen_by<D>(
+    caller: &Caller<D>,
     state: &HttpState,
-    caller: &str,
+    id: &MessageId,
+) -> Result<Message, Problem> {
+    let found = state.app.store.message(id).await?;
+    found
+        .filter(|message| caller.sees(&message.session))
+        .ok_or_else(|| unknown(id))
+}
+
+async fn unpark<D>(
+    state: &HttpState,
+    caller: &Caller<D>,
     id: &MessageId,
     release: bool,
 ) -> Answer<MessageJson> {
-    let before = state.app.store.message(id).await?;
-    let before: Message = before.ok_or_else(|| unknown(id))?;
+    let before = seen_by(caller, state, id).await?;
     if before.status != Status::Parked {
         let detail = format!("the message is {}", before.status.as_str());
         return Err(Problem::new(Code::NotParked, detail));
     }
+    let act = if release {
+        "message_released"
+    } else {
+        "message_discarded"
+    };
+    caller.act(act, id.as_str());
     let now = state.app.clock.unix();
     let after = state.app.store.unpark(id, release, now).await?;
     let after = after.ok_or_else(|| unknown(id))?;
-    decided(caller, &after, if release { "release" } else { "discard" });
+    decided(
+        &caller.name,
+        &after,
+        if release { "release" } else { "discard" },
+    );
     state.app.sessions.notify_outbox(&after.session);
     Ok(JsonAnswer(MessageJson::from(&after)))
 }

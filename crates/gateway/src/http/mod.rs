@@ -2,8 +2,10 @@
 //! gateway itself.
 
 mod accept;
+mod audit_log;
 mod auth;
 mod batch;
+mod cors;
 mod expiry;
 mod extract;
 mod layers;
@@ -20,6 +22,8 @@ mod stall;
 mod stats;
 mod system;
 mod tls;
+mod tokens;
+mod usage;
 mod view;
 mod waits;
 
@@ -46,6 +50,7 @@ pub struct HttpState {
     local_token: Option<[u8; 32]>,
     in_flight: accept::InFlight,
     limits: auth::Limits,
+    usage: usage::Usage,
     stopping: CancellationToken,
 }
 
@@ -62,6 +67,7 @@ impl HttpState {
             limits,
             local_token,
             in_flight: accept::InFlight::default(),
+            usage: usage::Usage::default(),
             stopping,
         })
     }
@@ -88,8 +94,12 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(system::metrics_page))
         .routes(routes!(system::openapi_json))
         .routes(routes!(system::docs))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::rotate))
+        .routes(routes!(audit_log::list))
         .routes(routes!(sessions::list, sessions::create))
-        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::get, sessions::change, sessions::delete))
         .routes(routes!(sessions::start))
         .routes(routes!(sessions::stop))
         .routes(routes!(sessions::restart))

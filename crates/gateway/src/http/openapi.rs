@@ -75,9 +75,12 @@ pub(super) fn document() -> OpenApi {
         for (method, operation) in [
             (HttpMethod::Get, &mut item.get),
             (HttpMethod::Post, &mut item.post),
+            (HttpMethod::Put, &mut item.put),
+            (HttpMethod::Patch, &mut item.patch),
             (HttpMethod::Delete, &mut item.delete),
         ] {
             if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(&method, path));
                 add_problems(path, &method, operation);
             }
         }
@@ -88,6 +91,25 @@ pub(super) fn document() -> OpenApi {
 /// The description as JSON; `None` where it cannot be written, which a test rules out.
 pub fn document_json() -> Option<String> {
     document().to_json().ok()
+}
+
+/// A name that no other operation has: `post_v1_sessions_session_messages`.
+fn operation_id(method: &HttpMethod, path: &str) -> String {
+    let method = match method {
+        HttpMethod::Get => "get",
+        HttpMethod::Post => "post",
+        HttpMethod::Put => "put",
+        HttpMethod::Delete => "delete",
+        HttpMethod::Options => "options",
+        HttpMethod::Head => "head",
+        HttpMethod::Patch => "patch",
+        HttpMethod::Trace => "trace",
+    };
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<_> = std::iter::once(method)
+        .chain(words.filter(|word| !word.is_empty()))
+        .collect();
+    words.join("_")
 }
 
 fn add_problems(path: &str, method: &HttpMethod, operation: &mut Operation) {

@@ -215,7 +215,8 @@ pub(super) struct Done {
 /// Ends the browser and starts it anew.
 #[utoipa::path(post, path = "/api/whatsapp/restart", tag = "original",
     responses((status = 200, body = Done)))]
-pub(super) async fn restart(_: Caller<ToAdmin>, State(state): AppState) -> Answer<Done> {
+pub(super) async fn restart(caller: Caller<ToAdmin>, State(state): AppState) -> Answer<Done> {
+    caller.act("session_restarted", DEFAULT_SESSION);
     let session = session()?;
     state.app.sessions.restart(&session).await?;
     Ok(JsonAnswer(Done {

@@ -52,7 +52,9 @@ codes! {
     InvalidIdempotencyKey = "invalid_idempotency_key", 400, "The Idempotency-Key cannot be used", "Use 1 to 255 visible ASCII characters, a UUID for example.";
     TokenMissing = "token_missing", 401, "A token is needed", "Send Authorization: Bearer TOKEN or X-Api-Key: TOKEN; `steadfast token new` makes one.";
     TokenUnknown = "token_unknown", 401, "The token is not known", "It was revoked or mistyped; `steadfast token list` shows the names of those that are known.";
+    TokenExpired = "token_expired", 401, "The token is not taken any more", "Its time is up, or it was rotated: use its new secret, or `steadfast token rotate NAME --expires 90d`.";
     ScopeMissing = "scope_missing", 403, "The token may not do this", "Use a token of the scope that the detail names.";
+    SessionsOnly = "sessions_only", 403, "The token is for some sessions only", "Ask about a session that it is for, or use a token that is for all.";
     NotFound = "not_found", 404, "There is nothing at this address", "See /docs for every address.";
     SessionUnknown = "session_unknown", 404, "There is no such session", "GET /v1/sessions lists them.";
     MessageUnknown = "message_unknown", 404, "There is no such message", "Check the id: ours begin with msg_; a message of a chat goes by the key that the chat lists.";
@@ -60,11 +62,14 @@ codes! {
     ContactUnknown = "contact_unknown", 404, "Nothing is known of this person", "GET /v1/sessions/{session}/contacts lists them; numbers/check asks WhatsApp about a number.";
     GroupUnknown = "group_unknown", 404, "There is no such group", "GET /v1/sessions/{session}/groups lists those that the account is in.";
     InviteInvalid = "invite_invalid", 404, "The invite code leads to no group", "Ask for a new one; codes are revoked.";
+    NoSuchToken = "no_such_token", 404, "There is no such token", "GET /v1/tokens lists their names.";
     NoQr = "no_qr", 404, "There is no QR code now", "A code exists only while a session is linking; ask again, or look at its state.";
     MethodNotAllowed = "method_not_allowed", 405, "This method is not for this address", "The Allow header names the methods that are.";
     BodyTimeout = "body_timeout", 408, "The body came too slowly", "Send it again, faster; server.body_timeout_ms is the bound.";
     SessionExists = "session_exists", 409, "There is a session of this name", "Use it, or take another name.";
     SessionLimit = "session_limit", 409, "There are as many sessions as are allowed", "Delete one, or raise session.max_sessions.";
+    TokenExists = "token_exists", 409, "There is a token of this name", "Take another name, or rotate that one.";
+    TokenLimit = "token_limit", 409, "There are as many tokens as are kept", "Revoke those that nobody uses; last_used_at tells.";
     WrongState = "wrong_state", 409, "The session's state does not allow this", "The detail says which state it needs.";
     IdempotencyInFlight = "idempotency_in_flight", 409, "The first request with this key still runs", "Ask again after retry_after seconds; the answer will be that of the first.";
     NotCancellable = "not_cancellable", 409, "The message is past the point where it can be taken back", "Look at its status.";
@@ -191,7 +196,7 @@ impl IntoResponse for Problem {
                 let ask = HeaderValue::from_static("Bearer realm=\"steadfast\"");
                 headers.insert(header::WWW_AUTHENTICATE, ask);
             }
-            Code::TokenUnknown => {
+            Code::TokenUnknown | Code::TokenExpired => {
                 let ask =
                     HeaderValue::from_static("Bearer realm=\"steadfast\", error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, ask);

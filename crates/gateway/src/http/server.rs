@@ -5,6 +5,7 @@ use super::HttpState;
 use super::peer::Peer;
 use super::stall::Stall;
 use super::tls::{Tls, TlsError};
+use super::usage;
 use crate::clock::Clock;
 use crate::events;
 use axum::Router;
@@ -97,6 +98,7 @@ impl Server {
         let stall_limit = Duration::from_millis(bounds.body_timeout_ms);
         // Aborted when this future is dropped.
         let mut connections = JoinSet::new();
+        connections.spawn(usage::keep(state.clone()));
         let welcome_within = Duration::from_millis(bounds.header_timeout_ms);
         while let Some((stream, peer, slot)) = self.next(&state, &slots, &mut connections).await {
             state.app.metrics.http_connections.inc([]);

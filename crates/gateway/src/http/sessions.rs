@@ -1,6 +1,6 @@
 //! `/v1/sessions`: their lives, how they are, and what hangs on them.
 
-use super::auth::{Caller, ToAdmin, ToRead, ToSend};
+use super::auth::{Caller, Sorting, ToAdmin, ToRead, ToSend};
 use super::extract::{Json, Query, SessionName};
 use super::problem::{Code, Problem};
 use super::view::{ChatJson, HealthJson, InboundJson, IncidentJson, Page, QrJson, SessionJson};
@@ -10,9 +10,10 @@ use crate::sessions::{SessionError, SessionView};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 use steadfast_core::ids::{ChatId, SessionId};
+use steadfast_core::proxy::{Proxy, ProxyError};
 use utoipa::{IntoParams, ToSchema};
 
 type AppState = State<Arc<HttpState>>;
@@ -22,13 +23,17 @@ fn shown(view: &SessionView) -> JsonAnswer<SessionJson> {
     JsonAnswer(SessionJson::from(view))
 }
 
-/// All sessions, by name.
+/// All sessions that the token is for, by name.
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions",
     responses((status = 200, body = Page<SessionJson>)))]
-pub(super) async fn list(_: Caller<ToRead>, State(state): AppState) -> Answer<Page<SessionJson>> {
+pub(super) async fn list(
+    caller: Caller<Sorting<ToRead>>,
+    State(state): AppState,
+) -> Answer<Page<SessionJson>> {
     let views = state.app.sessions.list().await?;
+    let seen = views.iter().filter(|view| caller.sees(&view.name));
     Ok(JsonAnswer(Page {
-        items: views.iter().map(SessionJson::from).collect(),
+        items: seen.map(SessionJson::from).collect(),
         next: None,
     }))
 }
@@ -40,18 +45,50 @@ pub(super) struct NewSession {
     /// 1 to 32 of a-z, 0-9, '-' and '_', starting with a letter or digit.
     #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,31}$")]
     name: String,
+    /// Through which proxy it reaches WhatsApp; directly, where it is not given.
+    proxy: Option<ProxyJson>,
+}
+
+/// A proxy.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProxyJson {
+    /// http://HOST:PORT, https://HOST:PORT, socks4://HOST:PORT or socks5://HOST:PORT.
+    #[schema(max_length = 300, example = "http://proxy.example:3128")]
+    server: String,
+    // Known only to say why they are refused.
+    #[schema(ignore)]
+    username: Option<String>,
+    #[schema(ignore)]
+    password: Option<String>,
+}
+
+impl ProxyJson {
+    fn read(self) -> Result<Proxy, Problem> {
+        for (field, given) in [
+            ("proxy.username", self.username.is_some()),
+            ("proxy.password", self.password.is_some()),
+        ] {
+            if given {
+                return Err(Problem::field(field, ProxyError::Credentials));
+            }
+        }
+        Proxy::parse(&self.server).map_err(|error| Problem::field("proxy.server", error))
+    }
 }
 
 /// Makes a session and starts it.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = NewSession,
     responses((status = 201, body = SessionJson)))]
 pub(super) async fn create(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<NewSession>,
 ) -> Result<Response, Problem> {
     let session = SessionId::parse(&body.name)?;
-    let view = state.app.sessions.create(&session).await?;
+    let proxy = body.proxy.map(ProxyJson::read).transpose()?;
+    caller.act("session_created", session.as_str());
+    let view = state.app.sessions.create(&session, proxy).await?;
     let location = format!("/v1/sessions/{session}");
     Ok((
         StatusCode::CREATED,
@@ -72,14 +109,59 @@ pub(super) async fn get(
     Ok(shown(&state.app.sessions.get(&session).await?))
 }
 
+/// What is to be different.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionChange {
+    /// Another proxy; null: none. A browser that runs is restarted.
+    #[serde(default)]
+    #[schema(value_type = Option<ProxyJson>, required = false)]
+    proxy: Change<ProxyJson>,
+}
+
+/// A field that is null is told from one that is not there.
+#[derive(Debug, Default)]
+enum Change<T> {
+    #[default]
+    Keep,
+    To(Option<T>),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::To)
+    }
+}
+
+/// Changes a session. What is not named stays.
+#[utoipa::path(patch, path = "/v1/sessions/{session}", tag = "sessions",
+    params(("session" = String, Path)), request_body = SessionChange,
+    responses((status = 200, body = SessionJson)))]
+pub(super) async fn change(
+    caller: Caller<ToAdmin>,
+    State(state): AppState,
+    SessionName(session): SessionName,
+    Json(body): Json<SessionChange>,
+) -> Answer<SessionJson> {
+    let Change::To(proxy) = body.proxy else {
+        let detail = "nothing is to be different: name proxy";
+        return Err(Problem::new(Code::InvalidField, detail));
+    };
+    let proxy = proxy.map(ProxyJson::read).transpose()?;
+    caller.act("session_changed", session.as_str());
+    let view = state.app.sessions.set_proxy(&session, proxy).await?;
+    Ok(shown(&view))
+}
+
 /// Logs out, and forgets the session with all its messages.
 #[utoipa::path(delete, path = "/v1/sessions/{session}", tag = "sessions",
     params(("session" = String, Path)), responses((status = 204)))]
 pub(super) async fn delete(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Result<StatusCode, Problem> {
+    caller.act("session_deleted", session.as_str());
     state.app.sessions.delete(&session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -88,10 +170,11 @@ pub(super) async fn delete(
 #[utoipa::path(post, path = "/v1/sessions/{session}/start", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn start(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
+    caller.act("session_started", session.as_str());
     Ok(shown(&state.app.sessions.start(&session).await?))
 }
 
@@ -100,10 +183,11 @@ pub(super) async fn start(
 #[utoipa::path(post, path = "/v1/sessions/{session}/stop", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn stop(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
+    caller.act("session_stopped", session.as_str());
     Ok(shown(&state.app.sessions.stop(&session).await?))
 }
 
@@ -111,10 +195,11 @@ pub(super) async fn stop(
 #[utoipa::path(post, path = "/v1/sessions/{session}/restart", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn restart(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
+    caller.act("session_restarted", session.as_str());
     Ok(shown(&state.app.sessions.restart(&session).await?))
 }
 
@@ -122,10 +207,11 @@ pub(super) async fn restart(
 #[utoipa::path(post, path = "/v1/sessions/{session}/logout", tag = "sessions",
     params(("session" = String, Path)), responses((status = 200, body = SessionJson)))]
 pub(super) async fn logout(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<SessionJson> {
+    caller.act("session_logged_out", session.as_str());
     Ok(shown(&state.app.sessions.logout(&session).await?))
 }
 
@@ -219,11 +305,12 @@ pub(super) struct PairingCode {
     params(("session" = String, Path)), request_body = PairingRequest,
     responses((status = 200, body = PairingCode)))]
 pub(super) async fn pairing_code(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
     Json(body): Json<PairingRequest>,
 ) -> Answer<PairingCode> {
+    caller.act("pairing_code_requested", session.as_str());
     let phone = phone_digits(&body.phone)
         .ok_or_else(|| Problem::field("phone", "give 7 to 15 digits in international form"))?;
     let code = state

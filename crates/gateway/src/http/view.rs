@@ -114,6 +114,8 @@ pub(super) struct SessionJson {
     pacing: PacingJson,
     browser_memory_bytes: Option<u64>,
     web_version: Option<String>,
+    /// Through which proxy it reaches WhatsApp; null: directly.
+    proxy: Option<String>,
     missing_bindings: Vec<String>,
     recommendations: Vec<String>,
 }
@@ -154,6 +156,7 @@ impl From<&SessionView> for SessionJson {
             pacing: PacingJson::from(&view.pace),
             browser_memory_bytes: view.browser_memory_bytes,
             web_version: view.web_version.clone(),
+            proxy: view.proxy.as_ref().map(ToString::to_string),
             missing_bindings: view.missing_bindings.clone(),
             recommendations: view.recommendations.clone(),
         }

@@ -13,7 +13,9 @@ use crate::clock::{Clock, Random, random_bytes};
 use crate::delivery::{Delivery, DeliveryOptions, InHand};
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
-use crate::sessions::{AckWait, HealthView, Pace, QrCode, SessionError, SessionView, Sessions};
+use crate::sessions::{
+    AckWait, HealthView, Pace, QrCode, SessionError, SessionState, SessionView, Sessions,
+};
 use crate::updates::Updates;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use steadfast_core::failure::Kind;
 use steadfast_core::ids::{ChatId, Epoch, LoginGeneration, MessageId, SessionId};
 use steadfast_core::outbox::{Ack, Message, Status};
 use steadfast_core::port::{ChatSummary, Connector, Engine, SessionRecord, Store, StoreError};
+use steadfast_core::proxy::{Proxy, ProxySetting};
 use steadfast_core::session::{Machine, Policy, State};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -32,7 +35,8 @@ use tokio_util::sync::CancellationToken;
 /// Makes what owns a session's browser and profile.
 pub trait Connectors: Send + Sync {
     /// The connector of this session; called once per session and process.
-    fn connector(&self, session: &SessionId) -> Arc<dyn Connector>;
+    /// Every browser that it starts goes through the proxy that is set then.
+    fn connector(&self, session: &SessionId, proxy: ProxySetting) -> Arc<dyn Connector>;
 }
 
 /// How sessions are supervised.
@@ -77,6 +81,7 @@ struct Handle {
     engine: watch::Receiver<Option<Arc<dyn Engine>>>,
     wake: Arc<Notify>,
     pace: watch::Receiver<Pace>,
+    proxy: ProxySetting,
     /// Ends the session's delivery.
     stop: CancellationToken,
 }
@@ -197,7 +202,8 @@ impl Supervisor {
         let s = &self.shared;
         let id = record.id.clone();
         let fence = s.store.take_fence(&id).await?;
-        let connector = s.connectors.connector(&id);
+        let proxy = ProxySetting::new(s.store.session_proxy(&id).await?);
+        let connector = s.connectors.connector(&id, proxy.clone());
         let seed = u64::from_le_bytes(random_bytes(s.random.as_ref()).unwrap_or_default());
         let parked = record.parked.as_deref().and_then(Kind::parse);
         let machine = match parked {
@@ -289,6 +295,7 @@ impl Supervisor {
             engine,
             wake,
             pace,
+            proxy,
             stop,
         });
         self.lock().insert(id, Arc::clone(&handle));
@@ -318,13 +325,17 @@ impl Supervisor {
         let handle = self.handle(session)?;
         let snapshot = handle.snapshot.borrow().clone();
         let depth = self.shared.store.depth(session).await?;
-        Ok(view::view(
+        let view = view::view(
             session,
             &snapshot,
             depth,
             *handle.pace.borrow(),
             self.shared.clock.mono(),
-        ))
+        );
+        Ok(SessionView {
+            proxy: handle.proxy.get(),
+            ..view
+        })
     }
 
     async fn want(&self, session: &SessionId, want: Want) -> Result<SessionView, SessionError> {
@@ -409,7 +420,11 @@ impl Sessions for Supervisor {
         self.view(session).await
     }
 
-    async fn create(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+    async fn create(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError> {
         if self.closing.is_cancelled() {
             return Err(SessionError::ShuttingDown);
         }
@@ -425,15 +440,45 @@ impl Sessions for Supervisor {
         if count >= most {
             return Err(SessionError::TooMany(most));
         }
-        let record = self.new_record(session);
+        let mut record = self.new_record(session);
+        // Not to be started by anybody before its proxy is on disk.
+        record.enabled = proxy.is_none();
         match self.shared.store.add_session(record.clone()).await {
             Ok(()) => {}
             Err(StoreError::Exists) => return Err(SessionError::Exists(session.clone())),
             Err(error) => return Err(error.into()),
         }
+        if proxy.is_some()
+            && let Err(error) = self.shared.store.set_session_proxy(session, proxy).await
+        {
+            // Half a session would only be in the way of the next try.
+            self.shared.store.remove_session(session).await?;
+            return Err(error.into());
+        }
         let handle = self.launch(record).await?;
         drop(changing);
         command(&handle, Want::Start).await?;
+        self.view(session).await
+    }
+
+    async fn set_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError> {
+        let changing = self.changing.lock().await;
+        let handle = self.handle(session)?;
+        if handle.proxy.get() == proxy {
+            return self.view(session).await;
+        }
+        let store = &self.shared.store;
+        store.set_session_proxy(session, proxy.clone()).await?;
+        handle.proxy.set(proxy);
+        drop(changing);
+        let state = view::state(&handle.snapshot.borrow().state);
+        if has_a_browser(state) {
+            command(&handle, Want::Restart).await?;
+        }
         self.view(session).await
     }
 
@@ -564,6 +609,22 @@ impl Sessions for Supervisor {
                 "a browser did not close in time"
             );
         }
+    }
+}
+
+/// Whether a session in this state runs by itself, or is about to.
+fn has_a_browser(state: SessionState) -> bool {
+    match state {
+        SessionState::Starting
+        | SessionState::Linking
+        | SessionState::Syncing
+        | SessionState::Ready
+        | SessionState::Recovering => true,
+        // These wait for a person, who starts them.
+        SessionState::Stopped
+        | SessionState::Conflict
+        | SessionState::LoggedOut
+        | SessionState::Parked => false,
     }
 }
 

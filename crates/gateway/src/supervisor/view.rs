@@ -65,6 +65,8 @@ pub(super) fn view(
             .health
             .as_ref()
             .and_then(|h| h.browser_memory_bytes),
+        // The registry knows it.
+        proxy: None,
         web_version: snapshot.health.as_ref().and_then(|h| h.web_version.clone()),
         missing_bindings: snapshot
             .health

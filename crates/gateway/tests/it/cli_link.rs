@@ -11,17 +11,17 @@ use std::time::Duration;
 use steadfast_sim::world::NewAccount;
 use steadfast_sim::{SimConfig, Simulator};
 
-const PHONE: &str = "4915112345678";
+pub(crate) const PHONE: &str = "4915112345678";
 /// A browser starts, a page loads and syncs, on a machine that does other things too.
-const DEADLINE: Duration = Duration::from_mins(2);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
-struct World {
-    runtime: tokio::runtime::Runtime,
-    simulator: Simulator,
+pub(crate) struct World {
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) simulator: Simulator,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -40,7 +40,7 @@ impl World {
         Self { runtime, simulator }
     }
 
-    fn command(&self, data_dir: &Path) -> Command {
+    pub(crate) fn command(&self, data_dir: &Path) -> Command {
         let mut command = steadfast(data_dir);
         command
             .env_remove("STEADFAST_BROWSER__PATH")
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Runs `init` and does what the person with the phone would.
-    fn init(&self, data_dir: &Path, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) fn init(&self, data_dir: &Path, arguments: &[&str]) -> Vec<Value> {
         let mut command = self.command(data_dir);
         command.args(["init", "--json"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -88,7 +88,7 @@ impl World {
         said
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.runtime.block_on(self.simulator.shutdown());
     }
 }

@@ -10,6 +10,7 @@ use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{ChatId, MessageId, SessionId};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{ChatSummary, OutboxDepth};
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::sessions::{
     AckWait, Check, CheckStatus, HealthView, Overall, Pace, QrCode, SessionError, SessionState,
@@ -57,6 +58,7 @@ fn view(name: &SessionId) -> SessionView {
         pace: Pace::default(),
         browser_memory_bytes: Some(1_024),
         web_version: None,
+        proxy: None,
         missing_bindings: Vec::new(),
         recommendations: vec!["All systems operating normally".to_owned()],
     }
@@ -118,7 +120,11 @@ impl Sessions for FakeSessions {
         found.ok_or_else(|| SessionError::NotFound(session.clone()))
     }
 
-    async fn create(&self, session: &SessionId) -> Result<SessionView, SessionError> {
+    async fn create(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError> {
         let mut views = self.views.lock().unwrap();
         if views.contains_key(session) {
             return Err(SessionError::Exists(session.clone()));
@@ -128,8 +134,22 @@ impl Sessions for FakeSessions {
         }
         let mut made = view(session);
         made.state = SessionState::Starting;
+        made.proxy = proxy;
         views.insert(session.clone(), made.clone());
         Ok(made)
+    }
+
+    async fn set_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError> {
+        let mut views = self.views.lock().unwrap();
+        let view = views
+            .get_mut(session)
+            .ok_or_else(|| SessionError::NotFound(session.clone()))?;
+        view.proxy = proxy;
+        Ok(view.clone())
     }
 
     async fn start(&self, session: &SessionId) -> Result<SessionView, SessionError> {

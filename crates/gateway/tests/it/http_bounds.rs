@@ -100,7 +100,7 @@ async fn bodies_urls_and_heads_are_bounded() {
     surface.stop().await;
 }
 
-async fn read_all(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_all(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // The server closes, perhaps with a reset where it left input unread.
     let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut bytes))

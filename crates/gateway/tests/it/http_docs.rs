@@ -4,6 +4,7 @@ use crate::client::call;
 use crate::surface::Surface;
 use hyper::Method;
 use serde_json::Value;
+use steadfast_gateway::http::problem::Code;
 
 #[tokio::test]
 async fn the_description_is_complete_and_true() {
@@ -16,11 +17,14 @@ async fn the_description_is_complete_and_true() {
         api["openapi"]
     );
     let mut operations = 0;
+    let mut ids = std::collections::BTreeSet::new();
     for (path, item) in api["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             operations += 1;
             let responses = operation["responses"].as_object().unwrap();
             let name = format!("{method} {path}");
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{name}: {id} is taken");
             assert!(responses.keys().any(|s| s.starts_with('2')), "{name}");
             assert!(
                 !operation["summary"].as_str().unwrap_or_default().is_empty(),
@@ -45,7 +49,9 @@ async fn check_route(
     let method: Method = method.to_uppercase().parse().unwrap();
     let real = path
         .replace("{session}", "default")
-        .replace("{message}", "msg_00000000000000000000000000");
+        .replace("{message}", "msg_00000000000000000000000000")
+        // One that is there would end what the test itself uses.
+        .replace("{name}", "nobody");
     let anonymous = call(surface.address, method.clone(), &real, &[], "").await;
     let with_token = [("x-api-key", surface.admin.as_str())];
     let known = call(surface.address, method.clone(), &real, &with_token, "").await;
@@ -95,10 +101,15 @@ async fn the_page_needs_nothing_from_elsewhere() {
     }
     for part in [
         "/v1/sessions/{session}/messages",
-        "id=idempotency_key_reused",
+        "id=idempotency_key_reused>",
         "<code>text</code>",
     ] {
         assert!(page.contains(part), "{part}");
+    }
+    // Where `doc` of every problem leads.
+    for code in Code::ALL {
+        let row = format!("id={}>", code.as_str());
+        assert!(page.contains(&row), "{row}");
     }
     surface.stop().await;
 }

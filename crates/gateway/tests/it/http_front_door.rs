@@ -139,3 +139,104 @@ async fn guessing_is_slowed_and_the_owner_passes() {
     assert_eq!(surface.get("/v1/sessions").await.status, 200);
     surface.stop().await;
 }
+
+#[tokio::test]
+async fn an_address_behind_a_trusted_proxy_is_its_own() {
+    let surface = Surface::with(|config| {
+        config.server.auth_failures_per_minute = 2;
+        config.server.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
+    })
+    .await;
+    let guess = async |forwarded: &str| {
+        let headers = [("x-api-key", "sf_a_guess"), ("x-forwarded-for", forwarded)];
+        call(surface.address, Method::GET, "/v1/sessions", &headers, "").await
+    };
+    for _ in 0..2 {
+        guess("203.0.113.1").await.problem(401, "token_unknown");
+    }
+    guess("203.0.113.1").await.problem(429, "too_many_failures");
+    guess("203.0.113.2").await.problem(401, "token_unknown");
+    // What stands before the last stranger is that stranger's invention.
+    guess("198.51.100.9, 203.0.113.1")
+        .await
+        .problem(429, "too_many_failures");
+    surface.stop().await;
+
+    // Nobody is trusted unasked.
+    let surface = Surface::with(|config| config.server.auth_failures_per_minute = 2).await;
+    for n in 0..3 {
+        let forwarded = format!("203.0.113.{n}");
+        let headers = [
+            ("x-api-key", "sf_a_guess"),
+            ("x-forwarded-for", forwarded.as_str()),
+        ];
+        let reply = call(surface.address, Method::GET, "/v1/sessions", &headers, "").await;
+        assert_eq!(reply.status, if n < 2 { 401 } else { 429 });
+    }
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn web_pages_may_read_nothing_until_they_are_named() {
+    let preflight = async |surface: &Surface, origin: &str| {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            (
+                "access-control-request-headers",
+                "authorization,content-type",
+            ),
+        ];
+        call(
+            surface.address,
+            Method::OPTIONS,
+            "/v1/sessions/default/messages",
+            &headers,
+            "",
+        )
+        .await
+    };
+    let get = async |surface: &Surface, origin: &str| {
+        let headers = [("origin", origin), ("x-api-key", surface.read.as_str())];
+        call(surface.address, Method::GET, "/v1/sessions", &headers, "").await
+    };
+    let page = "https://app.example";
+    let closed = Surface::start().await;
+    let refused = preflight(&closed, page).await;
+    refused.problem(405, "method_not_allowed");
+    for reply in [refused, get(&closed, page).await] {
+        let named = reply.headers.keys().map(|name| name.as_str());
+        let open: Vec<_> = named.filter(|n| n.starts_with("access-control")).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+    closed.stop().await;
+
+    let open = Surface::with(|config| config.server.cors_origins = vec![page.to_owned()]).await;
+    let leave = preflight(&open, page).await;
+    assert_eq!(leave.status, 204);
+    assert_eq!(leave.header("access-control-allow-origin"), page);
+    for (header, word) in [
+        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-headers", "Authorization"),
+        ("access-control-allow-headers", "Idempotency-Key"),
+    ] {
+        assert!(leave.header(header).contains(word), "{header}");
+    }
+    let answer = get(&open, page).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), page);
+    assert_eq!(answer.header("vary"), "Origin");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    // A problem can be read too, or a page could not say what was wrong.
+    let headers = [("origin", page)];
+    let problem = call(open.address, Method::GET, "/v1/sessions", &headers, "").await;
+    problem.problem(401, "token_missing");
+    assert_eq!(problem.header("access-control-allow-origin"), page);
+    for other in ["https://app.example.evil", "http://app.example", "null"] {
+        let reply = get(&open, other).await;
+        assert_eq!(reply.header("access-control-allow-origin"), "", "{other}");
+        let refused = preflight(&open, other).await;
+        refused.problem(405, "method_not_allowed");
+    }
+    open.stop().await;
+}

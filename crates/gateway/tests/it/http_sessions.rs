@@ -1,7 +1,9 @@
 //! Sessions: making, starting, linking, looking.
 
+use crate::client::call;
 use crate::fake::THEN;
 use crate::surface::Surface;
+use hyper::Method;
 use serde_json::{Value, json};
 use steadfast_gateway::sessions::SessionState;
 
@@ -225,5 +227,56 @@ async fn stats_are_of_the_session_that_was_asked_for() {
         .get("/v1/sessions/nobody/stats")
         .await
         .problem(404, "session_unknown");
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_goes_through_the_proxy_that_it_is_given() {
+    let surface = Surface::start().await;
+    let body = json!({"name": "shop", "proxy": {"server": "HTTP://Proxy.Example:3128/"}});
+    let made = surface.post("/v1/sessions", &body).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    assert_eq!(made.json()["proxy"], "http://proxy.example:3128");
+    let patch = async |body: &str| {
+        let headers = [
+            ("x-api-key", surface.admin.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = body.to_owned();
+        call(
+            surface.address,
+            Method::PATCH,
+            "/v1/sessions/shop",
+            &headers,
+            body,
+        )
+        .await
+    };
+    let changed = patch(r#"{"proxy": {"server": "socks5://10.0.0.7:1080"}}"#).await;
+    assert_eq!(changed.json()["proxy"], "socks5://10.0.0.7:1080");
+    for (wrong, field) in [
+        (r#"{"proxy": {"server": "proxy"}}"#, "proxy.server"),
+        (
+            r#"{"proxy": {"server": "http://a,direct://:1"}}"#,
+            "proxy.server",
+        ),
+        (
+            r#"{"proxy": {"server": "http://ann:pw@proxy:1"}}"#,
+            "proxy.server",
+        ),
+        (
+            r#"{"proxy": {"server": "http://proxy:1", "username": "ann"}}"#,
+            "proxy.username",
+        ),
+    ] {
+        let problem = patch(wrong).await.problem(422, "invalid_field");
+        assert_eq!(problem["field"], field, "{problem}");
+        assert!(!problem.to_string().contains("pw@"), "{problem}");
+    }
+    patch("{}").await.problem(422, "invalid_field");
+    let stays = surface.get("/v1/sessions/shop").await.json();
+    assert_eq!(stays["proxy"], "socks5://10.0.0.7:1080");
+    let none = patch(r#"{"proxy": null}"#).await;
+    assert_eq!(none.json()["proxy"], Value::Null);
     surface.stop().await;
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Surface {
     pub(crate) address: SocketAddr,
     pub(crate) sessions: Arc<FakeSessions>,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) app: Arc<App>,
     pub(crate) admin: String,
     pub(crate) send: String,
@@ -39,11 +39,15 @@ impl Surface {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(Arc::new(MemoryStore::new()), change).await
+    }
+
+    /// On a store of the test's own.
+    pub(crate) async fn over(store: Arc<dyn Store>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::defaults().unwrap();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.delivery.reply_wait_ms = 1_000;
         change(&mut config);
-        let store = Arc::new(MemoryStore::new());
         let record = SessionRecord {
             id: id("default"),
             created_at: THEN,
@@ -55,12 +59,8 @@ impl Surface {
         let mut secrets = Vec::new();
         for scope in [Scope::Admin, Scope::Send, Scope::Read] {
             let secret = token::mint(scope, &SystemRandom).unwrap();
-            let record = TokenRecord {
-                name: token::scope_name(scope).to_owned(),
-                hash: token::hash(&secret).unwrap(),
-                scope,
-                created_at: THEN,
-            };
+            let hash = token::hash(&secret).unwrap();
+            let record = TokenRecord::new(token::scope_name(scope), hash, scope, THEN);
             store.add_token(record).await.unwrap();
             secrets.push(secret);
         }

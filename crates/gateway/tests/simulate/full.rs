@@ -7,9 +7,11 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
-    Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
+    NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store, StoreError,
+    StoredInbound, TokenRecord,
 };
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
 /// Refuses writes while it is full.
@@ -198,6 +200,38 @@ impl<S: Store> Store for Full<S> {
 
     async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
         self.inner.add_token(token).await
+    }
+
+    async fn set_session_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.set_session_proxy(session, proxy).await
+    }
+
+    async fn session_proxy(&self, session: &SessionId) -> Result<Option<Proxy>, StoreError> {
+        self.inner.session_proxy(session).await
+    }
+
+    async fn rotate_token(&self, rotation: Rotation) -> Result<Option<TokenRecord>, StoreError> {
+        self.room()?;
+        self.inner.rotate_token(rotation).await
+    }
+
+    async fn note_token_use(&self, uses: Vec<(String, UnixMs)>) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.note_token_use(uses).await
+    }
+
+    async fn add_audit(&self, entry: NewAudit) -> Result<i64, StoreError> {
+        self.room()?;
+        self.inner.add_audit(entry).await
+    }
+
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.audit(before, limit).await
     }
 
     async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {

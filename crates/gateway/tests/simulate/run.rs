@@ -12,6 +12,7 @@ use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
 use steadfast_core::outbox::{Body, DeliveryPolicy, Message, NewMessage, Priority};
 use steadfast_core::pacing;
 use steadfast_core::port::{Connector, MessageQuery, Store, StoreError};
+use steadfast_core::proxy::ProxySetting;
 use steadfast_core::session::{ConflictPolicy, Policy};
 use steadfast_core::time::{MonoMs, UnixMs};
 use steadfast_gateway::clock::{Clock, Random, RandomError};
@@ -57,7 +58,7 @@ impl Random for Counted {
 struct OneConnector(World);
 
 impl Connectors for OneConnector {
-    fn connector(&self, _: &SessionId) -> Arc<dyn Connector> {
+    fn connector(&self, _: &SessionId, _: ProxySetting) -> Arc<dyn Connector> {
         Arc::new(SimConnector::new(self.0.clone()))
     }
 }

@@ -14,9 +14,11 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
-    Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
+    NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store, StoreError,
+    StoredInbound, TokenRecord,
 };
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
 /// Everything in memory. A claim looks at every chat that owes something: fine
@@ -208,18 +210,39 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn set_session_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<(), StoreError> {
+        self.with(|state| state.set_session_proxy(session, proxy))
+    }
+
+    async fn session_proxy(&self, session: &SessionId) -> Result<Option<Proxy>, StoreError> {
+        self.with(|state| Ok(state.session_proxy(session)))
+    }
+
     async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
         self.with(|state| state.add_token(token))
     }
 
-    async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+    async fn rotate_token(&self, rotation: Rotation) -> Result<Option<TokenRecord>, StoreError> {
+        self.with(|state| state.rotate_token(&rotation))
+    }
+
+    async fn note_token_use(&self, uses: Vec<(String, UnixMs)>) -> Result<(), StoreError> {
         self.with(|state| {
-            Ok(state
-                .tokens
-                .values()
-                .find(|token| token.hash == *hash)
-                .cloned())
+            for (name, at) in uses {
+                if let Some(token) = state.tokens.get_mut(&name) {
+                    token.last_used_at = token.last_used_at.max(Some(at));
+                }
+            }
+            Ok(())
         })
+    }
+
+    async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        self.with(|state| Ok(state.token_by_hash(hash).cloned()))
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
@@ -228,6 +251,15 @@ impl Store for MemoryStore {
 
     async fn remove_token(&self, name: &str) -> Result<bool, StoreError> {
         self.with(|state| Ok(state.tokens.remove(name).is_some()))
+    }
+
+    async fn add_audit(&self, entry: NewAudit) -> Result<i64, StoreError> {
+        let entry = rules::bounded_audit(entry);
+        self.with(|state| Ok(state.add_audit(entry)))
+    }
+
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.with(|state| Ok(state.audit(before, limit)))
     }
 
     async fn put_incident(&self, incident: Incident) -> Result<(), StoreError> {

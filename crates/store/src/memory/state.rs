@@ -1,7 +1,8 @@
 //! The maps of the memory store, and what is done to them.
 
 use crate::rules::{
-    MAX_ATTEMPTS_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, PACE_KEPT_MS, Standing, cut, outcome_name,
+    MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, PACE_KEPT_MS, Standing, cut,
+    outcome_name,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
@@ -9,9 +10,11 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
 use steadfast_core::pacing::{History, Quarter, quarter_of};
 use steadfast_core::port::{
-    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
-    Outcome, Quota, Recorded, SessionRecord, StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
+    NewAudit, OutboxDepth, Outcome, PreviousSecret, Quota, Recorded, Rotation, SessionRecord,
+    StoreError, StoredInbound, TokenRecord,
 };
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
 #[derive(Default)]
@@ -21,6 +24,8 @@ pub(super) struct State {
     by_id: HashMap<MessageId, i64>,
     keys: HashMap<String, Key>,
     pub(super) tokens: BTreeMap<String, TokenRecord>,
+    audit: VecDeque<AuditEntry>,
+    last_audit: i64,
     fence: u64,
     last_seq: i64,
     last_inbound: i64,
@@ -28,6 +33,7 @@ pub(super) struct State {
 
 struct Session {
     record: SessionRecord,
+    proxy: Option<Proxy>,
     fence: Fence,
     chats: BTreeMap<ChatId, Chat>,
     /// Messages that their owners want sent later, until they are due.
@@ -645,6 +651,7 @@ impl State {
             inbound: Vec::new(),
             inbound_seen: HashSet::new(),
             incidents: BTreeMap::new(),
+            proxy: None,
             record: record.clone(),
         };
         self.sessions.insert(record.id, session);
@@ -680,13 +687,68 @@ impl State {
 
     // ------------------------------------------------ tokens, incidents
 
+    pub(super) fn set_session_proxy(
+        &mut self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<(), StoreError> {
+        self.session(session)?.proxy = proxy;
+        Ok(())
+    }
+
+    pub(super) fn session_proxy(&self, session: &SessionId) -> Option<Proxy> {
+        self.sessions.get(session)?.proxy.clone()
+    }
+
     pub(super) fn add_token(&mut self, token: TokenRecord) -> Result<(), StoreError> {
-        let known = self.tokens.values().any(|known| known.hash == token.hash);
-        if known || self.tokens.contains_key(&token.name) {
+        if self.token_by_hash(&token.hash).is_some() || self.tokens.contains_key(&token.name) {
             return Err(StoreError::Exists);
         }
         self.tokens.insert(token.name.clone(), token);
         Ok(())
+    }
+
+    pub(super) fn token_by_hash(&self, hash: &[u8; 32]) -> Option<&TokenRecord> {
+        let is = |token: &&TokenRecord| {
+            token.hash == *hash || token.previous.as_ref().is_some_and(|p| p.hash == *hash)
+        };
+        self.tokens.values().find(is)
+    }
+
+    pub(super) fn rotate_token(
+        &mut self,
+        rotation: &Rotation,
+    ) -> Result<Option<TokenRecord>, StoreError> {
+        if self.token_by_hash(&rotation.hash).is_some() {
+            return Err(StoreError::Exists);
+        }
+        let Some(token) = self.tokens.get_mut(&rotation.name) else {
+            return Ok(None);
+        };
+        token.previous = Some(PreviousSecret {
+            hash: std::mem::replace(&mut token.hash, rotation.hash),
+            until: rotation.previous_until,
+        });
+        token.expires_at = rotation.expires_at;
+        Ok(Some(token.clone()))
+    }
+
+    pub(super) fn add_audit(&mut self, entry: NewAudit) -> i64 {
+        self.last_audit += 1;
+        self.audit.push_back(AuditEntry {
+            seq: self.last_audit,
+            entry,
+        });
+        if self.audit.len() > MAX_AUDIT_KEPT as usize {
+            self.audit.pop_front();
+        }
+        self.last_audit
+    }
+
+    pub(super) fn audit(&self, before: Option<i64>, limit: u32) -> Vec<AuditEntry> {
+        let older = |entry: &&AuditEntry| before.is_none_or(|before| entry.seq < before);
+        let newest_first = self.audit.iter().rev().filter(older);
+        newest_first.take(limit as usize).cloned().collect()
     }
 
     pub(super) fn put_incident(&mut self, incident: Incident) -> Result<(), StoreError> {

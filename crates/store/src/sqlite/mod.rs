@@ -7,12 +7,13 @@
 //! | `readers` | the few connections that read |
 //! | `outbox`, `queue`, `rows` | owed messages, who is next, how a row is read |
 //! | `pace` | what pacing must know after a restart |
-//! | `sessions`, `records` | everything else |
+//! | `sessions`, `records`, `tokens`, `audit` | everything else |
 //!
 //! On disk are `NAME`, `NAME-wal` and `NAME-shm`, and nothing else. A commit is
 //! one append to `NAME-wal` and one sync of it; every 16 MiB the log is folded
 //! into `NAME`.
 
+mod audit;
 mod error;
 mod open;
 mod outbox;
@@ -22,6 +23,7 @@ mod readers;
 mod records;
 mod rows;
 mod sessions;
+mod tokens;
 mod writer;
 
 use crate::rules;
@@ -37,9 +39,11 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery, OutboxDepth,
-    Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
+    NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store, StoreError,
+    StoredInbound, TokenRecord,
 };
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 use writer::{Bounds, Manner, Tx, Writer};
 
@@ -348,23 +352,61 @@ impl Store for SqliteStore {
         self.writer.write(work, manner).await
     }
 
+    async fn set_session_proxy(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<(), StoreError> {
+        let session = session.clone();
+        self.write(move |tx| sessions::set_proxy(tx, &session, proxy.as_ref()))
+            .await
+    }
+
+    async fn session_proxy(&self, session: &SessionId) -> Result<Option<Proxy>, StoreError> {
+        let session = session.clone();
+        self.read(move |db| Ok(sessions::proxy(db, &session)?))
+            .await
+    }
+
     async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
-        self.write(move |tx| records::add_token(tx, &token)).await
+        self.write(move |tx| tokens::add(tx, &token)).await
+    }
+
+    async fn rotate_token(&self, rotation: Rotation) -> Result<Option<TokenRecord>, StoreError> {
+        self.write(move |tx| tokens::rotate(tx, &rotation)).await
+    }
+
+    async fn note_token_use(&self, uses: Vec<(String, UnixMs)>) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            for (name, at) in &uses {
+                tokens::note_use(tx, name, *at)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
         let hash = *hash;
-        self.read(move |db| Ok(records::token_by_hash(db, &hash)?))
-            .await
+        self.read(move |db| Ok(tokens::by_hash(db, &hash)?)).await
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
-        self.read(|db| Ok(records::tokens(db)?)).await
+        self.read(|db| Ok(tokens::all(db)?)).await
     }
 
     async fn remove_token(&self, name: &str) -> Result<bool, StoreError> {
         let name = name.to_owned();
-        self.write(move |tx| Ok(records::remove_token(tx, &name)?))
+        self.write(move |tx| Ok(tokens::remove(tx, &name)?)).await
+    }
+
+    async fn add_audit(&self, entry: NewAudit) -> Result<i64, StoreError> {
+        let entry = rules::bounded_audit(entry);
+        self.write(move |tx| Ok(audit::add(tx, &entry)?)).await
+    }
+
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(move |db| Ok(audit::page(db, before, limit)?))
             .await
     }
 

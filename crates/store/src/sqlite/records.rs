@@ -1,14 +1,14 @@
-//! Inbound messages, tokens and incidents.
+//! Inbound messages and incidents.
 
 use super::error::Error;
 use super::rows::{damaged, parsed};
 use super::sessions;
 use super::writer::Tx;
 use crate::rules::MAX_INCIDENTS_KEPT;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::Connection;
 use steadfast_core::ids::SessionId;
 use steadfast_core::inbound::{Extras, InboundMessage};
-use steadfast_core::port::{Incident, Scope, StoreError, StoredInbound, TokenRecord};
+use steadfast_core::port::{Incident, StoredInbound};
 use steadfast_core::time::UnixMs;
 
 /// Whether a message that this account sent went out by our own outbox: a page
@@ -91,71 +91,6 @@ pub(super) fn inbound(
         })
     })?
     .collect()
-}
-
-/// Adds a token.
-pub(super) fn add_token(tx: &Tx<'_>, token: &TokenRecord) -> Result<(), Error> {
-    let known = tx.one(
-        "SELECT 1 FROM tokens WHERE name = ?1 OR hash = ?2",
-        (&token.name, token.hash.as_slice()),
-        |_| Ok(()),
-    )?;
-    if known.is_some() {
-        return Err(StoreError::Exists.into());
-    }
-    tx.run(
-        "INSERT INTO tokens (name, hash, scope, created_at) VALUES (?1, ?2, ?3, ?4)",
-        (
-            &token.name,
-            token.hash.as_slice(),
-            scope_name(token.scope),
-            token.created_at.0,
-        ),
-    )?;
-    Ok(())
-}
-
-/// The token with this hash.
-pub(super) fn token_by_hash(
-    db: &Connection,
-    hash: &[u8; 32],
-) -> Result<Option<TokenRecord>, rusqlite::Error> {
-    db.prepare_cached("SELECT name, hash, scope, created_at FROM tokens WHERE hash = ?1")?
-        .query_row((hash.as_slice(),), token)
-        .optional()
-}
-
-/// Every token, by name.
-pub(super) fn tokens(db: &Connection) -> Result<Vec<TokenRecord>, rusqlite::Error> {
-    db.prepare_cached("SELECT name, hash, scope, created_at FROM tokens ORDER BY name")?
-        .query_map((), token)?
-        .collect()
-}
-
-/// Forgets a token.
-pub(super) fn remove_token(tx: &Tx<'_>, name: &str) -> Result<bool, rusqlite::Error> {
-    Ok(tx.run("DELETE FROM tokens WHERE name = ?1", (name,))? > 0)
-}
-
-fn token(row: &Row<'_>) -> rusqlite::Result<TokenRecord> {
-    let scope = row.get_ref(2)?.as_str()?;
-    Ok(TokenRecord {
-        name: row.get(0)?,
-        hash: row.get(1)?,
-        scope: [Scope::Read, Scope::Send, Scope::Admin]
-            .into_iter()
-            .find(|known| scope_name(*known) == scope)
-            .ok_or_else(|| damaged(2, format!("{scope:?} is no scope")))?,
-        created_at: UnixMs(row.get(3)?),
-    })
-}
-
-fn scope_name(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Read => "read",
-        Scope::Send => "send",
-        Scope::Admin => "admin",
-    }
 }
 
 /// Writes an incident as it stands now; the oldest ones beyond the bound go.

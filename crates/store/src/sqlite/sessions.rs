@@ -2,11 +2,12 @@
 
 use super::error::Error;
 use super::queue;
-use super::rows::parsed;
+use super::rows::{damaged, parsed};
 use super::writer::{Job, Tx};
 use rusqlite::{Connection, OptionalExtension as _};
 use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
 use steadfast_core::port::{OutboxDepth, Quota, SessionRecord, StoreError};
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
 /// Rows of a removed session that are cleared away in one transaction.
@@ -115,6 +116,35 @@ pub(super) fn all(db: &Connection) -> Result<Vec<SessionRecord>, rusqlite::Error
         })
     })?
     .collect()
+}
+
+/// Changes a session's proxy.
+pub(super) fn set_proxy(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    proxy: Option<&Proxy>,
+) -> Result<(), Error> {
+    let sid = sid(tx.db, session)?;
+    tx.run(
+        "UPDATE sessions SET proxy = ?2 WHERE sid = ?1",
+        (sid, proxy.map(Proxy::as_str)),
+    )?;
+    Ok(())
+}
+
+/// A session's proxy.
+pub(super) fn proxy(
+    db: &Connection,
+    session: &SessionId,
+) -> Result<Option<Proxy>, rusqlite::Error> {
+    let found = db
+        .prepare_cached("SELECT proxy FROM sessions WHERE name = ?1")?
+        .query_row((session.as_str(),), |row| row.get::<_, Option<String>>(0))
+        .optional()?;
+    found
+        .flatten()
+        .map(|text| Proxy::parse(&text).map_err(|error| damaged(0, error)))
+        .transpose()
 }
 
 /// How full a session's outbox is.

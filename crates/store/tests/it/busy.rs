@@ -11,12 +11,7 @@ use steadfast_store::{Options, SqliteStore};
 const DATABASE: &str = "STEADFAST_TEST_DATABASE";
 
 fn token() -> TokenRecord {
-    TokenRecord {
-        name: "made beside".to_owned(),
-        hash: [42; 32],
-        scope: Scope::Send,
-        created_at: UnixMs(1),
-    }
+    TokenRecord::new("made beside", [42; 32], Scope::Send, UnixMs(1))
 }
 
 /// Not a test by itself: what a command does beside a running gateway.

@@ -141,12 +141,8 @@ impl Ask {
                 told(store.put_incident(incident(whose, n, closed, at)).await)
             }
             Self::AddToken(n) => {
-                let token = TokenRecord {
-                    name: format!("t{n}"),
-                    hash: [n.to_le_bytes()[0]; 32],
-                    scope: Scope::Send,
-                    created_at: at,
-                };
+                let hash = [n.to_le_bytes()[0]; 32];
+                let token = TokenRecord::new(format!("t{n}"), hash, Scope::Send, at);
                 told(store.add_token(token).await)
             }
             Self::RemoveToken(n) => told(store.remove_token(&format!("t{n}")).await),

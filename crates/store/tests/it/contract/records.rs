@@ -1,15 +1,16 @@
-//! Inbound messages, sessions, tokens, incidents.
+//! Inbound messages, sessions, tokens, acts, incidents.
 
 use crate::support::{Desk, NONE, chat, id, key, message, record_of, session, wa};
 use steadfast_core::ids::LoginGeneration;
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
-    Accepted, Incident, IncidentStep, MessageQuery, OutboxDepth, Scope, SessionRecord, Store,
-    StoreError, TokenRecord,
+    Accepted, Incident, IncidentStep, MessageQuery, NewAudit, OutboxDepth, PreviousSecret,
+    Rotation, Scope, SessionRecord, Store, StoreError, TokenRecord,
 };
+use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
-use steadfast_store::{MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT};
+use steadfast_store::{MAX_AUDIT_KEPT, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT};
 
 fn inbound(n: u64, from: u64) -> InboundMessage {
     InboundMessage {
@@ -192,17 +193,132 @@ pub(super) async fn a_removed_session_can_come_again(store: &dyn Store) {
     assert_eq!(again.claim().await, [2]);
 }
 
-pub(super) async fn tokens_are_kept(store: &dyn Store) {
-    let token = |name: &str, hash: u8, scope| TokenRecord {
+fn token(name: &str, hash: u8, scope: Scope) -> TokenRecord {
+    TokenRecord::new(name, [hash; 32], scope, UnixMs(i64::from(hash)))
+}
+
+pub(super) async fn a_rotated_token_has_two_secrets(store: &dyn Store) {
+    store.add_token(token("a", 1, Scope::Send)).await.unwrap();
+    store.add_token(token("b", 5, Scope::Read)).await.unwrap();
+    let rotation = |name: &str, hash: u8, until| Rotation {
         name: name.to_owned(),
         hash: [hash; 32],
-        scope,
-        created_at: UnixMs(i64::from(hash)),
+        previous_until: UnixMs(until),
+        expires_at: Some(UnixMs(9_000)),
     };
+    let after = TokenRecord {
+        hash: [2; 32],
+        expires_at: Some(UnixMs(9_000)),
+        previous: Some(PreviousSecret {
+            hash: [1; 32],
+            until: UnixMs(500),
+        }),
+        ..token("a", 1, Scope::Send)
+    };
+    let rotated = store.rotate_token(rotation("a", 2, 500)).await;
+    assert_eq!(rotated, Ok(Some(after.clone())));
+    for hash in [1, 2] {
+        let found = store.token_by_hash(&[hash; 32]).await;
+        assert_eq!(found, Ok(Some(after.clone())), "{hash}");
+    }
+    // No secret is ever that of two.
+    for taken in [1, 2, 5] {
+        let refused = store.rotate_token(rotation("a", taken, 500)).await;
+        assert_eq!(refused, Err(StoreError::Exists), "{taken}");
+        let refused = store.add_token(token("z", taken, Scope::Read)).await;
+        assert_eq!(refused, Err(StoreError::Exists), "{taken}");
+    }
+    store.rotate_token(rotation("a", 3, 600)).await.unwrap();
+    assert_eq!(store.token_by_hash(&[1; 32]).await, Ok(None));
+    assert_eq!(store.rotate_token(rotation("nobody", 9, 1)).await, Ok(None));
+    store.remove_token("a").await.unwrap();
+    assert_eq!(store.token_by_hash(&[2; 32]).await, Ok(None));
+    assert_eq!(store.token_by_hash(&[3; 32]).await, Ok(None));
+}
+
+pub(super) async fn the_use_of_a_token_only_moves_forward(store: &dyn Store) {
+    store.add_token(token("a", 1, Scope::Send)).await.unwrap();
+    for (at, known) in [(700, 700), (600, 700), (800, 800)] {
+        let uses = vec![
+            ("a".to_owned(), UnixMs(at)),
+            ("gone".to_owned(), UnixMs(at)),
+        ];
+        assert_eq!(store.note_token_use(uses).await, Ok(()));
+        let kept = store.tokens().await.unwrap();
+        assert_eq!(kept[0].last_used_at, Some(UnixMs(known)));
+    }
+}
+
+fn act(n: u32) -> NewAudit {
+    NewAudit {
+        at: UnixMs(i64::from(n)),
+        actor: "ops".to_owned(),
+        act: "token_created".to_owned(),
+        target: n.is_multiple_of(2).then(|| format!("t{n}")),
+        done: !n.is_multiple_of(3),
+        detail: None,
+    }
+}
+
+pub(super) async fn acts_are_kept_newest_first_and_bounded(store: &dyn Store) {
+    assert_eq!(store.audit(None, 10).await, Ok(vec![]));
+    for n in 1..=MAX_AUDIT_KEPT + 2 {
+        store.add_audit(act(n)).await.unwrap();
+    }
+    let page = store.audit(None, 2).await.unwrap();
+    let acts: Vec<_> = page.iter().map(|kept| kept.entry.clone()).collect();
+    assert_eq!(acts, [act(MAX_AUDIT_KEPT + 2), act(MAX_AUDIT_KEPT + 1)]);
+    let older = store.audit(Some(page[1].seq), 1).await.unwrap();
+    assert_eq!(older[0].entry, act(MAX_AUDIT_KEPT));
+    let all = store.audit(None, u32::MAX).await.unwrap();
+    assert_eq!(all.len(), MAX_AUDIT_KEPT as usize);
+    assert_eq!(all.last().map(|kept| kept.entry.clone()), Some(act(3)));
+    let long = NewAudit {
+        detail: Some("x".repeat(100_000)),
+        ..act(1)
+    };
+    store.add_audit(long).await.unwrap();
+    let kept = store.audit(None, 1).await.unwrap();
+    assert!(kept[0].entry.detail.as_ref().unwrap().len() < 1_000);
+}
+
+pub(super) async fn a_session_keeps_its_proxy(store: &dyn Store) {
+    let (a, b) = (session("a"), session("b"));
+    for id in [&a, &b] {
+        store.add_session(record_of(id)).await.unwrap();
+    }
+    let proxy = Proxy::parse("http://127.0.0.1:3128").ok();
+    store.set_session_proxy(&a, proxy.clone()).await.unwrap();
+    // A change of the rest leaves it alone.
+    store.update_session(record_of(&a)).await.unwrap();
+    assert_eq!(store.session_proxy(&a).await, Ok(proxy.clone()));
+    assert_eq!(store.session_proxy(&b).await, Ok(None));
+    let nobody = session("nobody");
+    assert_eq!(store.session_proxy(&nobody).await, Ok(None));
+    assert_eq!(
+        store.set_session_proxy(&nobody, proxy.clone()).await,
+        Err(StoreError::NoSession(nobody))
+    );
+    store.remove_session(&a).await.unwrap();
+    store.add_session(record_of(&a)).await.unwrap();
+    assert_eq!(store.session_proxy(&a).await, Ok(None));
+    store.set_session_proxy(&b, proxy).await.unwrap();
+    store.set_session_proxy(&b, None).await.unwrap();
+    assert_eq!(store.session_proxy(&b).await, Ok(None));
+}
+
+pub(super) async fn tokens_are_kept(store: &dyn Store) {
     let tokens = [
         token("a", 1, Scope::Admin),
-        token("b", 2, Scope::Send),
-        token("c", 3, Scope::Read),
+        TokenRecord {
+            sessions: Some(vec![session("x"), session("y")]),
+            expires_at: Some(UnixMs(9_000)),
+            ..token("b", 2, Scope::Send)
+        },
+        TokenRecord {
+            sessions: Some(Vec::new()),
+            ..token("c", 3, Scope::Read)
+        },
     ];
     for token in tokens.iter().rev() {
         store.add_token(token.clone()).await.unwrap();
