@@ -23,6 +23,10 @@ const DEMO_PLAN: [FaultKind; 3] = [
     FaultKind::BrowserKill,
 ];
 
+/// More than these say nothing new.
+const MOST_FINDINGS: usize = 20;
+const JOURNAL_CUT: &str = "the simulator's journal is not whole: use fewer messages";
+
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// How many messages
@@ -175,6 +179,13 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<(Exit, Option<Fo
         fought = Box::pin(campaign.fight(&show)) => fought,
     };
     let fought = fought.map_err(|error| cli_error(&error))?;
+    // What is wrong stands before the report, which is the last line.
+    for finding in fought.findings().take(MOST_FINDINGS) {
+        out.value(&json!({ "finding": finding }));
+    }
+    if !fought.verdict.complete {
+        out.value(&json!({ "finding": { "what": JOURNAL_CUT } }));
+    }
     out.value(&fought.report);
     summary(out, &fought);
     let exit = if fought.is_clean() {
@@ -345,24 +356,12 @@ fn summary(out: Out, fought: &Fought) {
     for (kind, why) in &report.skipped {
         out.line(out.tone(Tone::Warn, &format!("not run: {kind}, since {why}")));
     }
-    let findings = [
-        &verdict.lost,
-        &verdict.duplicated,
-        &verdict.reordered,
-        &verdict.altered,
-        &verdict.undue,
-        &verdict.unaccounted,
-        &fought.parked_unduly,
-    ];
-    for finding in findings.into_iter().flatten().take(20) {
+    for finding in fought.findings().take(MOST_FINDINGS) {
         let text = format!("{} to {}: {}", finding.wa_id, finding.chat, finding.what);
         out.line(out.tone(Tone::Bad, &text));
     }
     if !verdict.complete {
-        out.line(out.tone(
-            Tone::Bad,
-            "the simulator's journal is not whole: use fewer messages",
-        ));
+        out.line(out.tone(Tone::Bad, JOURNAL_CUT));
     }
     let tone = if fought.is_clean() {
         Tone::Good

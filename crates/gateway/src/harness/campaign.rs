@@ -89,6 +89,22 @@ pub struct Fought {
 }
 
 impl Fought {
+    /// Each thing that is wrong with a message.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let verdict = &self.verdict;
+        [
+            &verdict.lost,
+            &verdict.duplicated,
+            &verdict.reordered,
+            &verdict.altered,
+            &verdict.undue,
+            &verdict.unaccounted,
+            &self.parked_unduly,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// Whether nothing at all is wrong.
     pub fn is_clean(&self) -> bool {
         self.report.is_clean() && self.verdict.is_clean() && self.parked_unduly.is_empty()
@@ -254,12 +270,14 @@ impl Campaign {
             };
             *turn += 1;
             show(Progress::Struck(kind));
+            // Counted before it is listed: what is accepted meanwhile stands in one of the two.
+            let before = traffic.accepted_so_far();
             if kind.destroys_the_login() {
-                for status in ["accepted", "sending"] {
+                // Twice `accepted`: one that is tried again goes from `sending` back to it.
+                for status in ["accepted", "sending", "accepted"] {
                     books.may_be_parked.extend(stage.messages(status).await?);
                 }
             }
-            let before = traffic.accepted_so_far();
             let struck = strike(kind, target).await;
             if kind.destroys_the_login() {
                 let meanwhile = traffic.accepted_since(before);
@@ -357,15 +375,17 @@ async fn judge(
         .collect();
     let journal = stage.control().journal(0, usize::MAX, &[]);
     let verdict = checker::judge(PHONE, &promised, &journal.entries, journal.truncated);
-    let parked_unduly = accepted
-        .iter()
-        .filter(|m| parked.contains(&m.id) && !books.may_be_parked.contains(&m.id))
-        .map(|m| Finding {
-            wa_id: m.wa_message_id.clone(),
-            chat: m.chat.clone(),
-            what: "parked, and no login was destroyed under it".to_owned(),
-        })
-        .collect();
+    let mut parked_unduly = Vec::new();
+    for message in accepted {
+        if parked.contains(&message.id) && !books.may_be_parked.contains(&message.id) {
+            let why = stage.why_parked(&message.id).await;
+            parked_unduly.push(Finding {
+                wa_id: message.wa_message_id.clone(),
+                chat: message.chat.clone(),
+                what: format!("parked ({why}), and no login was destroyed under it"),
+            });
+        }
+    }
     Ok(Fought {
         report: books.tally.report(&verdict, seed),
         verdict,

@@ -366,6 +366,17 @@ impl Stage {
         }
     }
 
+    /// The gateway's reason for parking a message, with its words.
+    pub async fn why_parked(&self, message: &str) -> String {
+        let Some(client) = self.client().await else {
+            return "the gateway does not run".to_owned();
+        };
+        match client.get(&format!("/v1/messages/{message}")).await {
+            Ok(message) => format!("{}: {}", message["reason"], message["detail"]),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Ends everything and removes the folder.
     pub async fn strike(self: Arc<Self>) -> Result<(), HarnessError> {
         if let Some(gateway) = self.gateway.lock().await.take() {
