@@ -18,10 +18,10 @@ use steadfast_store::MemoryStore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) struct Surface {
+pub(crate) struct Surface<S = MemoryStore> {
     pub(crate) address: SocketAddr,
     pub(crate) sessions: Arc<FakeSessions>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<S>,
     pub(crate) app: Arc<App>,
     pub(crate) admin: String,
     pub(crate) send: String,
@@ -41,9 +41,11 @@ impl Surface {
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::over(Arc::new(MemoryStore::new()), change).await
     }
+}
 
+impl<S: Store + 'static> Surface<S> {
     /// On a store of the test's own.
-    pub(crate) async fn over(store: Arc<dyn Store>, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn over(store: Arc<S>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::defaults().unwrap();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.delivery.reply_wait_ms = 1_000;
