@@ -4,7 +4,7 @@
 const CALLS = {
   health: () => {
     pulse();
-    return { doc: DOC, seq: sequence, levels: snapshot().body, waiting: waiting.size };
+    return { doc: DOC, seq: sequence, levels: snapshot().body, waiting: waiting.size, happenings: happened.size };
   },
   adopt: (args) => {
     epoch = args.epoch;
@@ -13,6 +13,7 @@ const CALLS = {
     libraryAsked = false;
     pulse();
     if (waiting.size > 0) emit('inbox', { waiting: waiting.size });
+    if (happened.size > 0) emit('happenings', { waiting: happened.size });
     return { doc: DOC };
   },
   send: sendText,
@@ -20,9 +21,16 @@ const CALLS = {
   resend: resendOwn,
   inbox_fetch: (args) => fetchInbox(args.limit),
   inbox_confirm: (args) => confirmInbox(args.keys),
-  inbox_sweep: startSweeping,
+  inbox_sweep: (args) => {
+    const swept = startSweeping(args);
+    sweepHappenings(true);
+    return swept;
+  },
+  happenings_fetch: fetchHappenings,
+  happenings_confirm: confirmHappenings,
   resume: resumeOwn,
   check_number: checkNumber,
+  perform: performAction,
   chats: listChats,
   pair_code: pairCode,
   logout,

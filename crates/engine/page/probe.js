@@ -302,6 +302,7 @@ function bindEvents() {
   bind('msg', msgStore(), ['add'], onMessageAdded);
   bind('ack', msgStore(), ['change:ack'], onAckChanged);
   bind('type', msgStore(), ['change:type', 'change:body'], onMessageChanged);
+  bindHappenings();
 }
 
 let pulseTimer = null;
@@ -316,6 +317,7 @@ function pulse() {
     readAcks();
     if (ready) {
       sweepInbox();
+      sweepHappenings();
       next = POLL_MS.ready;
     } else if (isUnpaired(levels)) {
       next = POLL_MS.unpaired;

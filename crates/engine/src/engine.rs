@@ -1,5 +1,7 @@
 //! One epoch as the supervisor uses it: the port's `Engine` over a page.
 
+mod actions;
+
 use crate::Error;
 use crate::conclude::{conclude, of};
 use crate::link::Link;
@@ -302,6 +304,9 @@ impl Engine for PageEngine {
                 if health.waiting > 0 {
                     self.link.inbox.notify_one();
                 }
+                if health.happenings > 0 {
+                    self.link.happenings.notify_one();
+                }
                 let levels = health.levels.clone();
                 let phase = self.link.observe(&health.doc, health.seq, health.levels);
                 (phase.unwrap_or(Phase::Loading), levels)
@@ -366,7 +371,7 @@ impl Engine for PageEngine {
     }
 
     async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
-        Err(Failure::unsupported(Operation::Evaluate, action.name()))
+        self.act(action).await
     }
 
     async fn download(

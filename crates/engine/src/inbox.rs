@@ -148,7 +148,7 @@ async fn take(link: &Link, received: &Received) -> Taken {
     }
 }
 
-fn refused_wait(refusals: u32) -> Duration {
+pub(crate) fn refused_wait(refusals: u32) -> Duration {
     let [first, longest] = REFUSED_WAIT;
     first
         .saturating_mul(

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steadfast_cdp::{Browser, Page};
 use steadfast_core::failure::{Evidence, Failure, Operation};
 use steadfast_core::ids::{Epoch, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, Phase};
 use tokio::sync::Notify;
@@ -65,6 +65,8 @@ pub(crate) struct Link {
     pub(crate) login: Arc<LoginFile>,
     /// Messages may be waiting in the page.
     pub(crate) inbox: Notify,
+    /// Something may have happened that the page has not told yet.
+    pub(crate) happenings: Notify,
     /// A document has become ready and knows nothing of what went before.
     pub(crate) resume: Notify,
     /// A document has come far enough to take wa-js.
@@ -110,6 +112,7 @@ impl Link {
             page,
             login,
             inbox: Notify::new(),
+            happenings: Notify::new(),
             resume: Notify::new(),
             equip: Notify::new(),
             sink,
@@ -304,6 +307,14 @@ impl Link {
             return Err(InboundRefused::StaleEpoch);
         }
         self.sink.inbound(self.epoch, message).await
+    }
+
+    /// Gives what became of a message or group to the store.
+    pub(crate) async fn happened(&self, happening: Happening) -> Result<(), InboundRefused> {
+        if self.over.is_cancelled() {
+            return Err(InboundRefused::StaleEpoch);
+        }
+        self.sink.happened(self.epoch, happening).await
     }
 
     /// The phase told last, and the levels that it came from.

@@ -15,11 +15,13 @@ pub const WA_JS_LICENCE: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-licen
 pub const WA_JS_NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-parts.txt"));
 
 const WA_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/wa.js"));
-const OURS: [&str; 5] = [
+const OURS: [&str; 7] = [
     include_str!("../page/base.js"),
     include_str!("../page/probe.js"),
     include_str!("../page/inbox.js"),
+    include_str!("../page/happenings.js"),
     include_str!("../page/send.js"),
+    include_str!("../page/actions.js"),
     include_str!("../page/bridge.js"),
 ];
 

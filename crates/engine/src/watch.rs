@@ -101,6 +101,11 @@ fn told(link: &Link, payload: &str) {
                 link.inbox.notify_one();
             }
         }
+        News::Happenings { waiting } => {
+            if waiting > 0 {
+                link.happenings.notify_one();
+            }
+        }
         News::Library => link.equip.notify_one(),
         News::Acks { acks } => link.tell_acks(&acks),
     }
@@ -240,6 +245,7 @@ async fn catch_up(link: &Link) {
     let asked: Result<Nothing, Error> = link.call("adopt", args, link.session.deadlines.call).await;
     if asked.is_ok() {
         link.inbox.notify_one();
+        link.happenings.notify_one();
         link.resume.notify_one();
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum News {
     Library,
     /// Messages wait to be fetched.
     Inbox { waiting: u64 },
+    /// What became of messages and groups waits to be fetched.
+    Happenings { waiting: u64 },
     /// Messages of ours came further: bare id and WhatsApp's level.
     Acks { acks: Vec<(String, i64)> },
 }
@@ -116,6 +118,8 @@ pub(crate) struct Health {
     pub(crate) seq: u64,
     pub(crate) levels: Levels,
     pub(crate) waiting: u64,
+    #[serde(default)]
+    pub(crate) happenings: u64,
 }
 
 /// How `send` or `resend` ended in the page.
@@ -167,7 +171,7 @@ pub(crate) struct Fetched {
     pub(crate) messages: Vec<Received>,
 }
 
-/// Answer to `inbox_confirm` and `inbox_sweep`.
+/// Answer to `inbox_confirm`, `inbox_sweep` and `happenings_confirm`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) waiting: u64,

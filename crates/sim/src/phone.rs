@@ -39,6 +39,17 @@ pub trait Phone: Send + Sync {
     /// Somebody writes to the account. Returns the message's id.
     async fn send_text(&self, from: &ChatId, text: &str) -> Result<WaMessageId, Error>;
 
+    /// Somebody writes to the account, whatever kind of message. Returns its id.
+    async fn send(&self, message: &OutsideMessage) -> Result<WaMessageId, Error>;
+
+    /// Somebody makes a group. Returns its id.
+    async fn create_group(
+        &self,
+        subject: &str,
+        owner: &ChatId,
+        members: &[ChatId],
+    ) -> Result<ChatId, Error>;
+
     /// What has reached other people's phones so far, in order.
     async fn reached(&self) -> Result<Vec<Reached>, Error>;
 
@@ -125,9 +136,26 @@ impl Phone for WorldPhone {
             text: text.to_owned(),
             ..OutsideMessage::default()
         };
-        let ids = self.control.outside_message(&self.number, &message)?;
+        self.send(&message).await
+    }
+
+    async fn send(&self, message: &OutsideMessage) -> Result<WaMessageId, Error> {
+        let ids = self.control.outside_message(&self.number, message)?;
         let id = ids.first().map(String::as_str).unwrap_or_default();
         WaMessageId::parse(id).map_err(|e| Error::Invalid(e.to_string()))
+    }
+
+    async fn create_group(
+        &self,
+        subject: &str,
+        owner: &ChatId,
+        members: &[ChatId],
+    ) -> Result<ChatId, Error> {
+        let members: Vec<String> = members.iter().map(ToString::to_string).collect();
+        let id = self
+            .control
+            .create_group(subject, owner.as_str(), &members)?;
+        ChatId::parse(&id).map_err(|e| Error::Invalid(e.to_string()))
     }
 
     async fn reached(&self) -> Result<Vec<Reached>, Error> {

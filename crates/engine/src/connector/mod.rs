@@ -7,6 +7,7 @@ mod way;
 use crate::Error;
 use crate::conclude::conclude;
 use crate::engine::{BrowserMemory, PageEngine};
+use crate::happenings;
 use crate::inbox;
 use crate::link::{Link, Session};
 use crate::memory::Memory;
@@ -172,6 +173,7 @@ impl BrowserConnector {
         tasks.spawn(watch::bring_up(Arc::clone(&link)));
         tasks.spawn(watch::equip(Arc::clone(&link)));
         tasks.spawn(inbox::serve(Arc::clone(&link)));
+        tasks.spawn(happenings::serve(Arc::clone(&link)));
         state.epoch = Some(OpenEpoch {
             link,
             _tasks: tasks,

@@ -40,6 +40,8 @@ struct Record {
     heard: Vec<Heard>,
     inbound: Vec<(Epoch, InboundMessage)>,
     refuse: u32,
+    happened: Vec<Happening>,
+    refuse_happenings: bool,
 }
 
 /// Keeps all that is told.
@@ -61,7 +63,20 @@ impl EventSink for Recorder {
         self.news.notify_waiters();
     }
 
-    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
+    async fn happened(&self, _: Epoch, happening: Happening) -> Result<(), InboundRefused> {
+        let mut record = self.record.lock().unwrap();
+        if record.refuse_happenings {
+            return Err(InboundRefused::NotStored(
+                "the test's store is full".to_owned(),
+            ));
+        }
+        // As a store would: once by its key.
+        let key = happening.key();
+        if !record.happened.iter().any(|known| known.key() == key) {
+            record.happened.push(happening);
+        }
+        drop(record);
+        self.news.notify_waiters();
         Ok(())
     }
 
@@ -92,6 +107,25 @@ impl Recorder {
             .iter()
             .map(|(_, message)| message.clone())
             .collect()
+    }
+
+    /// What became of messages and groups so far.
+    pub(crate) fn happenings(&self) -> Vec<Happening> {
+        self.record.lock().unwrap().happened.clone()
+    }
+
+    /// Waits until so many things have happened.
+    pub(crate) async fn happened(&self, count: usize) -> Vec<Happening> {
+        self.until(&format!("{count} happenings"), |_, _| {
+            let told = self.happenings();
+            (told.len() >= count).then_some(told)
+        })
+        .await
+    }
+
+    /// Whether the store refuses what happened.
+    pub(crate) fn refuse_happenings(&self, refuse: bool) {
+        self.record.lock().unwrap().refuse_happenings = refuse;
     }
 
     /// The store refuses the next so many messages.

@@ -13,6 +13,7 @@
 mod contract;
 mod damage;
 mod deaths;
+mod happenings;
 mod harness;
 mod inbound;
 mod linking;

@@ -101,6 +101,19 @@ macro_rules! engine_clauses {
             a_logout_unlinks,
             health_tells_the_phase_by_level,
             chats_are_listed,
+            typing_reading_and_being_online_are_seen,
+            numbers_are_checked_in_one_go,
+            people_are_known_by_their_names,
+            a_chat_is_read_back_piece_by_piece,
+            a_group_is_made_and_its_people_change,
+            a_group_is_set_invited_to_and_left,
+            who_is_no_admin_is_told_so,
+            we_say_who_we_are,
+            whom_we_block_is_listed,
+            edits_reactions_and_deletions_are_told,
+            what_happened_and_could_not_be_stored_is_offered_again,
+            what_happens_while_closed_is_told_at_the_next_epoch,
+            changes_of_groups_are_told,
         ];
     };
 }

@@ -19,6 +19,8 @@ pub struct Seen {
     late: Vec<(Epoch, EngineEvent)>,
     inbound: Vec<InboundMessage>,
     offered: u64,
+    happened: Vec<Happening>,
+    happenings_offered: u64,
 }
 
 impl Seen {
@@ -52,6 +54,16 @@ impl Seen {
     pub fn offered(&self) -> u64 {
         self.offered
     }
+
+    /// What became of messages and groups and was stored, in order.
+    pub fn happened(&self) -> &[Happening] {
+        &self.happened
+    }
+
+    /// How often such a thing was offered, stored or not.
+    pub fn happenings_offered(&self) -> u64 {
+        self.happenings_offered
+    }
 }
 
 /// Remembers what an engine tells. Stores inbound messages unless told not to.
@@ -78,7 +90,7 @@ impl Recorder {
         self.lock().epoch = epoch;
     }
 
-    /// Whether inbound messages are refused, as by a full disk.
+    /// Whether messages, and what becomes of them, are refused, as by a full disk.
     pub fn refuse_inbound(&self, refuse: bool) {
         *self.refuse.lock().unwrap_or_else(PoisonError::into_inner) = refuse;
     }
@@ -142,8 +154,25 @@ impl EventSink for Recorder {
         self.tell();
     }
 
-    async fn happened(&self, _: Epoch, _: Happening) -> Result<(), InboundRefused> {
-        Ok(())
+    async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused> {
+        let answer = {
+            let mut seen = self.lock();
+            seen.happenings_offered += 1;
+            if epoch != seen.epoch {
+                Err(InboundRefused::StaleEpoch)
+            } else if *self.refuse.lock().unwrap_or_else(PoisonError::into_inner) {
+                Err(InboundRefused::NotStored("told to refuse".to_owned()))
+            } else {
+                // As a store would: once by its key, Ok either way.
+                let key = happening.key();
+                if !seen.happened.iter().any(|known| known.key() == key) {
+                    seen.happened.push(happening);
+                }
+                Ok(())
+            }
+        };
+        self.tell();
+        answer
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {

@@ -57,6 +57,14 @@ enum Lie {
     NoChats,
     /// Logs out by doing nothing.
     NoLogout,
+    /// Says that it did what was asked, and did nothing.
+    DoesNothing,
+    /// Does what it may not, by its own word.
+    NeverRefused,
+    /// Keeps to itself what becomes of messages and groups.
+    SwallowsHappenings,
+    /// Forgets what happened and could not be stored.
+    DropsRefusedHappenings,
 }
 
 /// Each lie and a clause that must catch it.
@@ -116,6 +124,25 @@ const CAUGHT: &[(Lie, &str)] = &[
     (Lie::AlwaysWell, "a_closed_engine_sends_nothing"),
     (Lie::NoChats, "chats_are_listed"),
     (Lie::NoLogout, "a_logout_unlinks"),
+    (Lie::DoesNothing, "typing_reading_and_being_online_are_seen"),
+    (Lie::DoesNothing, "a_group_is_set_invited_to_and_left"),
+    (Lie::DoesNothing, "we_say_who_we_are"),
+    (Lie::DoesNothing, "whom_we_block_is_listed"),
+    (Lie::NeverRefused, "who_is_no_admin_is_told_so"),
+    (Lie::NeverRefused, "a_chat_is_read_back_piece_by_piece"),
+    (
+        Lie::SwallowsHappenings,
+        "edits_reactions_and_deletions_are_told",
+    ),
+    (
+        Lie::SwallowsHappenings,
+        "what_happens_while_closed_is_told_at_the_next_epoch",
+    ),
+    (Lie::SwallowsHappenings, "changes_of_groups_are_told"),
+    (
+        Lie::DropsRefusedHappenings,
+        "what_happened_and_could_not_be_stored_is_offered_again",
+    ),
 ];
 
 struct Liar {
@@ -152,7 +179,14 @@ impl EventSink for LyingSink {
     }
 
     async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused> {
-        self.honest.happened(epoch, happening).await
+        match self.lie {
+            Lie::SwallowsHappenings => Ok(()),
+            Lie::DropsRefusedHappenings => {
+                let _ = self.honest.happened(epoch, happening).await;
+                Ok(())
+            }
+            _ => self.honest.happened(epoch, happening).await,
+        }
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {
@@ -297,7 +331,20 @@ impl Engine for LyingEngine {
     }
 
     async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
-        self.honest.perform(action).await
+        let changes = matches!(
+            action,
+            Action::Typing { .. }
+                | Action::SetGroup { .. }
+                | Action::SetAbout(_)
+                | Action::Block { .. }
+        );
+        if self.lie == Lie::DoesNothing && changes {
+            return Ok(Answer::Done);
+        }
+        match self.honest.perform(action).await? {
+            Answer::Refused(_) if self.lie == Lie::NeverRefused => Ok(Answer::Done),
+            answer => Ok(answer),
+        }
     }
 
     async fn download(

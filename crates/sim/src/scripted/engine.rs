@@ -25,11 +25,11 @@ const ACK_DEADLINE: Duration = Duration::from_secs(2);
 
 /// One scripted epoch.
 pub(super) struct ScriptedEngine {
-    page: Arc<Page>,
+    pub(super) page: Arc<Page>,
     script: Arc<Script>,
 }
 
-fn failure(operation: Operation, evidence: Evidence) -> Failure {
+pub(super) fn failure(operation: Operation, evidence: Evidence) -> Failure {
     classify(&Observed {
         operation,
         evidence,
@@ -51,7 +51,7 @@ impl ScriptedEngine {
     }
 
     /// Fails where the page cannot begin a call now.
-    async fn alive(&self, operation: Operation) -> Result<(), Failure> {
+    pub(super) async fn alive(&self, operation: Operation) -> Result<(), Failure> {
         if let Some(why) = self.page.death() {
             return Err(before(why, operation));
         }
@@ -100,7 +100,8 @@ impl ScriptedEngine {
         }
     }
 
-    async fn query(
+    /// Asks the server. Its no is an answer too, with `ok` false.
+    pub(super) async fn ask_server(
         &self,
         operation: Operation,
         q: &str,
@@ -114,7 +115,16 @@ impl ScriptedEngine {
                 args: args.as_object().cloned().unwrap_or_default(),
             })
         });
-        let answer = self.answer(operation, asked).await?;
+        self.answer(operation, asked).await
+    }
+
+    async fn query(
+        &self,
+        operation: Operation,
+        q: &str,
+        args: Value,
+    ) -> Result<Map<String, Value>, Failure> {
+        let answer = self.ask_server(operation, q, args).await?;
         if answer.get("ok") == Some(&Value::Bool(true)) {
             Ok(answer)
         } else {
@@ -126,7 +136,7 @@ impl ScriptedEngine {
         }
     }
 
-    fn phase_allows(&self, operation: Operation) -> Result<(), Failure> {
+    pub(super) fn phase_allows(&self, operation: Operation) -> Result<(), Failure> {
         match self.page.phase() {
             // Offline, the page keeps it in its own outbox.
             Phase::Ready | Phase::Offline => Ok(()),
@@ -369,7 +379,7 @@ impl Engine for ScriptedEngine {
     }
 
     async fn perform(&self, action: &Action) -> Result<Answer, Failure> {
-        Err(Failure::unsupported(Operation::Evaluate, action.name()))
+        self.act(action).await
     }
 
     async fn download(

@@ -1,8 +1,9 @@
 //! What a scripted page does with messages: levels of ours, those of others.
 
+use super::happenings::is_no_message;
 use super::page::Page;
 use super::profile::Known;
-use crate::frames::{Item, MessageFrame};
+use crate::frames::{Item, Me, MessageFrame};
 use serde_json::Value;
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, WaMessageId};
@@ -49,7 +50,23 @@ impl Page {
     /// Takes something from the queue. True where there is a message for the gateway.
     pub(super) fn take_item(&self, item: Item) -> bool {
         match item {
+            Item::Message(message) if is_no_message(&message.kind) => self.take_change(&message),
             Item::Message(message) => self.take_message(*message),
+            Item::GroupUpdate {
+                group,
+                action,
+                author,
+                participants,
+                t,
+            } => self.take_group(&group, action, &author, &participants, t),
+            Item::ContactUpdate { contact } => {
+                self.take_contact(&contact);
+                false
+            }
+            Item::MeUpdate { me } => {
+                self.take_me(me);
+                false
+            }
             Item::Receipt {
                 ids,
                 level,
@@ -63,11 +80,19 @@ impl Page {
             }
             Item::Receipt { .. }
             | Item::ChatUpdate { .. }
-            | Item::ContactUpdate { .. }
-            | Item::GroupUpdate { .. }
             | Item::LidMigration { .. }
-            | Item::BlocklistUpdate { .. }
-            | Item::MeUpdate { .. } => false,
+            | Item::BlocklistUpdate { .. } => false,
+        }
+    }
+
+    /// Who we are: kept, and told.
+    pub(super) fn take_me(&self, me: Me) {
+        if let Ok(id) = ChatId::parse(&me.pn) {
+            self.profile().me = Some((id.clone(), me.push_name.clone()));
+            self.event(EngineEvent::Me {
+                id,
+                push_name: Some(me.push_name),
+            });
         }
     }
 
@@ -83,6 +108,9 @@ impl Page {
         let mut profile = self.profile();
         if profile.messages.contains_key(&message.id) {
             return false;
+        }
+        if !message.from_me {
+            profile.authors.insert(message.id.clone(), sender.clone());
         }
         profile.messages.insert(
             message.id,
@@ -120,7 +148,13 @@ impl Page {
     }
 
     pub(super) fn take_history(&self, message: &MessageFrame) {
-        self.profile()
+        let mut profile = self.profile();
+        if let Ok(author) = ChatId::parse(&message.author)
+            && !message.from_me
+        {
+            profile.authors.insert(message.id.clone(), author);
+        }
+        profile
             .messages
             .entry(message.id.clone())
             .or_insert_with(|| Known {

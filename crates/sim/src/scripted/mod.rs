@@ -8,9 +8,11 @@
 //! fail, kills epochs and takes profiles away.
 //!
 //! Read in this order: `profile` (what survives), `page` and
-//! `messages` (one epoch's page), `engine` (the calls), `script` (what a test may do).
+//! `messages`, `happenings` (one epoch's page), `engine`, `actions` (the calls), `script` (what a test may do).
 
+mod actions;
 mod engine;
+mod happenings;
 mod messages;
 mod page;
 mod profile;

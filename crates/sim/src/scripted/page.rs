@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use steadfast_core::failure::{Evidence, Failure, Observed, Operation, classify};
-use steadfast_core::ids::{ChatId, Epoch};
+use steadfast_core::ids::Epoch;
 use steadfast_core::port::{EngineEvent, EventSink, Phase};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -161,7 +161,7 @@ impl Page {
     // ------------------------------------------------------------ calls
 
     /// Sends a frame on the present socket, where there is one.
-    fn frame(&self, frame: &ClientFrame) -> bool {
+    pub(super) fn frame(&self, frame: &ClientFrame) -> bool {
         let Some(conn) = self.state().conn else {
             return false;
         };
@@ -343,7 +343,11 @@ impl Page {
                         self.show_next_ref(showing);
                     }
                 }
-                () = at(inbound_at) => inbound_at = self.offer_inbound().await,
+                () = at(inbound_at) => {
+                    let messages = self.offer_inbound().await;
+                    let happenings = self.offer_happenings().await;
+                    inbound_at = messages.into_iter().chain(happenings).min();
+                }
             }
         }
     }
@@ -393,18 +397,16 @@ impl Page {
             }
             Plain::Success { me, .. } => {
                 self.set_phase(Phase::Syncing);
-                if let Ok(id) = ChatId::parse(&me.pn) {
-                    self.event(EngineEvent::Me {
-                        id,
-                        push_name: Some(me.push_name),
-                    });
-                }
+                self.take_me(me);
                 let outbox: Vec<String> = self.profile().outbox.iter().cloned().collect();
                 for id in outbox {
                     self.put_on_wire(&id);
                 }
             }
             Plain::Sync(chunk) => {
+                for contact in &chunk.contacts {
+                    self.take_contact(contact);
+                }
                 for chat in &chunk.chats {
                     self.take_chat(chat);
                 }

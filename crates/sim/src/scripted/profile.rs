@@ -3,7 +3,9 @@
 use crate::frames::{DeviceLogin, PageKeys};
 use crate::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::action::Contact;
+use steadfast_core::ids::ChatId;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::port::ChatSummary;
 
 /// A message of ours as the page knows it.
@@ -29,6 +31,14 @@ pub(super) struct Profile {
     /// What others wrote and nobody has taken yet, oldest first.
     pub(super) inbound: VecDeque<InboundMessage>,
     pub(super) chats: BTreeMap<String, ChatSummary>,
+    /// Who wrote the messages that are not ours, by the message's id.
+    pub(super) authors: BTreeMap<String, ChatId>,
+    /// What happened and nobody has taken yet, oldest first.
+    pub(super) happenings: VecDeque<Happening>,
+    /// The phone's address book.
+    pub(super) contacts: BTreeMap<String, Contact>,
+    /// Who we are, and under which name.
+    pub(super) me: Option<(ChatId, String)>,
 }
 
 impl Profile {
@@ -47,6 +57,10 @@ impl Profile {
             outbox: VecDeque::new(),
             inbound: VecDeque::new(),
             chats: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            happenings: VecDeque::new(),
+            contacts: BTreeMap::new(),
+            me: None,
         }
     }
 

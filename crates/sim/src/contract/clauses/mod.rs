@@ -1,10 +1,14 @@
 //! The clauses. Each takes a fresh rig and reads as what an engine promises.
 
+mod asking;
+mod happening;
 mod life;
 mod linking;
 mod receiving;
 mod sending;
 
+pub(super) use asking::*;
+pub(super) use happening::*;
 pub(super) use life::*;
 pub(super) use linking::*;
 pub(super) use receiving::*;
