@@ -128,6 +128,7 @@ pub fn supervisor_options(config: &Config) -> SupervisorOptions {
         heartbeat_misses: session.heartbeat_misses,
         max_sessions: session.max_sessions,
         start_stagger: Duration::from_millis(session.start_stagger_ms),
+        number_cache: Duration::from_millis(session.number_cache_ms),
     }
 }
 

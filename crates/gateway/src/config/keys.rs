@@ -413,6 +413,13 @@ pub const KEYS: &[Key] = &[
         10_000,
         "How often within an hour a session begins with an empty profile and shows a new code after WhatsApp has removed the link; then it waits for a person. Forgotten after session.stable_after_ms.",
     ),
+    number(
+        "session.number_cache_ms",
+        3_600_000,
+        0,
+        604_800_000,
+        "How long it is remembered that a number is on WhatsApp; that it is not, a minute at most. 0: every check asks WhatsApp.",
+    ),
     // ---------------------------------------------------------- delivery
     number(
         "delivery.max_in_flight",

@@ -106,6 +106,7 @@ pub struct Session {
     pub conflict: Conflict,
     pub takeover_limit: u32,
     pub relink_limit: u32,
+    pub number_cache_ms: u64,
 }
 
 /// `[delivery]`. What each key means stands in `config::KEYS`.

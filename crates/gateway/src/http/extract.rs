@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_core::ids::{MessageId, SessionId};
+use steadfast_core::ids::{ChatId, MessageId, SessionId};
 
 /// A JSON body, read whole within size, time and depth.
 pub(super) struct Json<T>(pub(super) T);
@@ -171,6 +171,49 @@ impl<S: Sync> FromRequestParts<S> for MessageName {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let text = path_text(parts, "message").await?;
         Ok(Self(MessageId::parse(&text)?))
+    }
+}
+
+/// `{chat}` in the path: a number or a chat id.
+pub(super) struct ChatName(pub(super) ChatId);
+
+impl<S: Sync> FromRequestParts<S> for ChatName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(ChatId::parse(&path_text(parts, "chat").await?)?))
+    }
+}
+
+/// `{group}` in the path: the chat id of a group.
+pub(super) struct GroupName(pub(super) ChatId);
+
+impl<S: Sync> FromRequestParts<S> for GroupName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = ChatId::parse(&path_text(parts, "group").await?)?;
+        if id.is_group() {
+            return Ok(Self(id));
+        }
+        let detail = "that is no group: a group's id ends in @g.us";
+        Err(Problem::new(Code::InvalidRecipient, detail))
+    }
+}
+
+/// `{contact}` in the path: a number, or the chat id of a person.
+pub(super) struct ContactName(pub(super) ChatId);
+
+impl<S: Sync> FromRequestParts<S> for ContactName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = ChatId::parse(&path_text(parts, "contact").await?)?;
+        if !id.is_group() {
+            return Ok(Self(id));
+        }
+        let detail = "that is a group: give a number, or an id that ends in @c.us or @lid";
+        Err(Problem::new(Code::InvalidRecipient, detail))
     }
 }
 

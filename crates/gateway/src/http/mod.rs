@@ -5,15 +5,18 @@ mod accept;
 mod audit_log;
 mod auth;
 mod batch;
+mod chats;
 mod cors;
 mod expiry;
 mod extract;
+mod groups;
 mod layers;
 mod messages;
 mod openapi;
 mod options;
 mod original;
 mod peer;
+mod people;
 pub mod problem;
 mod rate;
 mod server;
@@ -112,6 +115,23 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(sessions::inbound))
         .routes(routes!(sessions::chats))
         .routes(routes!(sessions::check_number))
+        .routes(routes!(chats::typing))
+        .routes(routes!(chats::read))
+        .routes(routes!(chats::presence))
+        .routes(routes!(chats::history))
+        .routes(routes!(chats::picture))
+        .routes(routes!(chats::check_numbers))
+        .routes(routes!(people::contacts))
+        .routes(routes!(people::contact))
+        .routes(routes!(people::profile, people::change_profile))
+        .routes(routes!(people::blocklist))
+        .routes(routes!(people::block, people::unblock))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::join))
+        .routes(routes!(groups::get, groups::change))
+        .routes(routes!(groups::participants))
+        .routes(routes!(groups::invite, groups::revoke_invite))
+        .routes(routes!(groups::leave))
         .routes(routes!(messages::send, messages::list))
         .routes(routes!(batch::send_batch))
         .routes(routes!(messages::get, messages::cancel))

@@ -397,7 +397,7 @@ impl MessageJson {
     }
 }
 
-fn ack_name(ack: steadfast_core::outbox::Ack) -> &'static str {
+pub(super) fn ack_name(ack: steadfast_core::outbox::Ack) -> &'static str {
     use steadfast_core::outbox::Ack;
     match ack {
         Ack::Pending => "pending",

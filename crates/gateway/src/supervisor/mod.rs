@@ -10,6 +10,7 @@
 //! - [`sink`]: where its engine's events arrive
 //! - [`heartbeat`]: notices a hung page; [`canary`]: proves that sending works
 //! - [`upkeep`]: when a browser that works is replaced all the same
+//! - [`numbers`]: which numbers have WhatsApp, remembered for a while
 //! - [`incidents`]: writes down what failed and what healed it; [`availability`]: sums up how much of the time it was well
 //! - [`snapshot`], [`view`], [`health`], [`advice`]: what people see
 
@@ -21,6 +22,7 @@ mod conduct;
 mod health;
 mod heartbeat;
 mod incidents;
+mod numbers;
 mod operations;
 mod registry;
 mod sink;

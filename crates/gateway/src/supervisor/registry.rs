@@ -4,6 +4,7 @@ use super::actor::{Actor, Command, Parts, Want};
 use super::health;
 use super::heartbeat::Rhythm;
 use super::incidents::IncidentLog;
+use super::numbers::Numbers;
 use super::operations;
 use super::sink::{CurrentEpoch, SessionSink};
 use super::snapshot::Snapshot;
@@ -28,7 +29,7 @@ use steadfast_core::outbox::{Ack, Message, Status};
 use steadfast_core::port::{ChatSummary, Connector, Engine, SessionRecord, Store, StoreError};
 use steadfast_core::proxy::{Proxy, ProxySetting};
 use steadfast_core::session::{Machine, Policy, State};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,8 @@ pub struct SupervisorOptions {
     pub max_sessions: u32,
     /// Between the starts of two sessions when the gateway starts.
     pub start_stagger: Duration,
+    /// How long it is remembered that a number has WhatsApp.
+    pub number_cache: Duration,
 }
 
 /// What everything here needs.
@@ -72,6 +75,7 @@ struct Shared {
     inbox: Arc<Inbox>,
     updates: Updates,
     incidents: IncidentLog,
+    numbers: Arc<Numbers>,
 }
 
 /// One session's handle.
@@ -84,6 +88,8 @@ struct Handle {
     proxy: ProxySetting,
     /// Ends the session's delivery.
     stop: CancellationToken,
+    /// Whose turn it is to ask the page for something.
+    asking: Semaphore,
 }
 
 /// Every session.
@@ -101,6 +107,9 @@ pub struct Supervisor {
 const COMMAND_LIMIT: Duration = Duration::from_mins(1);
 /// How long the page may take to answer a question.
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
+/// Things asked of one session's page at once; others wait, within
+/// [`QUESTION_LIMIT`].
+const ASKED_AT_ONCE: usize = 8;
 /// Wishes that may wait for one session.
 const COMMAND_QUEUE: usize = 16;
 /// Engine events that may wait for one session's actor.
@@ -132,6 +141,7 @@ impl Supervisor {
         let (incidents, incident_task) = IncidentLog::new(Arc::clone(&store));
         tasks.spawn(inbox_task);
         tasks.spawn(incident_task);
+        let numbers = Arc::new(Numbers::new(options.number_cache));
         let supervisor = Arc::new(Self {
             shared: Shared {
                 options: Arc::new(options),
@@ -143,6 +153,7 @@ impl Supervisor {
                 inbox,
                 updates,
                 incidents,
+                numbers,
             },
             sessions: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
@@ -297,6 +308,7 @@ impl Supervisor {
             pace,
             proxy,
             stop,
+            asking: Semaphore::new(ASKED_AT_ONCE),
         });
         self.lock().insert(id, Arc::clone(&handle));
         Ok(handle)
@@ -336,6 +348,60 @@ impl Supervisor {
             proxy: handle.proxy.get(),
             ..view
         })
+    }
+
+    /// Puts one action to the page, in its turn.
+    async fn ask(&self, session: &SessionId, action: &Action) -> Result<Answer, SessionError> {
+        let handle = self.handle(session)?;
+        let engine = self.engine(session, "ready", is_ready)?;
+        let question = async {
+            // Never closed, so that there is always a turn to come.
+            let _turn = handle.asking.acquire().await.ok();
+            engine.perform(action).await
+        };
+        match asked(question).await? {
+            Answer::Refused(why) => Err(SessionError::Refused(why)),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Asks WhatsApp only about the numbers of which nothing is known.
+    async fn check_numbers(
+        &self,
+        session: &SessionId,
+        numbers: Vec<ChatId>,
+    ) -> Result<Answer, SessionError> {
+        let (known, now) = (&self.shared.numbers, self.shared.clock.mono());
+        self.handle(session)?;
+        let mut found: BTreeMap<ChatId, Option<ChatId>> = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for number in &numbers {
+            match known.get(session, number, now) {
+                Some(said) => {
+                    found.insert(number.clone(), said);
+                }
+                None => unknown.push(number.clone()),
+            }
+        }
+        if !unknown.is_empty() {
+            let answer = self.ask(session, &Action::CheckNumbers(unknown)).await?;
+            let Answer::Numbers(said) = answer else {
+                return Err(SessionError::Unsupported("checking many numbers at once"));
+            };
+            for (number, id) in said {
+                known.put(session, &number, id.as_ref(), now);
+                found.insert(number, id);
+            }
+        }
+        Ok(Answer::Numbers(
+            numbers
+                .into_iter()
+                .map(|number| {
+                    let id = found.get(&number).cloned().flatten();
+                    (number, id)
+                })
+                .collect(),
+        ))
     }
 
     async fn want(&self, session: &SessionId, want: Want) -> Result<SessionView, SessionError> {
@@ -504,6 +570,7 @@ impl Sessions for Supervisor {
         command(&handle, Want::Delete).await?;
         handle.stop.cancel();
         self.lock().remove(session);
+        self.shared.numbers.forget(session);
         self.shared.store.remove_session(session).await?;
         Ok(())
     }
@@ -549,8 +616,15 @@ impl Sessions for Supervisor {
         session: &SessionId,
         number: &ChatId,
     ) -> Result<Option<ChatId>, SessionError> {
+        let (numbers, now) = (&self.shared.numbers, self.shared.clock.mono());
+        self.handle(session)?;
+        if let Some(known) = numbers.get(session, number, now) {
+            return Ok(known);
+        }
         let engine = self.engine(session, "ready", is_ready)?;
-        asked(engine.check_number(number)).await
+        let found = asked(engine.check_number(number)).await?;
+        numbers.put(session, number, found.as_ref(), now);
+        Ok(found)
     }
 
     async fn chats(&self, session: &SessionId) -> Result<Vec<ChatSummary>, SessionError> {
@@ -559,10 +633,9 @@ impl Sessions for Supervisor {
     }
 
     async fn perform(&self, session: &SessionId, action: Action) -> Result<Answer, SessionError> {
-        let engine = self.engine(session, "ready", is_ready)?;
-        match asked(engine.perform(&action)).await? {
-            Answer::Refused(why) => Err(SessionError::Refused(why)),
-            answer => Ok(answer),
+        match action {
+            Action::CheckNumbers(numbers) => self.check_numbers(session, numbers).await,
+            action => self.ask(session, &action).await,
         }
     }
 

@@ -49,6 +49,9 @@ async fn check_route(
     let method: Method = method.to_uppercase().parse().unwrap();
     let real = path
         .replace("{session}", "default")
+        .replace("{chat}", "4915123456789@c.us")
+        .replace("{contact}", "4915123456789@c.us")
+        .replace("{group}", "120363000000000001@g.us")
         .replace("{message}", "msg_00000000000000000000000000")
         // One that is there would end what the test itself uses.
         .replace("{name}", "nobody");

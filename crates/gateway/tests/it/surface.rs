@@ -13,6 +13,7 @@ use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
 use steadfast_gateway::http::{HttpState, Server};
 use steadfast_gateway::metrics::Metrics;
+use steadfast_gateway::sessions::Sessions;
 use steadfast_gateway::token;
 use steadfast_store::MemoryStore;
 use tokio::task::JoinHandle;
@@ -46,6 +47,15 @@ impl Surface {
 impl<S: Store + 'static> Surface<S> {
     /// On a store of the test's own.
     pub(crate) async fn over(store: Arc<S>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::of(store, None, change).await
+    }
+
+    /// Over real sessions, which have made `default` in the store themselves.
+    pub(crate) async fn of(
+        store: Arc<S>,
+        instead: Option<Arc<dyn Sessions>>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::defaults().unwrap();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.delivery.reply_wait_ms = 1_000;
@@ -57,7 +67,9 @@ impl<S: Store + 'static> Surface<S> {
             login: LoginGeneration::default(),
             parked: None,
         };
-        store.add_session(record).await.unwrap();
+        if instead.is_none() {
+            store.add_session(record).await.unwrap();
+        }
         let mut secrets = Vec::new();
         for scope in [Scope::Admin, Scope::Send, Scope::Read] {
             let secret = token::mint(scope, &SystemRandom).unwrap();
@@ -70,7 +82,7 @@ impl<S: Store + 'static> Surface<S> {
         let app = Arc::new(App {
             config: Arc::new(config),
             store: store.clone(),
-            sessions: sessions.clone(),
+            sessions: instead.unwrap_or_else(|| sessions.clone()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             metrics: Arc::new(Metrics::default()),
@@ -117,6 +129,16 @@ impl<S: Store + 'static> Surface<S> {
         headers.extend(more);
         let body = body.to_string();
         call(self.address, Method::POST, path, &headers, body).await
+    }
+
+    /// PUT or PATCH.
+    pub(crate) async fn change(&self, method: Method, path: &str, body: &Value) -> Reply {
+        let bearer = format!("Bearer {}", self.admin);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        call(self.address, method, path, &headers, body.to_string()).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Reply {

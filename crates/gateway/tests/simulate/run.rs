@@ -98,6 +98,7 @@ impl Bench {
             heartbeat_misses: 2,
             max_sessions: 10,
             start_stagger: Duration::from_secs(1),
+            number_cache: Duration::from_mins(1),
         };
         Supervisor::start(
             options,
