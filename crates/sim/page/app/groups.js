@@ -101,6 +101,9 @@
       take(group) {
         const { createWid } = use('WAWebWidFactory');
         const metadata = this.gadd(createWid(group.id), { silent: true });
+        // An answer overtakes updates that still wait to be applied: their state is older.
+        if (metadata.rev > group.rev) return metadata;
+        metadata.rev = group.rev;
         const { participants } = metadata;
         const present = new Set(group.participants.map((member) => member.id));
         participants.remove(participants.filter((member) => !present.has(String(member.id))));

@@ -81,6 +81,9 @@
   define('WAWebSetPushnameConnAction', (exports, use) => {
     exports.setPushname = async (text) => {
       await use('WAWebWire').query('set_push_name', { text });
+      // The update that says so to every companion may still wait to be applied.
+      const store = use('WAWebUserPrefsStore');
+      await store.setMe({ ...store.getLogin().me, push_name: text });
       use('WAWebConnModel').Conn.set({ pushname: text });
     };
   });

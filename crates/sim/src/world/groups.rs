@@ -24,6 +24,8 @@ pub(super) struct Group {
     restrict: bool,
     ephemeral_s: i64,
     invite: String,
+    /// Grows with every change, so that a page takes no older state over a newer one.
+    rev: u64,
     pub(super) members: BTreeMap<Number, Role>,
 }
 
@@ -89,6 +91,7 @@ impl World {
             restrict: false,
             ephemeral_s: 0,
             invite: self.rng.base64url(16),
+            rev: 0,
             members: BTreeMap::from([(owner.clone(), Role::Owner)]),
         };
         self.groups.insert(id.clone(), group);
@@ -109,6 +112,7 @@ impl World {
             "announce": group.announce,
             "restrict": group.restrict,
             "ephemeral_s": group.ephemeral_s,
+            "rev": group.rev,
         });
         let participants: Vec<Value> = members
             .iter()
@@ -142,6 +146,9 @@ impl World {
 
     /// Tells every account in the group (and those just put out) what was done.
     fn tell_group(&mut self, id: &str, action: &str, author: &Number, participants: &[Number]) {
+        if let Some(group) = self.groups.get_mut(id) {
+            group.rev += 1;
+        }
         let concerned: Vec<Number> = self
             .accounts
             .keys()
