@@ -34,8 +34,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What tests may use beside that: the engine is tested against the simulator.
-const TESTS_MAY_USE: &[(&str, &str)] = &[("steadfast-engine", "steadfast-sim")];
+/// What tests may use beside that: the engine is tested against the simulator,
+/// and the gateway with a person's own browser beside its own.
+const TESTS_MAY_USE: &[(&str, &str)] = &[
+    ("steadfast-engine", "steadfast-sim"),
+    ("steadfast-gateway", "steadfast-cdp"),
+];
 
 /// All that core may take from outside. None of it does I/O or reads a clock.
 const CORE_MAY_TAKE: &[&str] = &["async-trait", "serde", "thiserror"];

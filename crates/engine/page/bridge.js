@@ -33,6 +33,7 @@ const CALLS = {
   perform: performAction,
   chats: listChats,
   pair_code: pairCode,
+  answer_passkey: answerPasskey,
   logout,
 };
 

@@ -212,7 +212,8 @@ function refUntil(ref) {
 
 let qrBusy = false;
 function followQr(levels) {
-  if (!isUnpaired(levels)) return;
+  // Another code would take the phone's yes away that the passkey is asked for.
+  if (!isUnpaired(levels) || passkeyWanted()) return;
   if (levels.socket === 'UNPAIRED_IDLE') {
     const now = performance.now();
     if (now - lastRefresh < REFRESH_QR_GAP_MS || now - pairCodeAt < PAIR_CODE_MS) return;
@@ -254,7 +255,10 @@ function snapshot() {
   const { ref, ...rest } = levels;
   const until = isUnpaired(levels) && ref !== null ? refUntil(ref) : null;
   const code = isUnpaired(levels) && ref !== null && qr.ref === ref ? qr.code : null;
-  return { levels, ready, body: { ...rest, qr: code, qr_until_ms: code === null ? null : until } };
+  return {
+    levels, ready,
+    body: { ...rest, qr: code, qr_until_ms: code === null ? null : until, passkey: passkeyLevel() },
+  };
 }
 
 /** Looks, and tells the gateway where anything is different from the last time. */

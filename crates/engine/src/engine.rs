@@ -6,7 +6,9 @@ use crate::Error;
 use crate::conclude::{conclude, of};
 use crate::link::Link;
 use crate::procmem;
-use crate::wire::{Chats, Checked, Found, Health, Levels, Nothing, PageError, PairCode, Sent};
+use crate::wire::{
+    Chats, Checked, Found, Health, Levels, Nothing, PageError, PairCode, PasskeyTaken, Sent,
+};
 use async_trait::async_trait;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -385,8 +387,28 @@ impl Engine for PageEngine {
     }
 
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
-        let _ = answer;
-        Err(Failure::unsupported(Operation::Evaluate, "passkeys"))
+        let operation = Operation::Auth;
+        let refused = |why: &str| Failure {
+            kind: Kind::PermanentRequestError,
+            rung: Rung::RejectMessage,
+            ..of(operation, Evidence::text(why))
+        };
+        let answer: serde_json::Value = serde_json::from_str(answer)
+            .map_err(|error| refused(&format!("the answer is not JSON: {error}")))?;
+        let taken: PasskeyTaken = self
+            .link
+            .call(
+                "answer_passkey",
+                json!({ "answer": answer }),
+                self.link.session.deadlines.call,
+            )
+            .await
+            .map_err(|error| conclude(operation, &error))?;
+        if taken.taken {
+            Ok(())
+        } else {
+            Err(refused(&taken.why))
+        }
     }
 
     async fn logout(&self) -> Result<(), Failure> {

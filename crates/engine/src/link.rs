@@ -19,7 +19,7 @@ use steadfast_core::failure::{Evidence, Failure, Operation};
 use steadfast_core::ids::{Epoch, WaMessageId};
 use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::Ack;
-use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, Phase};
+use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, PasskeyEnd, Phase};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -31,6 +31,9 @@ const QR_LIFE_MS: u64 = 20_000;
 /// No QR lives longer, whatever the page or its clock says.
 const QR_LIFE_MOST_MS: u64 = 300_000;
 
+/// The page holds no question for a passkey for longer (`page/passkey.js`).
+const PASSKEY_LIFE_MOST_MS: u64 = 600_000;
+
 /// What does not change between the epochs of one session.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -38,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) deadlines: Deadlines,
     pub(crate) memory: Memory,
     pub(crate) library: Library,
+    /// Whether the page's questions for a passkey are held for somebody elsewhere to answer.
+    pub(crate) hold_passkeys: bool,
     pub(crate) wall_clock: fn() -> SystemTime,
 }
 
@@ -76,6 +81,13 @@ pub(crate) struct Link {
     view: Mutex<View>,
 }
 
+/// A question for a passkey that was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    n: u64,
+    over: bool,
+}
+
 /// What this epoch has seen and told. Everything is told under its lock, so
 /// that nothing is told out of order, twice, or after the end.
 #[derive(Default)]
@@ -88,6 +100,7 @@ struct View {
     phase: Option<Phase>,
     trouble: Option<Evidence>,
     qr: Option<String>,
+    passkey: Option<Asked>,
     me: Me,
     levels: Levels,
     ready_since: Option<Instant>,
@@ -181,6 +194,9 @@ impl Link {
         view.seen = Seen::default();
         view.trouble = None;
         view.qr = None;
+        if view.passkey.take().is_some_and(|asked| !asked.over) {
+            self.tell(&view, EngineEvent::PasskeyOver(PasskeyEnd::GivenUp));
+        }
         view.resumed = false;
         view.ready_since = None;
         self.tell_phase(&mut view, Phase::Loading);
@@ -239,9 +255,12 @@ impl Link {
                 self.tell(&view, EngineEvent::Failed(failure));
             }
         }
+        // Its end first, its beginning last: a passkey is asked for while linking.
+        self.tell_passkey_over(&mut view, &levels);
         if view.trouble.is_none() {
             self.tell_phase(&mut view, reading.phase);
             self.tell_qr(&mut view, &levels);
+            self.tell_passkey(&mut view, &levels);
         }
         if reading.phase == Phase::Ready {
             view.ready_since.get_or_insert_with(Instant::now);
@@ -357,6 +376,44 @@ impl Link {
                     expires_in_ms,
                 },
             );
+        }
+    }
+
+    fn tell_passkey(&self, view: &mut View, levels: &Levels) {
+        let Some(passkey) = levels.passkey.as_ref().filter(|p| p.end.is_none()) else {
+            return;
+        };
+        let asked = Asked {
+            n: passkey.n,
+            over: false,
+        };
+        if view.passkey == Some(asked) {
+            return;
+        }
+        view.passkey = Some(asked);
+        let left = passkey.until_ms.saturating_sub(self.session.unix_millis());
+        let event = EngineEvent::PasskeyWanted {
+            options: passkey.options.clone(),
+            expires_in_ms: u64::try_from(left).unwrap_or(0).min(PASSKEY_LIFE_MOST_MS),
+        };
+        self.tell(view, event);
+    }
+
+    fn tell_passkey_over(&self, view: &mut View, levels: &Levels) {
+        let Some(asked) = view.passkey.filter(|asked| !asked.over) else {
+            return;
+        };
+        let end = match &levels.passkey {
+            Some(passkey) if passkey.n == asked.n => passkey.end,
+            // Another one is asked for, or none: nobody waits for that one.
+            Some(_) | None => Some(PasskeyEnd::GivenUp),
+        };
+        if let Some(end) = end {
+            view.passkey = Some(Asked {
+                over: true,
+                ..asked
+            });
+            self.tell(view, EngineEvent::PasskeyOver(end));
         }
     }
 

@@ -29,6 +29,10 @@ pub struct EngineOptions {
     pub proxy: ProxySetting,
     /// The only key, beside the usual authorities', that this stand-in may have: base64 SHA-256 of its public key info.
     pub web_spki: Option<String>,
+    /// Whether a passkey that the page asks for while linking is asked for by us instead
+    /// ([`steadfast_core::port::EngineEvent::PasskeyWanted`]). Off where a person sits before
+    /// the browser's window: its own dialog reaches their keys.
+    pub hold_passkeys: bool,
     /// A wa-js bundle to use in place of the built-in one.
     pub library: Option<PathBuf>,
     /// How long things may take.
@@ -90,6 +94,7 @@ impl EngineOptions {
             web_resolve: None,
             proxy: ProxySetting::default(),
             web_spki: None,
+            hold_passkeys: true,
             library: None,
             deadlines: Deadlines::default(),
             wall_clock: SystemTime::now,

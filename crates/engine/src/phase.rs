@@ -42,10 +42,13 @@ impl Seen {
         // a code to scan settles it.
         let waits_for_phone = unpaired && (levels.qr.is_some() || socket == Some("UNPAIRED_IDLE"));
         self.connected |= connected;
-        self.linking |= waits_for_phone;
+        // Whatever the page calls its state then, it is not linked before it is answered.
+        let passkey = levels.passkey.as_ref().is_some_and(|p| p.end.is_none());
+        self.linking |= waits_for_phone || (passkey && !connected);
 
         let phase = match socket {
             Some("CONNECTED") => connected_phase(levels, synced),
+            Some(_) if passkey && !self.connected => Phase::Linking,
             Some("UNPAIRED" | "UNPAIRED_IDLE") if waits_for_phone => Phase::Linking,
             Some("UNPAIRED" | "UNPAIRED_IDLE" | "UNLAUNCHED") | None => Phase::Loading,
             // Scanned: the page connects anew with its login.
@@ -106,7 +109,8 @@ fn connected_phase(levels: &Levels, synced: bool) -> Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Logout, Me};
+    use crate::wire::{Logout, Me, Passkey};
+    use steadfast_core::port::PasskeyEnd;
 
     fn levels(socket: &str) -> Levels {
         Levels {
@@ -185,6 +189,27 @@ mod tests {
         assert_eq!(seen.read(&levels("OPENING")).phase, Phase::Syncing);
         assert!(seen.read(&ready()).logged_in);
         assert_eq!(seen.read(&shown).phase, Phase::Linking);
+    }
+
+    #[test]
+    fn a_page_that_asks_for_a_passkey_is_linking_whatever_it_says() {
+        let mut seen = Seen::default();
+        let asking = |socket: &str, end| Levels {
+            passkey: Some(Passkey {
+                n: 1,
+                options: "{}".to_owned(),
+                until_ms: 0,
+                end,
+            }),
+            ..levels(socket)
+        };
+        assert_eq!(seen.read(&asking("PAIRING", None)).phase, Phase::Linking);
+        assert!(!seen.read(&asking("UNPAIRED", None)).logged_out);
+        let answered = asking("PAIRING", Some(PasskeyEnd::Answered));
+        assert_eq!(seen.read(&answered).phase, Phase::Syncing);
+        let mut linked = ready();
+        linked.passkey = asking("", None).passkey;
+        assert_eq!(seen.read(&linked).phase, Phase::Ready);
     }
 
     #[test]

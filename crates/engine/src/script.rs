@@ -15,13 +15,14 @@ pub const WA_JS_LICENCE: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-licen
 pub const WA_JS_NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-parts.txt"));
 
 const WA_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/wa.js"));
-const OURS: [&str; 7] = [
+const OURS: [&str; 8] = [
     include_str!("../page/base.js"),
     include_str!("../page/probe.js"),
     include_str!("../page/inbox.js"),
     include_str!("../page/happenings.js"),
     include_str!("../page/send.js"),
     include_str!("../page/actions.js"),
+    include_str!("../page/passkey.js"),
     include_str!("../page/bridge.js"),
 ];
 
@@ -106,12 +107,13 @@ fn with_settings(library: &str) -> String {
 }
 
 /// Our own scripts for one epoch, as one function.
-pub(crate) fn own_script(origin: &str, epoch: Epoch) -> String {
+pub(crate) fn own_script(origin: &str, epoch: Epoch, hold_passkeys: bool) -> String {
     let config = json!({
         "epoch": epoch.0,
         "binding": BINDING,
         "bridge": BRIDGE,
         "text_chars": TEXT_CHARS,
+        "hold_passkeys": hold_passkeys,
     });
     let mut script = format!("(() => {{ 'use strict'; const CONFIG = {config};\n");
     for part in OURS {
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_epoch_and_the_origin_stand_in_our_script() {
-        let script = own_script("https://web.whatsapp.com", Epoch(42));
+        let script = own_script("https://web.whatsapp.com", Epoch(42), true);
         assert!(script.contains("\"epoch\":42"));
         assert!(script.starts_with(
             "if (window === window.top && location.origin === \"https://web.whatsapp.com\")"

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
 use steadfast_core::inbound::{Extras, InboundMessage};
+use steadfast_core::port::PasskeyEnd;
 use steadfast_core::time::UnixMs;
 
 /// One message that the page sent by itself.
@@ -68,6 +69,22 @@ pub(crate) struct Levels {
     /// Until when, in Unix milliseconds, where WhatsApp Web tells.
     #[serde(default)]
     pub(crate) qr_until_ms: Option<i64>,
+    /// The newest question for a passkey that the page was kept from asking itself.
+    #[serde(default)]
+    pub(crate) passkey: Option<Passkey>,
+}
+
+/// A question for a passkey, held.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Passkey {
+    /// Which of its document, from 1.
+    pub(crate) n: u64,
+    /// `PublicKeyCredentialRequestOptionsJSON`; empty once it is over.
+    pub(crate) options: String,
+    /// Until when it can be answered, in Unix milliseconds.
+    pub(crate) until_ms: i64,
+    /// How it ended, once it has.
+    pub(crate) end: Option<PasskeyEnd>,
 }
 
 /// The account, as far as the page knows it.
@@ -246,6 +263,15 @@ pub(crate) struct Chat {
 #[derive(Debug, Deserialize)]
 pub(crate) struct PairCode {
     pub(crate) code: String,
+}
+
+/// Answer to `answer_passkey`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PasskeyTaken {
+    /// Whether the page had asked for it, and has it now.
+    pub(crate) taken: bool,
+    #[serde(default)]
+    pub(crate) why: String,
 }
 
 /// An answer without content.

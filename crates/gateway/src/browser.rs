@@ -8,6 +8,7 @@ use crate::serve::{Parts, ServeError, SessionsFactory};
 use crate::sessions::Sessions;
 use crate::supervisor::{Connectors, Supervisor, SupervisorOptions, UpkeepPolicy};
 use async_trait::async_trait;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,6 +163,29 @@ impl Connectors for BrowserConnectors {
     }
 }
 
+/// What a window can be shown on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Display {
+    /// An X server, real or Wayland's own.
+    X11,
+    /// Wayland alone: Chromium must be told.
+    Wayland,
+}
+
+impl Display {
+    /// By the variables that every desktop sets; `None` where there is no desktop.
+    pub(crate) fn of(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let set = |name| variable(name).is_some_and(|value| !value.is_empty());
+        if set("DISPLAY") {
+            Some(Self::X11)
+        } else if set("WAYLAND_DISPLAY") {
+            Some(Self::Wayland)
+        } else {
+            None
+        }
+    }
+}
+
 fn engine_options(config: &Config, profile: &Path) -> EngineOptions {
     let browser = &config.browser;
     let mut options = EngineOptions::new(profile);
@@ -169,8 +193,18 @@ fn engine_options(config: &Config, profile: &Path) -> EngineOptions {
     options.flavor = match browser.flavor {
         Flavor::Auto | Flavor::Chromium => steadfast_engine::Flavor::NewHeadless,
         Flavor::HeadlessShell => steadfast_engine::Flavor::HeadlessShell,
+        Flavor::Headed => steadfast_engine::Flavor::Headed,
     };
     options.extra_args.clone_from(&browser.extra_args);
+    if browser.flavor == Flavor::Headed {
+        // A person sits before the window, and the system asks them itself.
+        options.hold_passkeys = false;
+        if Display::of(|name| std::env::var_os(name)) == Some(Display::Wayland) {
+            options
+                .extra_args
+                .push("--ozone-platform=wayland".to_owned());
+        }
+    }
     options.no_sandbox = match browser.sandbox {
         Sandbox::Auto => None,
         Sandbox::On => Some(false),
@@ -291,5 +325,35 @@ fn paced(pacing: &Pacing) -> pacing::Policy {
         },
         heeds_refusals: pacing.slow_down,
         recover_ms: pacing.recover_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_desktop_is_known_by_its_variables() {
+        let on = |x11: &str, wayland: &str| {
+            Display::of(|name| match name {
+                "DISPLAY" => Some(x11.into()),
+                "WAYLAND_DISPLAY" => Some(wayland.into()),
+                _ => None,
+            })
+        };
+        assert_eq!(on(":0", "wayland-0"), Some(Display::X11));
+        assert_eq!(on("", "wayland-0"), Some(Display::Wayland));
+        assert_eq!(on("", ""), None);
+        assert_eq!(Display::of(|_| None), None);
+    }
+
+    #[test]
+    fn passkeys_are_held_where_there_is_no_window() {
+        let mut config = Config::defaults().unwrap();
+        assert!(engine_options(&config, Path::new("/p")).hold_passkeys);
+        config.browser.flavor = Flavor::Headed;
+        let headed = engine_options(&config, Path::new("/p"));
+        assert!(!headed.hold_passkeys);
+        assert_eq!(headed.flavor, steadfast_engine::Flavor::Headed);
     }
 }

@@ -68,6 +68,8 @@ events! {
     QR_READY = "qr_ready";
     /// WhatsApp asks for the passkey of the account before it links.
     PASSKEY_WANTED = "passkey_wanted";
+    /// The passkey that was asked for can be given no more: it was answered, or not in time.
+    PASSKEY_OVER = "passkey_over";
     /// A phone has linked a session.
     LINKED = "linked";
     /// A session that should run could not be started with the gateway.

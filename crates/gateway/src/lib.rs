@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod logging;
 pub mod metrics;
 pub mod outgoing;
+pub mod passkey;
 pub mod qr;
 pub mod seal;
 pub mod serve;

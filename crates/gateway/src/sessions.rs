@@ -1,6 +1,7 @@
 //! What the rest of the gateway may ask of sessions. The supervisor answers;
 //! HTTP and the command line only ever see this.
 
+use crate::passkey::{Assertion, Mismatch};
 use async_trait::async_trait;
 use serde::Serialize;
 use std::time::Duration;
@@ -134,6 +135,8 @@ pub struct SessionView {
     pub is_authenticated: bool,
     /// Whether a QR code waits to be scanned.
     pub has_qr: bool,
+    /// Whether WhatsApp waits for the account's passkey.
+    pub has_passkey_challenge: bool,
     /// Attempts to connect since it was last ready.
     pub connection_attempts: u32,
     /// Whether a restart, asked for or by the ladder, is under way.
@@ -192,6 +195,15 @@ pub struct QrCode {
     /// The whole string.
     pub code: String,
     /// Until when a phone may scan it.
+    pub expires_at: UnixMs,
+}
+
+/// The passkey that WhatsApp asks for before it links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyChallenge {
+    /// `PublicKeyCredentialRequestOptionsJSON`.
+    pub options: String,
+    /// Until when it can be answered.
     pub expires_at: UnixMs,
 }
 
@@ -278,6 +290,12 @@ pub enum SessionError {
         /// What it must be, for a person: `ready`, `linking`.
         wanted: &'static str,
     },
+    /// No passkey is asked for, or not any more.
+    #[error("WhatsApp asks for no passkey now: {0}")]
+    NoPasskey(String),
+    /// This is no answer to what is asked for.
+    #[error("this does not answer what WhatsApp asks for: {0}")]
+    PasskeyRefused(Mismatch),
     /// The engine cannot do this.
     #[error("this engine cannot do that: {0}")]
     Unsupported(&'static str),
@@ -348,6 +366,17 @@ pub trait Sessions: Send + Sync {
         session: &SessionId,
         phone: &str,
     ) -> Result<String, SessionError>;
+
+    /// The passkey that is asked for now; `None` where none is.
+    async fn passkey(&self, session: &SessionId) -> Result<Option<PasskeyChallenge>, SessionError>;
+
+    /// Answers it. `Ok` means that the page has the answer; whether WhatsApp
+    /// takes it shows in the session's state.
+    async fn answer_passkey(
+        &self,
+        session: &SessionId,
+        answer: &Assertion,
+    ) -> Result<SessionView, SessionError>;
 
     /// Looks actively how it is. `Ok` also where it is badly.
     async fn health(&self, session: &SessionId) -> Result<HealthView, SessionError>;

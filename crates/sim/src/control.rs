@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::hub::Hub;
 use crate::journal::{Entry, Event};
 use crate::knobs::Knobs;
-use crate::world::{AccountView, Fault, NewAccount, OutsideMessage, PersonPatch, World};
+use crate::world::{AccountView, Fault, NewAccount, OutsideMessage, Passkey, PersonPatch, World};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,6 +148,17 @@ impl Control {
     /// [`Error::Missing`].
     pub fn set_passkey(&self, phone: &str, asked: bool) -> Result<(), Error> {
         self.on(phone, |world, number| world.set_passkey(number, asked))
+    }
+
+    /// The account has this passkey from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`], [`Error::Invalid`], [`Error::Full`].
+    pub fn register_passkey(&self, phone: &str, passkey: &Passkey) -> Result<(), Error> {
+        self.on(phone, |world, number| {
+            world.register_passkey(number, passkey)
+        })
     }
 
     /// Somebody writes to the account. Returns the ids.

@@ -3,7 +3,7 @@
 use crate::control::Control;
 use crate::error::Error;
 use crate::journal::Event;
-use crate::world::{Fault, NewAccount, OutsideMessage, PersonPatch};
+use crate::world::{Fault, NewAccount, OutsideMessage, Passkey, PersonPatch};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
@@ -245,16 +245,23 @@ async fn unban(State(app): State<App>, Path(phone): Path<String>) -> Answer {
 }
 
 #[derive(Deserialize)]
-struct Passkey {
+#[serde(deny_unknown_fields)]
+struct PasskeyDemand {
     asked: bool,
+    #[serde(default)]
+    credential: Option<Passkey>,
 }
 
 async fn passkey(
     State(app): State<App>,
     Path(phone): Path<String>,
-    Body(b): Body<Passkey>,
+    Body(b): Body<PasskeyDemand>,
 ) -> Answer {
-    done(app.control.set_passkey(&phone, b.asked))
+    let registered = match &b.credential {
+        Some(passkey) => app.control.register_passkey(&phone, passkey),
+        None => Ok(()),
+    };
+    done(registered.and_then(|()| app.control.set_passkey(&phone, b.asked)))
 }
 
 async fn messages(

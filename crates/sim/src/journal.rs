@@ -25,6 +25,8 @@ pub enum Event {
     Scanned,
     /// A passkey was asked for.
     PasskeyAsked,
+    /// It was given or not: `verified`, `refused`, `cancelled`, `late`.
+    PasskeyEnded,
     /// A device is linked.
     Linked,
     /// A device is no longer linked.

@@ -59,6 +59,8 @@ pub struct Knobs {
     pub qr_refs: u32,
     /// How long a pairing code is good.
     pub pair_code_ttl_ms: u64,
+    /// How long a passkey is waited for.
+    pub passkey_timeout_ms: u64,
     /// How many companions a phone links; 4 in the real thing.
     pub max_devices: u32,
     /// Between the last offline item and the end of the sync.
@@ -111,6 +113,7 @@ impl Default for Knobs {
             qr_ttl_ms: 20_000,
             qr_refs: 6,
             pair_code_ttl_ms: 180_000,
+            passkey_timeout_ms: 60_000,
             max_devices: 4,
             sync_delay_ms: 100,
             history_messages: 20,

@@ -65,6 +65,19 @@ pub enum Phase {
     Offline,
 }
 
+/// How a question for a passkey ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasskeyEnd {
+    /// It was answered. Whether WhatsApp takes the answer shows in what follows:
+    /// a login, or another code to scan.
+    Answered,
+    /// Nobody answered in the time that WhatsApp gave.
+    TimedOut,
+    /// The page took it back, or is gone.
+    GivenUp,
+}
+
 /// What an engine tells of its own accord.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineEvent {
@@ -86,6 +99,8 @@ pub enum EngineEvent {
         /// How long an answer may still be given, in milliseconds.
         expires_in_ms: u64,
     },
+    /// The passkey wanted last can be given no more.
+    PasskeyOver(PasskeyEnd),
     /// A phone has just linked this profile: from here it is a new login.
     Linked,
     /// Who we are, once known.
@@ -266,7 +281,10 @@ pub trait Engine: Send + Sync {
     ) -> Result<u64, Failure>;
 
     /// Gives the page the answer to [`EngineEvent::PasskeyWanted`]:
-    /// `AuthenticationResponseJSON`, made on the origin of WhatsApp Web.
+    /// `AuthenticationResponseJSON`, made on the origin of WhatsApp Web. `Ok`
+    /// means that the page has it, not that WhatsApp is content with it; a
+    /// page that asks for none (any more) is a
+    /// [`crate::failure::Kind::PermanentRequestError`].
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure>;
 
     /// Logs this link out at WhatsApp. The profile stays until the browser is gone.

@@ -9,7 +9,7 @@ pub mod token;
 pub use audit::{AuditEntry, NewAudit};
 pub use engine::{
     Capabilities, ChatSummary, Close, Connector, Engine, EngineEvent, EngineHealth, EventSink,
-    FileSink, InboundRefused, LookupOutcome, OpenStep, Phase, SendOutcome,
+    FileSink, InboundRefused, LookupOutcome, OpenStep, PasskeyEnd, Phase, SendOutcome,
 };
 pub use store::{
     Accepted, BatchAccepted, IdempotencyKey, Incident, IncidentStep, KeptAnswer, MessageQuery,

@@ -37,6 +37,13 @@ pub enum Event {
         /// How long it can be scanned, in milliseconds.
         expires_in_ms: u64,
     },
+    /// A connection is asked for the account's passkey, in place of a code.
+    PasskeyWanted {
+        /// Which.
+        epoch: Epoch,
+        /// How long it can be given, in milliseconds.
+        expires_in_ms: u64,
+    },
     /// A phone has just linked this connection's profile.
     Linked {
         /// Which.

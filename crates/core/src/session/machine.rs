@@ -78,6 +78,10 @@ impl Machine {
                 epoch,
                 expires_in_ms,
             } if self.is_live(epoch) => Ok(self.qr(epoch, expires_in_ms)),
+            Event::PasskeyWanted {
+                epoch,
+                expires_in_ms,
+            } if self.is_live(epoch) => Ok(self.passkey_wanted(epoch, expires_in_ms)),
             Event::Linked { epoch } if self.is_live(epoch) => Ok(self.linked(epoch)),
             Event::Failed { epoch, failure } if self.is_live(epoch) => {
                 Ok(self.failed(now, &failure, Some(epoch)))
@@ -91,6 +95,7 @@ impl Machine {
             // Late: the connection or timer that it belongs to is over.
             Event::Phase { .. }
             | Event::Qr { .. }
+            | Event::PasskeyWanted { .. }
             | Event::Linked { .. }
             | Event::Failed { .. }
             | Event::Timer { .. }

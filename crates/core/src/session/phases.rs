@@ -236,6 +236,24 @@ impl Machine {
         effects
     }
 
+    /// No code comes while a person looks for the passkey: they get the time
+    /// that WhatsApp gives them.
+    pub(super) fn passkey_wanted(&mut self, epoch: Epoch, expires_in_ms: u64) -> Effects {
+        match self.state {
+            State::Linking { .. }
+            | State::Starting { .. }
+            | State::Syncing { .. }
+            | State::Recovering { .. }
+            | State::Conflict { .. } => self.qr(epoch, expires_in_ms),
+            // Linked: whatever it is asked for is no part of linking.
+            State::Ready { .. }
+            | State::Draining { .. }
+            | State::Stopped
+            | State::LoggedOut
+            | State::Parked { .. } => vec![],
+        }
+    }
+
     pub(super) fn qr(&mut self, epoch: Epoch, expires_in_ms: u64) -> Effects {
         let mut effects = match self.state {
             State::Linking { .. } => vec![],

@@ -51,11 +51,11 @@ pub enum State {
         /// Fires when it takes too long.
         timer: TimerGen,
     },
-    /// Waits for a phone to scan a QR code or to take a pairing code.
+    /// Waits for a phone to scan a QR code or to take a pairing code, or for the account's passkey.
     Linking {
         /// The connection.
         epoch: Epoch,
-        /// Fires when no fresh code came in time.
+        /// Fires when no fresh code came in time, nor the passkey.
         timer: TimerGen,
         /// Whether the phone has linked it already.
         login: Login,

@@ -83,6 +83,7 @@ impl BrowserConnector {
             wall_clock: options.wall_clock,
             memory: Memory::default(),
             library,
+            hold_passkeys: options.hold_passkeys,
         });
         Ok(Self {
             options,
@@ -105,6 +106,11 @@ impl BrowserConnector {
     pub async fn page_events(&self) -> Option<PageEvents> {
         let state = self.state.lock().await;
         Some(state.page.as_ref()?.page.events())
+    }
+
+    /// The page that is open, for those who look at it, or act in it, from outside of the engine.
+    pub async fn page(&self) -> Option<Page> {
+        Some(self.running().await?.1)
     }
 
     /// What runs now, for those who break it.

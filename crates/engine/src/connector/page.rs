@@ -148,7 +148,7 @@ impl BrowserConnector {
             return Ok(());
         }
         let deadline = self.session.deadlines.call;
-        let own = own_script(&self.session.site.origin, epoch);
+        let own = own_script(&self.session.site.origin, epoch, self.session.hold_passkeys);
         let page = open.page.clone();
         let old = open.script.take();
         let remove = async {

@@ -3,13 +3,16 @@
 use super::client::{Client, Done as _};
 use super::exit::Exit;
 use super::out::{CliError, Tone};
+use super::passkey::Desk;
 use super::serve::{Gateway, start, start_logging};
 use super::{Context, StopSignals};
 use crate::app::DEFAULT_SESSION;
+use crate::browser::Display;
 use crate::data_dir::DataDir;
 use crate::qr::Picture;
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,6 +24,12 @@ pub(super) struct InitArgs {
     /// Link by a code that is typed on the phone with this number, instead of a QR code
     #[arg(long, value_name = "NUMBER")]
     phone: Option<String>,
+    /// Link in a browser window on this desktop, where the system's own passkey dialog works
+    #[arg(long, conflicts_with = "passkey_answer")]
+    headed: bool,
+    /// Where WhatsApp asks for a passkey: read the answer from this file once it is there; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    passkey_answer: Option<PathBuf>,
     /// The session to link
     #[arg(long, default_value = DEFAULT_SESSION)]
     session: String,
@@ -31,7 +40,7 @@ pub(super) struct InitArgs {
 
 pub(super) async fn run(context: &Context, args: InitArgs) -> Result<Exit, CliError> {
     let mut stop = StopSignals::listen()?;
-    let gateway = gateway(context).await?;
+    let gateway = gateway(context, &args).await?;
     let linked = tokio::select! {
         linked = link(context, gateway.client(), &args) => linked,
         () = stop.asked() => Ok(Exit::Interrupted),
@@ -41,12 +50,43 @@ pub(super) async fn run(context: &Context, args: InitArgs) -> Result<Exit, CliEr
 }
 
 /// The gateway that runs on the data folder, else one for this command alone.
-async fn gateway(context: &Context) -> Result<Gateway, CliError> {
+async fn gateway(context: &Context, args: &InitArgs) -> Result<Gateway, CliError> {
+    if args.headed && Display::of(|name| std::env::var_os(name)).is_none() {
+        return Err(CliError::new(
+            Exit::Usage,
+            "there is no desktop to show a window on: neither DISPLAY nor WAYLAND_DISPLAY is set",
+            "run it in a terminal of the desktop; carry the number to a server afterwards (steadfast export, steadfast import)",
+        ));
+    }
     if let Some(client) = Client::find(context).await? {
+        if args.headed {
+            return Err(CliError::new(
+                Exit::Usage,
+                format!(
+                    "a gateway runs on {} (process {}), and has the browser without a window",
+                    context.data_dir()?.display(),
+                    client.pid()
+                ),
+                format!(
+                    "end it first (kill {}), link, then start it again",
+                    client.pid()
+                ),
+            ));
+        }
         return Ok(Gateway::Theirs(client));
     }
     // Nobody else is to reach it, so any free port will do.
     let mut flags = vec![("init", "server.listen", "127.0.0.1:0".to_owned())];
+    if args.headed {
+        flags.push(("--headed", "browser.flavor", "headed".to_owned()));
+        // No code is shown while a person looks at a dialog: the window stays as it is meanwhile.
+        let patience_ms = (args.timeout * 1_000).clamp(60_000, 3_600_000);
+        flags.push((
+            "--headed",
+            "session.linking_timeout_ms",
+            patience_ms.to_string(),
+        ));
+    }
     if std::env::var_os("STEADFAST_LOG__LEVEL").is_none() {
         // The terminal belongs to the QR code.
         flags.push(("init", "log.level", "error".to_owned()));
@@ -79,6 +119,10 @@ async fn link(context: &Context, client: &Client, args: &InitArgs) -> Result<Exi
     let mut last_state = String::new();
     let mut last_code = String::new();
     let mut asked_for_code = false;
+    let mut desk = Desk::new(args.passkey_answer.as_deref(), out.is_terminal());
+    if args.headed {
+        out.line("a window opens: scan the code that it shows with WhatsApp on the phone, and allow the passkey where it asks");
+    }
     ensure_started(client, &path, &args.session).await?;
     loop {
         let session = client.get(&path).await?.done()?;
@@ -95,6 +139,14 @@ async fn link(context: &Context, client: &Client, args: &InitArgs) -> Result<Exi
                 say_linked(context, args, &session);
                 return Ok(Exit::Done);
             }
+            "linking" if args.headed => {}
+            "linking" if session["has_passkey_challenge"] == true => {
+                // A code that led here is used up.
+                asked_for_code = false;
+                desk.look(context, client, &path).await?;
+            }
+            // WhatsApp looks at the answer.
+            "linking" if session["reason"] == "passkey_answered" => {}
             "linking" => match &args.phone {
                 Some(phone) if !asked_for_code => {
                     pairing_code(context, client, &path, phone).await?;
@@ -193,4 +245,9 @@ fn say_linked(context: &Context, args: &InitArgs, session: &Value) {
     context
         .out
         .value(&json!({"event": "linked", "session": args.session, "me": session["me"]}));
+    if args.headed {
+        context.out.line(
+            "to use it on another machine: steadfast export FILE here, steadfast import FILE there",
+        );
+    }
 }

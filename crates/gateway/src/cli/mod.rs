@@ -11,6 +11,7 @@ mod explain;
 mod init;
 pub mod out;
 mod outbox;
+mod passkey;
 mod recovery_test;
 mod relay;
 mod send;
@@ -60,7 +61,7 @@ struct Global {
 enum Command {
     /// Run the gateway
     Serve(serve::ServeArgs),
-    /// Link a number, by QR code or pairing code
+    /// Link a number, by QR code, pairing code, or in a window
     Init(init::InitArgs),
     /// Hand one message to the running gateway
     Send(send::SendArgs),

@@ -224,6 +224,8 @@ pub enum Flavor {
     Chromium,
     /// `chromium-headless-shell`.
     HeadlessShell,
+    /// A full one, with a window.
+    Headed,
 }
 
 /// Chromium's sandbox.

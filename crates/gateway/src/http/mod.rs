@@ -15,6 +15,7 @@ mod messages;
 mod openapi;
 mod options;
 mod original;
+mod passkey;
 mod peer;
 mod people;
 pub mod problem;
@@ -109,6 +110,7 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::qr))
         .routes(routes!(sessions::pairing_code))
+        .routes(routes!(passkey::challenge, passkey::answer))
         .routes(routes!(sessions::health))
         .routes(routes!(stats::stats))
         .routes(routes!(sessions::incidents))

@@ -64,6 +64,7 @@ codes! {
     InviteInvalid = "invite_invalid", 404, "The invite code leads to no group", "Ask for a new one; codes are revoked.";
     NoSuchToken = "no_such_token", 404, "There is no such token", "GET /v1/tokens lists their names.";
     NoQr = "no_qr", 404, "There is no QR code now", "A code exists only while a session is linking; ask again, or look at its state.";
+    NoPasskey = "no_passkey", 404, "No passkey is asked for now", "WhatsApp asks some accounts after the scan, for a short time; look at the session's state, or link again.";
     MethodNotAllowed = "method_not_allowed", 405, "This method is not for this address", "The Allow header names the methods that are.";
     BodyTimeout = "body_timeout", 408, "The body came too slowly", "Send it again, faster; server.body_timeout_ms is the bound.";
     SessionExists = "session_exists", 409, "There is a session of this name", "Use it, or take another name.";
@@ -83,6 +84,7 @@ codes! {
     InvalidRecipient = "invalid_recipient", 422, "That is no recipient", "Give 7 to 15 digits in international form, or a chat id that ends in @c.us, @lid or @g.us.";
     NotOnWhatsApp = "not_on_whatsapp", 422, "The number is not on WhatsApp", "Check the number with its country code.";
     WhatsAppRefused = "whatsapp_refused", 422, "WhatsApp refuses this", "Change the request: the same one will be refused again.";
+    PasskeyRefused = "passkey_refused", 422, "This does not answer the passkey's challenge", "Make the answer on https://web.whatsapp.com from the options of GET .../passkey, unchanged; docs/LINKING.md says how.";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "This key was used for another request", "Use a new key for each new request, and the old key only to repeat one unchanged.";
     HeadTooLarge = "head_too_large", 431, "The request head is too large", "Send fewer or shorter headers; server.max_header_bytes is the bound.";
     TooManyRequests = "too_many_requests", 429, "Too many requests", "Ask again after retry_after seconds, and more slowly; server.token_requests_per_minute is the bound.";
@@ -253,6 +255,8 @@ impl From<SessionError> for Problem {
                 | SessionState::Parked => Self::new(Code::WrongState, text),
             }
             .with("state", state.as_str()),
+            SessionError::NoPasskey(_) => Self::new(Code::NoPasskey, text),
+            SessionError::PasskeyRefused(_) => Self::new(Code::PasskeyRefused, text),
             SessionError::Unsupported(_) => Self::new(Code::Unsupported, text),
             SessionError::Timeout(_) => Self::new(Code::Timeout, text).retry_after(1),
             SessionError::Refused(why) => Self::new(refused(why), text),

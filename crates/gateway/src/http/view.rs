@@ -100,6 +100,8 @@ pub(super) struct SessionJson {
     detail: Option<String>,
     authenticated: bool,
     has_qr: bool,
+    /// Whether WhatsApp waits for the account's passkey: see `/passkey`.
+    has_passkey_challenge: bool,
     connection_attempts: u32,
     restart_in_progress: bool,
     last_seen: Option<String>,
@@ -130,6 +132,7 @@ impl From<&SessionView> for SessionJson {
             detail: view.detail.clone(),
             authenticated: view.is_authenticated,
             has_qr: view.has_qr,
+            has_passkey_challenge: view.has_passkey_challenge,
             connection_attempts: view.connection_attempts,
             restart_in_progress: view.restart_in_progress,
             last_seen: view.last_seen.map(UnixMs::rfc3339),

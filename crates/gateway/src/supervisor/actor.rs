@@ -5,18 +5,18 @@ use super::heartbeat::Rhythm;
 use super::incidents::{IncidentLog, OpenIncident};
 use super::operations::Operation;
 use super::sink::CurrentEpoch;
-use super::snapshot::Snapshot;
+use super::snapshot::{PasskeyStep, Snapshot};
 use super::upkeep::Upkeep;
 use crate::clock::{Clock, Random};
 use crate::delivery::{InHand, Link};
 use crate::metrics::Metrics;
-use crate::sessions::{Me, QrCode};
+use crate::sessions::{Me, PasskeyChallenge, QrCode};
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::Epoch;
 use steadfast_core::port::{
-    Connector, Engine, EngineEvent, EngineHealth, Phase, SessionRecord, Store,
+    Connector, Engine, EngineEvent, EngineHealth, PasskeyEnd, Phase, SessionRecord, Store,
 };
 use steadfast_core::session::{Event, Machine, Recycle, State, TimerGen};
 use steadfast_core::time::MonoMs;
@@ -293,6 +293,7 @@ impl Actor {
                     s.last_seen = Some(seen);
                     if phase != Phase::Linking {
                         s.qr = None;
+                        s.passkey = None;
                     }
                 });
                 self.feed(Event::Phase { epoch, phase }).await;
@@ -304,6 +305,7 @@ impl Actor {
                 let expires_at = self.parts.clock.unix().plus(expires_in_ms);
                 self.parts.snapshot.send_modify(|s| {
                     s.qr = Some(QrCode { code, expires_at });
+                    s.passkey = s.passkey.take().map(PasskeyStep::and_a_code_again);
                 });
                 tracing::info!(event = "qr_ready", session = %self.parts.record.id, expires_in_ms);
                 self.feed(Event::Qr {
@@ -312,8 +314,36 @@ impl Actor {
                 })
                 .await;
             }
-            EngineEvent::PasskeyWanted { expires_in_ms, .. } => {
+            EngineEvent::PasskeyWanted {
+                options,
+                expires_in_ms,
+            } => {
                 tracing::warn!(event = "passkey_wanted", session = %self.parts.record.id, expires_in_ms);
+                let expires_at = self.parts.clock.unix().plus(expires_in_ms);
+                self.feed(Event::PasskeyWanted {
+                    epoch,
+                    expires_in_ms,
+                })
+                .await;
+                self.parts.snapshot.send_modify(|s| {
+                    s.qr = None;
+                    s.passkey = Some(PasskeyStep::Wanted(PasskeyChallenge {
+                        options,
+                        expires_at,
+                    }));
+                });
+            }
+            EngineEvent::PasskeyOver(end) => {
+                tracing::info!(event = "passkey_over", session = %self.parts.record.id, ?end);
+                let step = match end {
+                    PasskeyEnd::Answered => PasskeyStep::Answered,
+                    PasskeyEnd::TimedOut | PasskeyEnd::GivenUp => PasskeyStep::Missed,
+                };
+                self.parts.snapshot.send_modify(|s| {
+                    if s.passkey.is_some() {
+                        s.passkey = Some(step);
+                    }
+                });
             }
             EngineEvent::Linked => self.feed(Event::Linked { epoch }).await,
             EngineEvent::Me { id, push_name } => {

@@ -1,6 +1,6 @@
 //! What a person should do, one sentence or two each, with the page that says more.
 
-use super::snapshot::Snapshot;
+use super::snapshot::{PasskeyStep, Snapshot};
 use crate::sessions::CheckStatus;
 use steadfast_core::failure::{Kind, Rung};
 use steadfast_core::ladder::Climb;
@@ -60,7 +60,15 @@ fn state(snapshot: &Snapshot) -> Option<String> {
         State::Syncing { .. } => {
             "The account is linked and syncing. Nothing needs to be done.".to_owned()
         }
-        State::Linking { climb, .. } => linking(snapshot.qr.is_some(), climb.as_ref()),
+        State::Linking { climb, .. } => match &snapshot.passkey {
+            Some(step @ (PasskeyStep::Wanted(_) | PasskeyStep::Answered)) => passkey(step).to_owned(),
+            Some(step @ (PasskeyStep::Refused | PasskeyStep::Missed)) => format!(
+                "{} {}",
+                passkey(step),
+                linking(snapshot.qr.is_some(), climb.as_ref())
+            ),
+            None => linking(snapshot.qr.is_some(), climb.as_ref()),
+        },
         State::Recovering { climb, .. } => recovering(climb),
         State::Conflict { .. } => format!(
             "{} {} Then start the session. See {}.",
@@ -76,6 +84,23 @@ fn state(snapshot: &Snapshot) -> Option<String> {
             kind.doc()
         ),
     })
+}
+
+fn passkey(step: &PasskeyStep) -> &'static str {
+    match step {
+        PasskeyStep::Wanted(_) => {
+            "WhatsApp asks for the passkey of this account before it links. Answer GET /v1/sessions/{session}/passkey by POST, or link once in a visible browser: steadfast init --headed. See docs/LINKING.md."
+        }
+        PasskeyStep::Answered => {
+            "The passkey was given, and WhatsApp looks at it. Nothing needs to be done."
+        }
+        PasskeyStep::Refused => {
+            "WhatsApp did not take the passkey that was given; use the one that belongs to this account, or link in a visible browser (steadfast init --headed, see docs/LINKING.md)."
+        }
+        PasskeyStep::Missed => {
+            "WhatsApp asked for the passkey of this account, and did not get it in time: link again and be quicker, or link in a visible browser (steadfast init --headed, see docs/LINKING.md)."
+        }
+    }
 }
 
 fn linking(has_qr: bool, climb: Option<&Climb>) -> String {

@@ -97,7 +97,10 @@ impl Actor {
         self.vitals.abort_all();
         self.vitals_epoch = None;
         self.alive_at = None;
-        self.parts.snapshot.send_modify(|s| s.qr = None);
+        self.parts.snapshot.send_modify(|s| {
+            s.qr = None;
+            s.passkey = None;
+        });
     }
 
     fn begin_recycle(&mut self, why: Recycle) {

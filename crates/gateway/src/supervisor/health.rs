@@ -1,7 +1,7 @@
 //! An active look at one session.
 
 use super::advice;
-use super::snapshot::Snapshot;
+use super::snapshot::{PasskeyStep, Snapshot};
 use crate::sessions::{Check, CheckStatus, HealthView, Overall};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,16 @@ fn login_check(snapshot: &Snapshot) -> Option<Check> {
     Some(match &snapshot.state {
         State::Stopped => return None,
         State::LoggedOut => check("login", CheckStatus::Fail, "the session is logged out"),
-        State::Linking { .. } => check("login", CheckStatus::Warning, "waits for a phone"),
+        State::Linking { .. } => match &snapshot.passkey {
+            Some(PasskeyStep::Wanted(_)) => check(
+                "login",
+                CheckStatus::Warning,
+                "waits for the passkey of the account",
+            ),
+            Some(PasskeyStep::Answered | PasskeyStep::Refused | PasskeyStep::Missed) | None => {
+                check("login", CheckStatus::Warning, "waits for a phone")
+            }
+        },
         State::Starting { .. }
         | State::Syncing { .. }
         | State::Ready { .. }

@@ -7,15 +7,17 @@ use super::incidents::IncidentLog;
 use super::numbers::Numbers;
 use super::operations;
 use super::sink::{CurrentEpoch, SessionSink};
-use super::snapshot::Snapshot;
+use super::snapshot::{PasskeyStep, Snapshot};
 use super::upkeep::{Activity, Upkeep, UpkeepPolicy};
 use super::view;
 use crate::clock::{Clock, Random, random_bytes};
 use crate::delivery::{Delivery, DeliveryOptions, InHand};
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
+use crate::passkey::Assertion;
 use crate::sessions::{
-    AckWait, HealthView, Pace, QrCode, SessionError, SessionState, SessionView, Sessions,
+    AckWait, HealthView, Pace, PasskeyChallenge, QrCode, SessionError, SessionState, SessionView,
+    Sessions,
 };
 use crate::updates::Updates;
 use async_trait::async_trait;
@@ -110,6 +112,8 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 /// Things asked of one session's page at once; others wait, within
 /// [`QUESTION_LIMIT`].
 const ASKED_AT_ONCE: usize = 8;
+/// How long the page may take to tell that it has a passkey's answer.
+const PASSKEY_TOLD_LIMIT: Duration = Duration::from_secs(2);
 /// Wishes that may wait for one session.
 const COMMAND_QUEUE: usize = 16;
 /// Engine events that may wait for one session's actor.
@@ -593,6 +597,45 @@ impl Sessions for Supervisor {
         asked(engine.request_pair_code(phone)).await
     }
 
+    async fn passkey(&self, session: &SessionId) -> Result<Option<PasskeyChallenge>, SessionError> {
+        let handle = self.handle(session)?;
+        let snapshot = handle.snapshot.borrow();
+        let step = snapshot.passkey.as_ref();
+        Ok(step
+            .and_then(|step| step.challenge(self.shared.clock.unix()))
+            .cloned())
+    }
+
+    async fn answer_passkey(
+        &self,
+        session: &SessionId,
+        answer: &Assertion,
+    ) -> Result<SessionView, SessionError> {
+        let Some(challenge) = self.passkey(session).await? else {
+            let view = self.view(session).await?;
+            return Err(SessionError::NoPasskey(no_passkey(&view)));
+        };
+        answer
+            .suits(&challenge.options)
+            .map_err(SessionError::PasskeyRefused)?;
+        let engine = self.engine(session, "linking", is_linking)?;
+        match asked(engine.answer_passkey(answer.json())).await {
+            Ok(()) => {
+                // The page tells that it has it in a moment; what is shown then is true.
+                let mut snapshot = self.handle(session)?.snapshot.clone();
+                let told =
+                    snapshot.wait_for(|s| !matches!(s.passkey, Some(PasskeyStep::Wanted(_))));
+                let _ = tokio::time::timeout(PASSKEY_TOLD_LIMIT, told).await;
+                self.view(session).await
+            }
+            // The page went on between the look and the answer.
+            Err(SessionError::Failed(failure)) if failure.kind == Kind::PermanentRequestError => {
+                Err(SessionError::NoPasskey(failure.evidence))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn health(&self, session: &SessionId) -> Result<HealthView, SessionError> {
         let handle = self.handle(session)?;
         let snapshot = handle.snapshot.borrow().clone();
@@ -698,6 +741,15 @@ fn has_a_browser(state: SessionState) -> bool {
         | SessionState::Conflict
         | SessionState::LoggedOut
         | SessionState::Parked => false,
+    }
+}
+
+/// Why there is no question to be answered.
+fn no_passkey(view: &SessionView) -> String {
+    if view.has_passkey_challenge || view.reason.as_deref() == Some("passkey_missed") {
+        "the time for it is over; link again, and it is asked for anew".to_owned()
+    } else {
+        format!("the session is {}", view.state.as_str())
     }
 }
 

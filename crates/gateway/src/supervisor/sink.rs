@@ -62,6 +62,7 @@ impl EventSink for SessionSink {
             EngineEvent::Phase(_)
             | EngineEvent::Qr { .. }
             | EngineEvent::PasskeyWanted { .. }
+            | EngineEvent::PasskeyOver(_)
             | EngineEvent::Linked
             | EngineEvent::Me { .. }
             | EngineEvent::Failed(_) => {

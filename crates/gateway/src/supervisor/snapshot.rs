@@ -2,12 +2,53 @@
 
 use super::availability::Availability;
 use super::canary::CanaryReport;
-use crate::sessions::{IncidentSummary, Me, QrCode};
+use crate::sessions::{IncidentSummary, Me, PasskeyChallenge, QrCode};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::LoginGeneration;
 use steadfast_core::port::{EngineHealth, SessionRecord};
 use steadfast_core::session::State;
 use steadfast_core::time::{MonoMs, UnixMs};
+
+/// How far a passkey that WhatsApp asks for has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PasskeyStep {
+    /// It is waited for.
+    Wanted(PasskeyChallenge),
+    /// It was given; WhatsApp's word is awaited.
+    Answered,
+    /// It was given, and WhatsApp asks for a phone again.
+    Refused,
+    /// It was not given in time, or not to the page that asked.
+    Missed,
+}
+
+impl PasskeyStep {
+    /// The stable name, as a reason.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Wanted(_) => "passkey_wanted",
+            Self::Answered => "passkey_answered",
+            Self::Refused => "passkey_refused",
+            Self::Missed => "passkey_missed",
+        }
+    }
+
+    /// The question, while it can be answered.
+    pub(super) fn challenge(&self, now: UnixMs) -> Option<&PasskeyChallenge> {
+        match self {
+            Self::Wanted(challenge) if now < challenge.expires_at => Some(challenge),
+            Self::Wanted(_) | Self::Answered | Self::Refused | Self::Missed => None,
+        }
+    }
+
+    /// What is known once WhatsApp shows a code again.
+    pub(super) fn and_a_code_again(self) -> Self {
+        match self {
+            Self::Answered | Self::Refused => Self::Refused,
+            Self::Wanted(_) | Self::Missed => Self::Missed,
+        }
+    }
+}
 
 /// One session as its actor knows it.
 #[derive(Debug, Clone)]
@@ -28,6 +69,8 @@ pub(super) struct Snapshot {
     pub(super) me: Option<Me>,
     /// The code to be scanned.
     pub(super) qr: Option<QrCode>,
+    /// How far the account's passkey has come, where it is asked for.
+    pub(super) passkey: Option<PasskeyStep>,
     /// The login that its profile holds; 0 where it never had one.
     pub(super) login: LoginGeneration,
     /// The open incident.
@@ -54,6 +97,7 @@ impl Snapshot {
             last_seen: None,
             me: None,
             qr: None,
+            passkey: None,
             login: record.login,
             incident: None,
             last_failure: None,

@@ -1,7 +1,7 @@
 //! A session as HTTP shows it.
 
 use super::advice;
-use super::snapshot::Snapshot;
+use super::snapshot::{PasskeyStep, Snapshot};
 use crate::sessions::{Pace, SessionState, SessionView};
 use steadfast_core::ids::{LoginGeneration, SessionId};
 use steadfast_core::port::OutboxDepth;
@@ -46,6 +46,7 @@ pub(super) fn view(
         is_authenticated: snapshot.login > LoginGeneration::default()
             && !matches!(state, SessionState::Linking | SessionState::LoggedOut),
         has_qr: snapshot.qr.is_some(),
+        has_passkey_challenge: matches!(snapshot.passkey, Some(PasskeyStep::Wanted(_))),
         connection_attempts: snapshot.connection_attempts,
         restart_in_progress: matches!(state, SessionState::Starting | SessionState::Recovering),
         last_seen: snapshot.last_seen,
@@ -85,9 +86,11 @@ fn reason(snapshot: &Snapshot) -> Option<String> {
         State::Parked { kind } => Some(kind.as_str().to_owned()),
         State::Recovering { climb, .. } => Some(climb.kind.as_str().to_owned()),
         State::Conflict { .. } => Some("conflict".to_owned()),
-        State::Linking { climb, .. } | State::Syncing { climb, .. } => {
-            climb.as_ref().map(|c| c.kind.as_str().to_owned())
-        }
+        State::Linking { climb, .. } => match &snapshot.passkey {
+            Some(step) => Some(step.as_str().to_owned()),
+            None => climb.as_ref().map(|c| c.kind.as_str().to_owned()),
+        },
+        State::Syncing { climb, .. } => climb.as_ref().map(|c| c.kind.as_str().to_owned()),
         State::Draining { why, .. } => Some(format!("recycle_{}", why.as_str())),
         State::Stopped | State::Starting { .. } | State::Ready { .. } | State::LoggedOut => None,
     }

@@ -12,13 +12,17 @@ use steadfast_core::outbox::Ack;
 use steadfast_core::port::{ChatSummary, OutboxDepth};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
+use steadfast_gateway::passkey::Assertion;
 use steadfast_gateway::sessions::{
-    AckWait, Check, CheckStatus, HealthView, Overall, Pace, QrCode, SessionError, SessionState,
-    SessionView, Sessions,
+    AckWait, Check, CheckStatus, HealthView, Overall, Pace, PasskeyChallenge, QrCode, SessionError,
+    SessionState, SessionView, Sessions,
 };
 
 /// 2024-01-15T10:30:00.000Z, the time in the original's example.
 pub(crate) const THEN: UnixMs = UnixMs(1_705_314_600_000);
+
+/// What WhatsApp Web asks for, where it asks for a passkey.
+pub(crate) const PASSKEY_OPTIONS: &str = r#"{"challenge":"Y2hhbGxlbmdl","timeout":60000,"rpId":"whatsapp.com","allowCredentials":[{"type":"public-key","id":"AAECAw"}],"userVerification":"preferred"}"#;
 
 pub(crate) struct FakeSessions {
     views: Mutex<BTreeMap<SessionId, SessionView>>,
@@ -44,6 +48,7 @@ fn view(name: &SessionId) -> SessionView {
         detail: None,
         is_authenticated: true,
         has_qr: false,
+        has_passkey_challenge: false,
         connection_attempts: 0,
         restart_in_progress: false,
         last_seen: Some(THEN),
@@ -191,6 +196,28 @@ impl Sessions for FakeSessions {
         self.get(session).await?;
         assert_eq!(phone, "4915123456789");
         Ok("ABCD1234".to_owned())
+    }
+
+    async fn passkey(&self, session: &SessionId) -> Result<Option<PasskeyChallenge>, SessionError> {
+        let view = self.get(session).await?;
+        Ok(view.has_passkey_challenge.then(|| PasskeyChallenge {
+            options: PASSKEY_OPTIONS.to_owned(),
+            expires_at: THEN,
+        }))
+    }
+
+    async fn answer_passkey(
+        &self,
+        session: &SessionId,
+        answer: &Assertion,
+    ) -> Result<SessionView, SessionError> {
+        let Some(challenge) = self.passkey(session).await? else {
+            return Err(SessionError::NoPasskey("the session is ready".to_owned()));
+        };
+        answer
+            .suits(&challenge.options)
+            .map_err(SessionError::PasskeyRefused)?;
+        self.get(session).await
     }
 
     async fn health(&self, session: &SessionId) -> Result<HealthView, SessionError> {

@@ -3,8 +3,11 @@
 use crate::client::call;
 use crate::fake::THEN;
 use crate::surface::Surface;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::Method;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use steadfast_gateway::sessions::SessionState;
 
 #[tokio::test]
@@ -278,5 +281,69 @@ async fn a_session_goes_through_the_proxy_that_it_is_given() {
     assert_eq!(stays["proxy"], "socks5://10.0.0.7:1080");
     let none = patch(r#"{"proxy": null}"#).await;
     assert_eq!(none.json()["proxy"], Value::Null);
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_passkey_is_shown_while_it_is_asked_for_and_answered_once_it_fits() {
+    let surface = Surface::start().await;
+    let path = "/v1/sessions/default/passkey";
+    surface.get(path).await.problem(404, "no_passkey");
+    surface
+        .get("/v1/sessions/nobody/passkey")
+        .await
+        .problem(404, "session_unknown");
+    surface.sessions.change(|view| {
+        view.state = SessionState::Linking;
+        view.has_passkey_challenge = true;
+    });
+    let session = surface.get("/v1/sessions/default").await.json();
+    assert_eq!(session["has_passkey_challenge"], true);
+    let asked = surface.get(path).await.json();
+    assert_eq!(asked["options"]["challenge"], "Y2hhbGxlbmdl");
+    assert_eq!(asked["origin"], "https://web.whatsapp.com");
+    assert_eq!(asked["expires_at"], "2024-01-15T10:30:00.000Z");
+
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let answer = |challenge: &str| {
+        let client = json!({"type": "webauthn.get", "challenge": challenge,
+            "origin": "https://web.whatsapp.com", "crossOrigin": false});
+        let mut data = Sha256::digest("whatsapp.com").to_vec();
+        data.extend([5, 0, 0, 0, 1]);
+        json!({"assertion": {"id": "AAECAw", "rawId": "AAECAw", "type": "public-key",
+            "clientExtensionResults": {}, "response": {
+                "clientDataJSON": encode(client.to_string().as_bytes()),
+                "authenticatorData": encode(&data), "signature": encode(&[7; 70])}}})
+    };
+    for wrong in [
+        json!({}),
+        json!({"assertion": "yes"}),
+        json!({"assertion": {"id": "AAECAw", "type": "public-key"}}),
+        json!({"assertion": answer("x")["assertion"], "more": 1}),
+    ] {
+        surface
+            .post(path, &wrong)
+            .await
+            .problem(422, "invalid_field");
+    }
+    let mut malformed = answer("Y2hhbGxlbmdl");
+    malformed["assertion"]["response"]["signature"] = json!("!");
+    let reply = surface.post(path, &malformed).await;
+    let problem = reply.problem(422, "invalid_field");
+    assert_eq!(problem["field"], "assertion.response.signature");
+    surface
+        .post(path, &answer("b3RoZXI"))
+        .await
+        .problem(422, "passkey_refused");
+    let taken = surface.post(path, &answer("Y2hhbGxlbmdl")).await;
+    assert_eq!(taken.status, 200);
+    assert_eq!(taken.json()["state"], "linking");
+    surface
+        .sessions
+        .change(|view| view.has_passkey_challenge = false);
+    surface
+        .post(path, &answer("Y2hhbGxlbmdl"))
+        .await
+        .problem(404, "no_passkey");
     surface.stop().await;
 }

@@ -56,6 +56,8 @@
 
     exports.answerPasskey = async (frame) => {
       const { decodeB64UrlSafe, encodeB64UrlSafe } = use('WABase64');
+      // The code has been scanned: the next one would only confuse.
+      use('WAWebLinking').stop();
       try {
         const credential = await navigator.credentials.get({
           publicKey: {

@@ -90,11 +90,9 @@ pub struct PasskeyAssertion {
     pub id: String,
     /// What the browser signed over, base64url JSON.
     pub client_data_json: String,
-    /// Not checked.
-    #[serde(default)]
+    /// Whom the authenticator answers, and whether somebody was there; base64url.
     pub authenticator_data: String,
-    /// Not checked.
-    #[serde(default)]
+    /// Over both, base64url.
     pub signature: String,
 }
 

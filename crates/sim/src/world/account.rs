@@ -1,5 +1,6 @@
 //! Accounts: a phone, its companions, and what the phone knows.
 
+use super::passkey::Registered;
 use super::{ConnId, World};
 use crate::address::{Number, Peer};
 use crate::frames::{Item, Me, MessageFrame, ServerFrame};
@@ -21,7 +22,9 @@ const PHONE_KEEPS: usize = 1_000;
 pub(super) struct Account {
     pub(super) addressing: Addressing,
     pub(super) phone_online: bool,
+    /// Whether linking asks for one of its passkeys.
     pub(super) passkey: bool,
+    pub(super) passkeys: Vec<Registered>,
     pub(super) ban: Option<Ban>,
     pub(super) next_device: u32,
     pub(super) devices: BTreeMap<String, Device>,
@@ -139,6 +142,7 @@ impl Account {
             addressing,
             phone_online: true,
             passkey: false,
+            passkeys: Vec::new(),
             ban: None,
             next_device: 1,
             devices: BTreeMap::new(),

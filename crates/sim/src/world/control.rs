@@ -283,19 +283,6 @@ impl World {
         Ok(())
     }
 
-    /// Whether linking this account asks for a passkey from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Missing`].
-    pub fn set_passkey(&mut self, number: &Number, asked: bool) -> Result<(), Error> {
-        self.account(number)?;
-        if let Some(account) = self.accounts.get_mut(number) {
-            account.passkey = asked;
-        }
-        Ok(())
-    }
-
     /// Changes somebody.
     ///
     /// # Errors

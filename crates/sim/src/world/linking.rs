@@ -1,13 +1,14 @@
-//! How a page becomes a companion device: QR, pairing code, passkey.
+//! How a page becomes a companion device: QR or pairing code. The passkey that some
+//! accounts ask for besides is in [`super::passkey`].
 
 use super::account::{Device, PairCode};
 use super::{ConnId, Stage, Timer, World};
 use crate::address::Number;
 use crate::error::{Error, PhoneRefusal};
-use crate::frames::{DeviceLogin, PageKeys, PasskeyAssertion, Plain};
+use crate::frames::{DeviceLogin, PageKeys, Plain};
 use crate::journal::{Entry, Event};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
@@ -15,8 +16,6 @@ use std::collections::VecDeque;
 const CODE_LETTERS: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
 /// How long a page has to commit its login.
 const PAIRED_OK_DEADLINE_MS: u64 = 10_000;
-/// How long an authenticator has.
-const PASSKEY_TIMEOUT_MS: u64 = 60_000;
 /// A ref is taken this much longer than it is shown, for the way over the network.
 const REF_GRACE_MS: u64 = 500;
 /// How long a page must leave between two requests for a pairing code.
@@ -30,14 +29,6 @@ pub(super) struct Linking {
     sent_at: steadfast_core::time::MonoMs,
     ttl_ms: u64,
     last_code_ms: Option<i64>,
-}
-
-/// A page whose owner must show a passkey.
-#[derive(Debug)]
-pub(super) struct PasskeyWait {
-    account: Number,
-    keys: PageKeys,
-    challenge: String,
 }
 
 /// A page that was given a login and has not said that it is committed.
@@ -61,6 +52,22 @@ impl World {
             }),
         );
         self.give_refs(conn);
+    }
+
+    /// Back to linking, with no refs until the page asks for some.
+    pub(super) fn link_again(&mut self, conn: ConnId, keys: PageKeys, code: &str) {
+        self.set_stage(
+            conn,
+            Stage::Linking(Linking {
+                keys,
+                refs: Vec::new(),
+                sent_at: self.now,
+                ttl_ms: 0,
+                last_code_ms: None,
+            }),
+        );
+        let code = code.to_owned();
+        self.send(conn, Plain::PairFailed { code });
     }
 
     fn give_refs(&mut self, conn: ConnId) {
@@ -238,34 +245,13 @@ impl World {
     /// The phone has said yes: ask for the passkey, or hand out the login.
     fn accept_page(&mut self, number: &Number, conn: ConnId, keys: PageKeys) {
         if self.accounts.get(number).is_some_and(|a| a.passkey) {
-            let challenge = self.rng.base64url(32);
-            let credential = self.rng.base64url(16);
-            let asked = challenge.clone();
-            self.set_stage(
-                conn,
-                Stage::Passkey(PasskeyWait {
-                    account: number.clone(),
-                    keys,
-                    challenge: challenge.clone(),
-                }),
-            );
-            self.log(Entry::new(Event::PasskeyAsked).account(number).conn(conn));
-            self.send(
-                conn,
-                Plain::PasskeyRequest {
-                    challenge,
-                    rp_id: "whatsapp.com".to_owned(),
-                    allow_credentials: vec![credential],
-                    timeout_ms: PASSKEY_TIMEOUT_MS,
-                },
-            );
-            self.later(PASSKEY_TIMEOUT_MS, Timer::PasskeyDue(conn, asked));
+            self.ask_for_passkey(number, conn, keys);
         } else {
             self.hand_out_login(number, conn);
         }
     }
 
-    fn hand_out_login(&mut self, number: &Number, conn: ConnId) {
+    pub(super) fn hand_out_login(&mut self, number: &Number, conn: ConnId) {
         let login = DeviceLogin {
             id: format!("d{}", self.rng.hex(8)),
             token: self.rng.base64url(32),
@@ -335,73 +321,5 @@ impl World {
         if matches!(self.stage(conn), Some(Stage::Paired(_))) {
             self.close(conn, Some(1002));
         }
-    }
-
-    pub(super) fn on_passkey_assertion(&mut self, conn: ConnId, assertion: &PasskeyAssertion) {
-        let Some(Stage::Passkey(wait)) = self.stage(conn) else {
-            self.malformed(conn, "an assertion that nobody asked for");
-            return;
-        };
-        let client = URL_SAFE_NO_PAD
-            .decode(assertion.client_data_json.trim_end_matches('='))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
-            .unwrap_or_default();
-        let good = client["type"] == "webauthn.get"
-            && client["origin"] == "https://web.whatsapp.com"
-            && client["challenge"]
-                .as_str()
-                .is_some_and(|c| c.trim_end_matches('=') == wait.challenge);
-        let (account, keys) = (wait.account.clone(), wait.keys.clone());
-        if good {
-            self.hand_out_login(&account, conn);
-        } else {
-            self.passkey_failed(conn, keys);
-        }
-    }
-
-    pub(super) fn on_passkey_cancel(&mut self, conn: ConnId, error: &str) {
-        let Some(Stage::Passkey(wait)) = self.stage(conn) else {
-            self.malformed(conn, "passkey_cancel that nobody asked for");
-            return;
-        };
-        let keys = wait.keys.clone();
-        let error: String = error.chars().take(100).collect();
-        self.log(
-            Entry::new(Event::PasskeyAsked)
-                .conn(conn)
-                .kind("cancelled")
-                .detail(error),
-        );
-        self.passkey_failed(conn, keys);
-    }
-
-    pub(super) fn on_passkey_timeout(&mut self, conn: ConnId, challenge: &str) {
-        if let Some(Stage::Passkey(wait)) = self.stage(conn)
-            && wait.challenge == challenge
-        {
-            let keys = wait.keys.clone();
-            self.passkey_failed(conn, keys);
-        }
-    }
-
-    /// Back to linking, with no refs until the page asks for some.
-    fn passkey_failed(&mut self, conn: ConnId, keys: PageKeys) {
-        self.set_stage(
-            conn,
-            Stage::Linking(Linking {
-                keys,
-                refs: Vec::new(),
-                sent_at: self.now,
-                ttl_ms: 0,
-                last_code_ms: None,
-            }),
-        );
-        self.send(
-            conn,
-            Plain::PairFailed {
-                code: "passkey".to_owned(),
-            },
-        );
     }
 }

@@ -6,7 +6,7 @@
 //! [`World::take_effects`]. Same seed, same inputs, same times: same outputs.
 //!
 //! Read in this order: `people` and `account` (who there is), `linking`
-//! (how a page becomes a device), `login` (how a device catches up),
+//! and `passkey` (how a page becomes a device), `login` (how a device catches up),
 //! `sending` and `delivery` (a message's way out), `incoming` (its way in),
 //! `query` and `groups` (what a page may ask), `control` (what people and
 //! fate do).
@@ -20,6 +20,7 @@ mod incoming;
 mod linking;
 mod login;
 mod media;
+mod passkey;
 mod people;
 mod query;
 mod sending;
@@ -31,6 +32,7 @@ pub use account::{AccountView, DeviceView};
 pub use control::{NewAccount, OutsideMessage, PersonPatch};
 pub use faults::{CutWhen, Fault};
 pub use media::{MediaRefusal, Stored as StoredMedia, Uploaded};
+pub use passkey::Passkey;
 
 use crate::address::Number;
 use crate::frames::{CLIENT_OPS, ClientFrame, Plain, ServerFrame};
@@ -40,9 +42,10 @@ use crate::rng::Rng;
 use account::Account;
 use faults::Faults;
 use groups::Group;
-use linking::{Linking, PasskeyWait, PendingPair};
+use linking::{Linking, PendingPair};
 use login::{Open, Phase};
 use media::Media;
+use passkey::PasskeyWait;
 use people::Person;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};

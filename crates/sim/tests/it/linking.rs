@@ -1,5 +1,8 @@
+use crate::authenticator::{Authenticator, Signing};
 use crate::client::{End, PHONE, Page, fast, link, login, start};
 use serde_json::{Value, json};
+use steadfast_sim::journal::Event;
+use steadfast_sim::world::Passkey;
 use steadfast_sim::{Error, PhoneRefusal};
 
 #[tokio::test]
@@ -126,33 +129,77 @@ async fn bans_and_old_versions_fail_the_login() {
 }
 
 #[tokio::test]
-async fn a_passkey_must_be_for_this_origin_and_challenge() {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+async fn a_passkey_must_answer_this_challenge_on_this_origin() {
     let sim = start(fast()).await;
-    sim.control().set_passkey(PHONE, true).unwrap();
+    let (own, strange) = (Authenticator::new(1), Authenticator::new(2));
+    let control = sim.control();
+    control.register_passkey(PHONE, &own.passkey()).unwrap();
+    control.set_passkey(PHONE, true).unwrap();
     let mut page = Page::open(&sim).await;
     page.hello(&Value::Null, false).await;
     let mut qr = page.until("qr").await;
-    for (origin, good) in [
-        ("https://evil.example", false),
-        ("https://web.whatsapp.com", true),
-    ] {
-        sim.control().scan(PHONE, &page.code(&qr, 0)).unwrap();
+    let cases: [(&str, &dyn Fn(&mut Signing)); 8] = [
+        ("another challenge", &|s| s.challenge = "AAAA".to_owned()),
+        ("another origin", &|s| {
+            s.origin = "https://evil.example".to_owned();
+        }),
+        ("another relying party", &|s| {
+            s.rp_id = "evil.example".to_owned();
+        }),
+        ("nobody was there", &|s| s.flags = 4),
+        ("no assertion", &|s| s.kind = "webauthn.create".to_owned()),
+        ("the signature is not this passkey's", &|s| s.by = Some(2)),
+        ("no passkey of this account", &|s| {
+            s.id = Some("c3RyYW5nZQ".to_owned())
+        }),
+        ("verified", &|_| {}),
+    ];
+    for (why, change) in cases {
+        control.scan(PHONE, &page.code(&qr, 0)).unwrap();
         let asked = page.until("passkey_request").await;
-        let client =
-            json!({"type": "webauthn.get", "origin": origin, "challenge": asked["challenge"]});
-        page.send(json!({"op": "passkey_assertion", "id": "x",
-            "client_data_json": URL_SAFE_NO_PAD.encode(client.to_string())}))
-            .await;
-        if good {
+        assert_eq!(asked["rp_id"], "whatsapp.com");
+        assert_eq!(asked["allow_credentials"], json!([own.id()]));
+        let mut signing = Signing::of(&asked);
+        change(&mut signing);
+        let key = if signing.by.is_some() { &strange } else { &own };
+        page.send(key.sign(&signing, own.id())).await;
+        if why == "verified" {
             page.until("paired").await;
         } else {
             assert_eq!(page.until("pair_failed").await["code"], "passkey");
             page.send(json!({"op": "refresh_qr"})).await;
             qr = page.until("qr").await;
         }
+        let ended = control
+            .journal(0, usize::MAX, &[Event::PasskeyEnded])
+            .entries;
+        let last = ended.last().unwrap();
+        let said = last.detail.as_deref().or(last.kind.as_deref());
+        assert_eq!(said, Some(why));
     }
+    sim.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_passkey_that_does_not_come_leads_back_to_the_code() {
+    let mut knobs = fast();
+    knobs.passkey_timeout_ms = 50;
+    let sim = start(knobs).await;
+    sim.control().set_passkey(PHONE, true).unwrap();
+    let mut page = Page::open(&sim).await;
+    page.hello(&Value::Null, false).await;
+    let qr = page.until("qr").await;
+    sim.control().scan(PHONE, &page.code(&qr, 0)).unwrap();
+    page.until("passkey_request").await;
+    assert_eq!(page.until("pair_failed").await["code"], "passkey");
+    let refused = sim.control().register_passkey(
+        PHONE,
+        &Passkey {
+            id: "AAAA".to_owned(),
+            public_key: "AAAA".to_owned(),
+        },
+    );
+    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
     sim.shutdown().await;
 }
 

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod authenticator;
 mod client;
 mod control;
 mod linking;

@@ -130,6 +130,35 @@ fn a_first_start_links_syncs_and_is_ready_without_an_incident() {
 }
 
 #[test]
+fn a_passkey_is_waited_for_as_long_as_whatsapp_waits() {
+    let mut s = Story::new();
+    s.on(Event::Start);
+    s.phase(Phase::Linking);
+    let wanted = Event::PasskeyWanted {
+        epoch: s.epoch(),
+        expires_in_ms: 300_000,
+    };
+    let effects = s.on(wanted.clone());
+    let linking_ms = Policy::default().deadlines.linking_ms;
+    assert!(
+        matches!(effects[..], [Effect::Arm { after_ms, .. }] if after_ms == 300_000 + linking_ms),
+        "{effects:?}"
+    );
+    assert_eq!(s.state(), "linking");
+    // A page may look as if it were syncing while it asks.
+    s.phase(Phase::Syncing);
+    s.on(wanted);
+    assert_eq!(s.state(), "linking");
+    // One that is linked and ready asks for something else.
+    let mut s = Story::ready();
+    let effects = s.on(Event::PasskeyWanted {
+        epoch: s.epoch(),
+        expires_in_ms: 1,
+    });
+    assert_eq!((effects, s.state()), (vec![], "ready"));
+}
+
+#[test]
 fn ready_is_believed_by_level_even_when_no_change_was_seen() {
     let mut s = Story::new();
     s.on(Event::Start);
