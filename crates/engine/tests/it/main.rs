@@ -17,6 +17,7 @@ mod happenings;
 mod harness;
 mod inbound;
 mod linking;
+mod passkey;
 mod profile;
 mod recovery;
 mod sending;

@@ -145,3 +145,16 @@ fn words_that_are_no_command() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("no token name"));
 }
+
+#[test]
+fn a_window_needs_a_desktop() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = steadfast(dir.path());
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    run(command.args(["init", "--headed"])).refused(2, &["DISPLAY", "WAYLAND_DISPLAY", "export"]);
+    let mut command = steadfast(dir.path());
+    let both = ["init", "--headed", "--passkey-answer", "a.json"];
+    let ended = run(command.args(both));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--headed"), "{}", ended.stderr);
+}

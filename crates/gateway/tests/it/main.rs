@@ -32,6 +32,7 @@ mod http_scripted;
 mod http_sessions;
 mod http_system;
 mod http_tokens;
+mod passkey;
 mod proxied;
 mod python;
 mod quiet_logs;
