@@ -32,11 +32,10 @@ pub fn sessions() -> SessionsFactory {
 }
 
 async fn open(parts: Parts) -> Result<Arc<dyn Sessions>, ServeError> {
-    let first = SessionId::parse(crate::app::DEFAULT_SESSION)
-        .map_err(|e| ServeError::Interrupted(e.to_string()))?;
+    let first = first_session()?;
     let connectors = BrowserConnectors {
         config: parts.config.clone(),
-        data_dir: parts.data_dir,
+        data_dir: parts.data_dir.clone(),
     };
     // Whatever is wrong with the options is the same for every session: say
     // it now instead of in each one's incident.
@@ -46,14 +45,37 @@ async fn open(parts: Parts) -> Result<Arc<dyn Sessions>, ServeError> {
             detail: error.to_string(),
             remedy: "correct that key; `steadfast config` shows where it comes from".to_owned(),
         })?;
+    supervise(parts, Arc::new(connectors), &first).await
+}
+
+/// Sessions on engines of somebody else's.
+pub fn sessions_on(connectors: Arc<dyn Connectors>) -> SessionsFactory {
+    Box::new(|parts| {
+        Box::pin(async move {
+            let first = first_session()?;
+            supervise(parts, connectors, &first).await
+        })
+    })
+}
+
+fn first_session() -> Result<SessionId, ServeError> {
+    SessionId::parse(crate::app::DEFAULT_SESSION)
+        .map_err(|e| ServeError::Interrupted(e.to_string()))
+}
+
+async fn supervise(
+    parts: Parts,
+    connectors: Arc<dyn Connectors>,
+    first: &SessionId,
+) -> Result<Arc<dyn Sessions>, ServeError> {
     let supervisor = Supervisor::start(
         supervisor_options(&parts.config),
-        Arc::new(connectors),
+        connectors,
         parts.store,
         parts.clock,
         parts.random,
         parts.metrics,
-        &first,
+        first,
     )
     .await?;
     Ok(supervisor)

@@ -1,4 +1,8 @@
 //! The Steadfast gateway.
+//!
+//! [`embed`] is the interface for programs that carry the gateway: documented, and kept from one
+//! version to the next. Everything else is public for the binary, the tests and the tools of this
+//! repository alone, and may change at any time.
 
 pub mod app;
 pub mod audit;
@@ -9,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod delivery;
+pub mod embed;
 pub mod events;
 pub mod harness;
 pub mod http;

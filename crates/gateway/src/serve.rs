@@ -51,6 +51,8 @@ pub struct ServeOptions {
     pub metrics: Arc<Metrics>,
     /// Who brings sessions to life.
     pub sessions: SessionsFactory,
+    /// Whether to listen. A program that carries the gateway may need no port.
+    pub http: bool,
 }
 
 /// Why a gateway did not start. Nothing is changed but, perhaps, an empty
@@ -126,12 +128,13 @@ impl ServeError {
 
 /// A gateway that runs.
 pub struct Running {
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     first_token: Option<String>,
     app: Arc<App>,
+    state: Arc<HttpState>,
     data_dir: DataDir,
     stopping: CancellationToken,
-    http: JoinHandle<()>,
+    http: Option<JoinHandle<()>>,
     // Dropped last: the folder is ours until everything has ended.
     _lock: Lock,
 }
@@ -146,21 +149,20 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     let lock = data_dir.lock()?;
     // Bound early, so that a port in use is known before anything is changed,
     // and callers queue while the store opens.
-    let listen = config.server.listen;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut server = Server::bind(listen)
-        .await
-        .map_err(|error| ServeError::Bind {
-            address: listen,
-            error,
-        })?;
-    if let (Some(cert), Some(key)) = (&config.server.tls_cert, &config.server.tls_key) {
-        server = server.with_tls(cert, key, clock.mono())?;
-    }
+    let server = if options.http {
+        Some(bind(&config, clock.as_ref()).await?)
+    } else {
+        None
+    };
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let started = clock.mono();
     let store: Arc<dyn Store> = Arc::new(open_store(&data_dir).await?);
-    let first_token = first_token(store.as_ref(), clock.as_ref(), random.as_ref()).await?;
+    let first_token = if options.http {
+        first_token(store.as_ref(), clock.as_ref(), random.as_ref()).await?
+    } else {
+        None
+    };
     let sessions = (options.sessions)(Parts {
         config: config.clone(),
         data_dir: data_dir.clone(),
@@ -179,21 +181,24 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         metrics: options.metrics,
         started,
     });
-    let address = server.address();
+    let address = server.as_ref().map(Server::address);
     let local = token::mint(Scope::Admin, random.as_ref())?;
     let stopping = CancellationToken::new();
     let state = HttpState::new(app.clone(), token::hash(&local), stopping.clone());
-    let http = server.serve(state);
-    data_dir.announce(&RunningGateway {
-        pid: std::process::id(),
-        url: url_of(address),
-        token: local,
-    })?;
-    tracing::info!(event = events::GATEWAY_STARTED, %address, data_dir = %data_dir.path().display(), "listening");
+    let http = server.map(|server| server.serve(state.clone()));
+    if let Some(address) = address {
+        data_dir.announce(&RunningGateway {
+            pid: std::process::id(),
+            url: url_of(address),
+            token: local,
+        })?;
+    }
+    tracing::info!(event = events::GATEWAY_STARTED, address = ?address, data_dir = %data_dir.path().display(), "listening");
     Ok(Running {
         address,
         first_token,
         app,
+        state,
         data_dir,
         stopping,
         http,
@@ -202,14 +207,23 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
 }
 
 impl Running {
-    /// Where it listens.
+    /// Where it listens, or would.
     pub fn address(&self) -> SocketAddr {
+        self.address.unwrap_or(self.app.config.server.listen)
+    }
+
+    /// Where it listens, where it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
         self.address
     }
 
     /// How a program on this machine reaches it.
     pub fn url(&self) -> String {
-        url_of(self.address)
+        url_of(self.address())
+    }
+
+    pub(crate) fn state(&self) -> &Arc<HttpState> {
+        &self.state
     }
 
     /// The admin token that the first start made. It is nowhere else.
@@ -230,11 +244,15 @@ impl Running {
         let limit = Duration::from_millis(self.app.config.server.shutdown_timeout_ms);
         self.stopping.cancel();
         let browsers = self.app.sessions.shutdown(limit);
-        let requests = tokio::time::timeout(limit, &mut self.http);
-        let ((), requests) = tokio::join!(browsers, requests);
-        if requests.is_err() {
-            self.http.abort();
-        }
+        let mut http = self.http.take();
+        let requests = async {
+            if let Some(http) = &mut http
+                && tokio::time::timeout(limit, &mut *http).await.is_err()
+            {
+                http.abort();
+            }
+        };
+        tokio::join!(browsers, requests);
         if tokio::time::timeout(limit, self.app.store.close())
             .await
             .is_err()
@@ -252,6 +270,20 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stopping.cancel();
+    }
+}
+
+async fn bind(config: &Config, clock: &dyn Clock) -> Result<Server, ServeError> {
+    let listen = config.server.listen;
+    let server = Server::bind(listen)
+        .await
+        .map_err(|error| ServeError::Bind {
+            address: listen,
+            error,
+        })?;
+    match (&config.server.tls_cert, &config.server.tls_key) {
+        (Some(cert), Some(key)) => Ok(server.with_tls(cert, key, clock.mono())?),
+        (None, _) | (_, None) => Ok(server),
     }
 }
 

@@ -207,6 +207,17 @@ pub struct PasskeyChallenge {
     pub expires_at: UnixMs,
 }
 
+/// Where a session stands, for one who waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Where.
+    pub state: SessionState,
+    /// The code to be scanned.
+    pub qr: Option<QrCode>,
+    /// The passkey that is asked for.
+    pub passkey: Option<PasskeyChallenge>,
+}
+
 /// The original's `overall`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -325,6 +336,14 @@ pub trait Sessions: Send + Sync {
 
     /// One session.
     async fn get(&self, session: &SessionId) -> Result<SessionView, SessionError>;
+
+    /// Waits until it stands so that `pleases` is content. What stands so already counts.
+    async fn wait_until(
+        &self,
+        session: &SessionId,
+        deadline: Duration,
+        pleases: &(dyn for<'a> Fn(&'a Standing) -> bool + Sync),
+    ) -> Result<Standing, SessionError>;
 
     /// Makes a session and starts it. With a proxy it never reaches WhatsApp
     /// in another way, not even after a crash in between.

@@ -133,6 +133,7 @@ pub(super) async fn start(
 ) -> Result<Running, CliError> {
     let options = ServeOptions {
         data_dir: context.data_dir()?,
+        http: true,
         config: loaded.config.clone(),
         metrics,
         sessions: browser::sessions(),

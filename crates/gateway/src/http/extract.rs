@@ -228,16 +228,28 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
         let Some(value) = values.next() else {
             return Ok(Self(None));
         };
-        let text = value.to_str().unwrap_or_default().trim();
-        let visible = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-        if values.next().is_some() || text.is_empty() || text.len() > 255 || !visible {
-            return Err(Problem::new(
-                Code::InvalidIdempotencyKey,
-                "Idempotency-Key must be there once, with 1 to 255 visible ASCII characters",
-            ));
+        if values.next().is_some() {
+            return Err(wrong_key());
         }
-        Ok(Self(Some(text.to_owned())))
+        idempotency_key(value.to_str().unwrap_or_default()).map(|key| Self(Some(key)))
     }
+}
+
+/// Checks a key.
+pub(super) fn idempotency_key(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    let visible = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if text.is_empty() || text.len() > 255 || !visible {
+        return Err(wrong_key());
+    }
+    Ok(text.to_owned())
+}
+
+fn wrong_key() -> Problem {
+    Problem::new(
+        Code::InvalidIdempotencyKey,
+        "Idempotency-Key must be there once, with 1 to 255 visible ASCII characters",
+    )
 }
 
 #[cfg(test)]

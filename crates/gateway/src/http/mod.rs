@@ -7,6 +7,7 @@ mod auth;
 mod batch;
 mod chats;
 mod cors;
+pub(crate) mod embedded;
 mod expiry;
 mod extract;
 mod groups;

@@ -153,6 +153,16 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// After how many seconds it is worth trying.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        self.retry_after_s
+    }
+
     /// With the two members that callers of `/api/whatsapp` look for.
     pub fn for_original(self) -> Self {
         let detail = self.detail.clone();

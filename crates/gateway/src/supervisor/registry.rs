@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::passkey::Assertion;
 use crate::sessions::{
     AckWait, HealthView, Pace, PasskeyChallenge, QrCode, SessionError, SessionState, SessionView,
-    Sessions,
+    Sessions, Standing,
 };
 use crate::updates::Updates;
 use async_trait::async_trait;
@@ -488,6 +488,33 @@ impl Sessions for Supervisor {
 
     async fn get(&self, session: &SessionId) -> Result<SessionView, SessionError> {
         self.view(session).await
+    }
+
+    async fn wait_until(
+        &self,
+        session: &SessionId,
+        deadline: Duration,
+        pleases: &(dyn for<'a> Fn(&'a Standing) -> bool + Sync),
+    ) -> Result<Standing, SessionError> {
+        let mut snapshots = self.handle(session)?.snapshot.clone();
+        let wait = async {
+            loop {
+                let standing = view::standing(&snapshots.borrow_and_update());
+                if pleases(&standing) {
+                    return Ok(standing);
+                }
+                if snapshots.changed().await.is_err() {
+                    // The session was removed, or everything ends.
+                    return Err(SessionError::ShuttingDown);
+                }
+            }
+        };
+        match tokio::time::timeout(deadline, wait).await {
+            Ok(end) => end,
+            Err(_) => Err(SessionError::Timeout(
+                u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+            )),
+        }
     }
 
     async fn create(

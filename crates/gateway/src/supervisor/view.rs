@@ -2,7 +2,7 @@
 
 use super::advice;
 use super::snapshot::{PasskeyStep, Snapshot};
-use crate::sessions::{Pace, SessionState, SessionView};
+use crate::sessions::{Pace, SessionState, SessionView, Standing};
 use steadfast_core::ids::{LoginGeneration, SessionId};
 use steadfast_core::port::OutboxDepth;
 use steadfast_core::session::State;
@@ -20,6 +20,18 @@ pub(super) fn state(state: &State) -> SessionState {
         State::Conflict { .. } => SessionState::Conflict,
         State::LoggedOut => SessionState::LoggedOut,
         State::Parked { .. } => SessionState::Parked,
+    }
+}
+
+/// What one who waits for a session looks at.
+pub(super) fn standing(snapshot: &Snapshot) -> Standing {
+    Standing {
+        state: state(&snapshot.state),
+        qr: snapshot.qr.clone(),
+        passkey: match &snapshot.passkey {
+            Some(PasskeyStep::Wanted(challenge)) => Some(challenge.clone()),
+            Some(PasskeyStep::Answered | PasskeyStep::Refused | PasskeyStep::Missed) | None => None,
+        },
     }
 }
 

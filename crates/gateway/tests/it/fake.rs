@@ -15,7 +15,7 @@ use steadfast_core::time::UnixMs;
 use steadfast_gateway::passkey::Assertion;
 use steadfast_gateway::sessions::{
     AckWait, Check, CheckStatus, HealthView, Overall, Pace, PasskeyChallenge, QrCode, SessionError,
-    SessionState, SessionView, Sessions,
+    SessionState, SessionView, Sessions, Standing,
 };
 
 /// 2024-01-15T10:30:00.000Z, the time in the original's example.
@@ -123,6 +123,23 @@ impl Sessions for FakeSessions {
         assert_ne!(session.as_str(), "bug", "a handler meets a bug");
         let found = self.views.lock().unwrap().get(session).cloned();
         found.ok_or_else(|| SessionError::NotFound(session.clone()))
+    }
+
+    async fn wait_until(
+        &self,
+        session: &SessionId,
+        deadline: Duration,
+        pleases: &(dyn for<'a> Fn(&'a Standing) -> bool + Sync),
+    ) -> Result<Standing, SessionError> {
+        let standing = Standing {
+            state: self.get(session).await?.state,
+            qr: self.qr(session).await?,
+            passkey: self.passkey(session).await?,
+        };
+        let end = pleases(&standing).then_some(standing);
+        end.ok_or(SessionError::Timeout(
+            u64::try_from(deadline.as_millis()).unwrap(),
+        ))
     }
 
     async fn create(

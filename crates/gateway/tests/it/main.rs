@@ -17,6 +17,7 @@ mod cli_link;
 mod cli_outbox;
 mod cli_serve;
 mod client;
+mod embed;
 mod fake;
 mod http_actions;
 mod http_auth;

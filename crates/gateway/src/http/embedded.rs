@@ -1,0 +1,80 @@
+//! What a program that carries the gateway asks for in place of a request:
+//! the same rules and the same problems.
+
+use super::HttpState;
+use super::accept::{self, Key, Order};
+use super::expiry::Expiry;
+use super::extract::idempotency_key;
+use super::problem::Problem;
+use crate::app::App;
+use std::sync::Arc;
+use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
+use steadfast_core::outbox::Body;
+use steadfast_core::time::UnixMs;
+
+/// Whose keys they are: no token has this name.
+const CALLER: &str = "\u{0}embedded";
+
+/// A message to be accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct NewOrder {
+    pub(crate) to: ChatId,
+    pub(crate) body: Body,
+    pub(crate) expires_at: Option<UnixMs>,
+}
+
+/// A message that is on disk.
+#[derive(Debug)]
+pub(crate) struct OnDisk {
+    pub(crate) id: MessageId,
+    pub(crate) wa_message_id: WaMessageId,
+    pub(crate) replayed: bool,
+}
+
+impl HttpState {
+    /// What all surfaces share.
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+}
+
+impl NewOrder {
+    pub(crate) fn text(to: ChatId, text: String) -> Result<Self, Problem> {
+        Ok(Self {
+            to,
+            body: accept::text_body(text, "text")?,
+            expires_at: None,
+        })
+    }
+}
+
+/// As `POST /v1/sessions/{session}/messages`.
+pub(crate) async fn accept(
+    state: &HttpState,
+    session: &SessionId,
+    order: NewOrder,
+    key: Option<String>,
+) -> Result<OnDisk, Problem> {
+    let key = match key {
+        Some(text) => Some(Key::one(idempotency_key(&text)?)),
+        None => None,
+    };
+    let order = Order {
+        to: order.to,
+        body: order.body,
+        expiry: order.expires_at.map(Expiry::At),
+    };
+    let on_disk = accept::accept(state, CALLER, session, order, key).await?;
+    let wa_message_id = WaMessageId::parse(&on_disk.answer.wa_message_id)?;
+    Ok(OnDisk {
+        id: on_disk.id,
+        wa_message_id,
+        replayed: on_disk.replayed,
+    })
+}
+
+/// As the `phone` of `POST .../pairing-code`.
+pub(crate) fn phone(text: &str) -> Result<String, Problem> {
+    super::sessions::phone_digits(text)
+        .ok_or_else(|| Problem::field("phone", "give 7 to 15 digits in international form"))
+}
