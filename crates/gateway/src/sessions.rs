@@ -122,6 +122,10 @@ pub struct Pace {
 
 /// One session, as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts for a reader, no states"
+)]
 pub struct SessionView {
     /// Its name.
     pub name: SessionId,

@@ -6,6 +6,7 @@ use crate::config::{ConfigError, FILE_NAME, Layers, Problem, find, load, nearest
 use crate::metrics::Metrics;
 use crate::serve::{ServeOptions, SessionsFactory, serve};
 use crate::supervisor::Connectors;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,8 +43,12 @@ impl Builder {
 
     /// One setting by its name in docs/CONFIGURATION.md (`delivery.max_in_flight`),
     /// over what the file says. Checked by [`Builder::start`].
-    pub fn set(mut self, key: impl Into<String>, value: impl ToString) -> Self {
-        self.values.push((key.into(), value.to_string()));
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts are given as they stand"
+    )]
+    pub fn set(mut self, key: impl Into<String>, value: impl Display) -> Self {
+        self.values.push((key.into(), format!("{value}")));
         self
     }
 

@@ -40,3 +40,4 @@ mod quiet_logs;
 mod schemathesis;
 mod scripted;
 mod surface;
+mod window;

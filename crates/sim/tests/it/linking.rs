@@ -128,6 +128,9 @@ async fn bans_and_old_versions_fail_the_login() {
     sim.shutdown().await;
 }
 
+/// What the server says, and what is wrong with the answer.
+type Case = (&'static str, fn(&mut Signing));
+
 #[tokio::test]
 async fn a_passkey_must_answer_this_challenge_on_this_origin() {
     let sim = start(fast()).await;
@@ -138,21 +141,21 @@ async fn a_passkey_must_answer_this_challenge_on_this_origin() {
     let mut page = Page::open(&sim).await;
     page.hello(&Value::Null, false).await;
     let mut qr = page.until("qr").await;
-    let cases: [(&str, &dyn Fn(&mut Signing)); 8] = [
-        ("another challenge", &|s| s.challenge = "AAAA".to_owned()),
-        ("another origin", &|s| {
+    let cases: [Case; 8] = [
+        ("another challenge", |s| s.challenge = "AAAA".to_owned()),
+        ("another origin", |s| {
             s.origin = "https://evil.example".to_owned();
         }),
-        ("another relying party", &|s| {
+        ("another relying party", |s| {
             s.rp_id = "evil.example".to_owned();
         }),
-        ("nobody was there", &|s| s.flags = 4),
-        ("no assertion", &|s| s.kind = "webauthn.create".to_owned()),
-        ("the signature is not this passkey's", &|s| s.by = Some(2)),
-        ("no passkey of this account", &|s| {
-            s.id = Some("c3RyYW5nZQ".to_owned())
+        ("nobody was there", |s| s.flags = 4),
+        ("no assertion", |s| s.kind = "webauthn.create".to_owned()),
+        ("the signature is not this passkey's", |s| s.by = Some(2)),
+        ("no passkey of this account", |s| {
+            s.id = Some("c3RyYW5nZQ".to_owned());
         }),
-        ("verified", &|_| {}),
+        ("verified", |_| {}),
     ];
     for (why, change) in cases {
         control.scan(PHONE, &page.code(&qr, 0)).unwrap();
