@@ -293,6 +293,9 @@ impl Actor {
                     s.last_seen = Some(seen);
                     if phase != Phase::Linking {
                         s.qr = None;
+                    }
+                    // Between an answer and the next code a page seems to load.
+                    if !matches!(phase, Phase::Linking | Phase::Loading) {
                         s.passkey = None;
                     }
                 });

@@ -26,7 +26,7 @@ pub(crate) struct Signing {
     /// Named in place of its own.
     pub(crate) id: Option<String>,
     /// By another key.
-    pub(crate) by: Option<u8>,
+    pub(crate) by_a_stranger: bool,
 }
 
 impl Signing {
@@ -39,7 +39,7 @@ impl Signing {
             rp_id: asked["rp_id"].as_str().unwrap().to_owned(),
             flags: 5,
             id: None,
-            by: None,
+            by_a_stranger: false,
         }
     }
 }

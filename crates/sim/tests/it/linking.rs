@@ -151,7 +151,9 @@ async fn a_passkey_must_answer_this_challenge_on_this_origin() {
         }),
         ("nobody was there", |s| s.flags = 4),
         ("no assertion", |s| s.kind = "webauthn.create".to_owned()),
-        ("the signature is not this passkey's", |s| s.by = Some(2)),
+        ("the signature is not this passkey's", |s| {
+            s.by_a_stranger = true;
+        }),
         ("no passkey of this account", |s| {
             s.id = Some("c3RyYW5nZQ".to_owned());
         }),
@@ -164,7 +166,11 @@ async fn a_passkey_must_answer_this_challenge_on_this_origin() {
         assert_eq!(asked["allow_credentials"], json!([own.id()]));
         let mut signing = Signing::of(&asked);
         change(&mut signing);
-        let key = if signing.by.is_some() { &strange } else { &own };
+        let key = if signing.by_a_stranger {
+            &strange
+        } else {
+            &own
+        };
         page.send(key.sign(&signing, own.id())).await;
         if why == "verified" {
             page.until("paired").await;
