@@ -139,7 +139,7 @@ impl Desk {
             Source::Lines(lines) => lines.try_recv().ok()?,
             Source::Elsewhere => return None,
         };
-        // A file that is still being written ends in the middle: it is looked at again.
+        // A file that is still being written is looked at again once it is longer.
         if text.trim().is_empty() || text == self.tried {
             return None;
         }

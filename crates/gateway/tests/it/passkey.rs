@@ -6,8 +6,9 @@ use crate::binary::{Serving, run, steadfast};
 use crate::client::{Reply, call};
 use hyper::Method;
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use steadfast_cdp::{Binary, Browser, Flavor, LaunchOptions, Page};
 use steadfast_gateway::passkey::console_snippet;
@@ -285,7 +286,7 @@ async fn an_answer_made_elsewhere_links_and_a_wrong_one_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_nobody_answers_ends_and_can_be_had_again() {
-    let world = World::new(json!({"passkey_timeout_ms": 1_500})).await;
+    let world = World::new(json!({"passkey_timeout_ms": 4_000})).await;
     let dir = tempfile::tempdir().unwrap();
     let serving = world.serve(dir.path());
     let gateway = Gateway(&serving);
@@ -312,5 +313,60 @@ async fn a_question_that_nobody_answers_ends_and_can_be_had_again() {
     assert_eq!(gateway.post("/passkey", &answer).await.status, 200);
     gateway.session("ready", |s| s["ready"] == true).await;
     assert_eq!(serving.end("TERM").0, Some(0));
+    world.end().await;
+}
+
+/// One line of what `init` says, which must come in time.
+async fn next(lines: &mut tokio::sync::mpsc::Receiver<Value>) -> Option<Value> {
+    tokio::time::timeout(LONG, lines.recv())
+        .await
+        .expect("init said no more")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_says_what_to_do_and_takes_the_answer_from_a_file() {
+    let world = World::new(json!({})).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("answer.json");
+    let mut command = world.command(dir.path());
+    command
+        .args(["init", "--json", "--passkey-answer"])
+        .arg(&file);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (send, mut lines) = tokio::sync::mpsc::channel(64);
+    std::thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            let _ = send.blocking_send(serde_json::from_str(&line).unwrap());
+        }
+    });
+    let mut said = Vec::new();
+    while let Some(value) = next(&mut lines).await {
+        let event = value["event"].as_str().unwrap_or_default().to_owned();
+        let control = world.simulator.control();
+        match event.as_str() {
+            "qr" => control
+                .scan(PHONE, value["code"].as_str().unwrap())
+                .unwrap(),
+            "passkey" => std::fs::write(&file, "{\"half\":").unwrap(),
+            "passkey_not_taken" => {
+                let asked = &said
+                    .iter()
+                    .find(|v: &&Value| v["event"] == "passkey")
+                    .unwrap();
+                let answer = world.own.answer(&asked["options"]).await;
+                std::fs::write(&file, answer.to_string()).unwrap();
+            }
+            _ => {}
+        }
+        said.push(value);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
+    let events: Vec<&str> = said.iter().filter_map(|v| v["event"].as_str()).collect();
+    for wanted in ["qr", "passkey", "passkey_not_taken", "passkey_answered"] {
+        assert!(events.contains(&wanted), "{wanted}: {events:?}");
+    }
+    assert_eq!(events.last(), Some(&"linked"));
+    assert_eq!(world.verdict().as_deref(), Some("verified"));
     world.end().await;
 }
