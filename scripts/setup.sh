@@ -92,6 +92,8 @@ setup_packages() {
   if [ -n "$with_test_tools" ] && ! test_tools_are_current && [ -z "$(find_python)" ]; then
     packages+=(python3-venv)
   fi
+  # A screen that nobody looks at, for the test that links in a window.
+  if [ -n "$with_test_tools" ] && ! command -v Xvfb >/dev/null; then packages+=(xvfb); fi
   [ ${#packages[@]} -gt 0 ] || return 0
 
   need_apt_and_root "${packages[@]}"

@@ -147,9 +147,9 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     let config = Arc::new(options.config);
     let data_dir = DataDir::open_or_adopt(&options.data_dir)?;
     let lock = data_dir.lock()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // Bound early, so that a port in use is known before anything is changed,
     // and callers queue while the store opens.
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let server = if options.http {
         Some(bind(&config, clock.as_ref()).await?)
     } else {
@@ -193,7 +193,8 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
             token: local,
         })?;
     }
-    tracing::info!(event = events::GATEWAY_STARTED, address = ?address, data_dir = %data_dir.path().display(), "listening");
+    let listening = address.map_or_else(|| "no port".to_owned(), |address| address.to_string());
+    tracing::info!(event = events::GATEWAY_STARTED, address = listening, data_dir = %data_dir.path().display(), "listening");
     Ok(Running {
         address,
         first_token,

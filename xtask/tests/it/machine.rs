@@ -40,6 +40,7 @@ case "$*" in
         ca-certificates) touch "$MACHINE/ca-bundle" ;;
         npm | chromium) cp_stub "$word" ;;
         python3-venv) cp_stub python3 ;;
+        xvfb) cp_stub Xvfb ;;
         esac
     done ;;
 esac
@@ -116,6 +117,7 @@ impl Machine {
         machine.stand_in("shelf", "cc", "");
         machine.stand_in("shelf", "chromium", "");
         machine.stand_in("shelf", "npm", NPM);
+        machine.stand_in("shelf", "Xvfb", "");
         machine.stand_in("shelf", "python3", PYTHON);
         machine.stand_in("shelf", "venv-python", VENV_PYTHON);
         machine.install("apt-get", APT_GET);

@@ -251,7 +251,7 @@ fn what_the_tests_ask_is_installed_for_them_alone() {
         [
             "apt-get update",
             "apt-cache policy chromium",
-            &format!("{INSTALL_ALL} python3-venv"),
+            &format!("{INSTALL_ALL} python3-venv xvfb"),
             "npm ci --ignore-scripts --no-audit --no-fund",
         ]
     );

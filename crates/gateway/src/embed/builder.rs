@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use steadfast_core::ids::SessionId;
 use steadfast_core::port::Connector;
+use steadfast_core::proxy::ProxySetting;
 
 /// What a gateway is to be.
 #[must_use = "nothing runs before `start`"]
@@ -123,7 +124,8 @@ impl Builder {
 struct ByFunction<F>(F);
 
 impl<F: Fn(&SessionId) -> Arc<dyn Connector> + Send + Sync> Connectors for ByFunction<F> {
-    fn connector(&self, session: &SessionId) -> Arc<dyn Connector> {
+    // A proxy is a browser's affair.
+    fn connector(&self, session: &SessionId, _: ProxySetting) -> Arc<dyn Connector> {
         (self.0)(session)
     }
 }

@@ -61,7 +61,7 @@ pub use outgoing::{Accepted, Outgoing};
 pub use session::{LinkStep, Session};
 pub use steadfast_core::failure::{Failure, Kind, Operation};
 pub use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-pub use steadfast_core::outbox::{Ack, Attempt, Body, Message, Status};
+pub use steadfast_core::outbox::{Ack, Attempt, Body, Message, Priority, Status};
 pub use steadfast_core::port::{
     ChatSummary, Connector, Engine, Incident, MessageQuery, OutboxDepth, SendOutcome, StoredInbound,
 };
@@ -119,7 +119,7 @@ impl Gateway {
     /// [`Error::Refused`]: `session_exists`, `session_limit`, or no name.
     pub async fn create_session(&self, name: &str) -> Result<Session, Error> {
         let name = SessionId::parse(name)?;
-        self.app().sessions.create(&name).await?;
+        self.app().sessions.create(&name, None).await?;
         Ok(Session::new(Arc::clone(self.state()), name))
     }
 

@@ -3,7 +3,7 @@
 use super::Error;
 use crate::http::embedded::{NewOrder, OnDisk};
 use steadfast_core::ids::{ChatId, MessageId, WaMessageId};
-use steadfast_core::outbox::Body;
+use steadfast_core::outbox::{Body, Priority};
 use steadfast_core::time::UnixMs;
 
 /// What is to be sent, to whom, and how.
@@ -38,6 +38,19 @@ impl Outgoing {
     /// then ends as expired.
     pub fn expires_at(mut self, at: UnixMs) -> Self {
         self.order.expires_at = Some(at);
+        self
+    }
+
+    /// Not before this time. Until then it holds up no other message.
+    pub fn send_at(mut self, at: UnixMs) -> Self {
+        self.order.send_at = Some(at);
+        self
+    }
+
+    /// The lane it waits in: a one-time code goes before a campaign. Each lane
+    /// of a chat is in order of acceptance.
+    pub fn priority(mut self, lane: Priority) -> Self {
+        self.order.priority = lane;
         self
     }
 

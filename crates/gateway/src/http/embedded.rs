@@ -2,14 +2,15 @@
 //! the same rules and the same problems.
 
 use super::HttpState;
-use super::accept::{self, Key, Order};
+use super::accept::{self, Order};
 use super::expiry::Expiry;
 use super::extract::idempotency_key;
+use super::options::{Options, Schedule};
 use super::problem::Problem;
 use crate::app::App;
 use std::sync::Arc;
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
-use steadfast_core::outbox::Body;
+use steadfast_core::outbox::{Body, Priority};
 use steadfast_core::time::UnixMs;
 
 /// Whose keys they are: no token has this name.
@@ -20,6 +21,8 @@ const CALLER: &str = "\u{0}embedded";
 pub(crate) struct NewOrder {
     pub(crate) to: ChatId,
     pub(crate) body: Body,
+    pub(crate) priority: Priority,
+    pub(crate) send_at: Option<UnixMs>,
     pub(crate) expires_at: Option<UnixMs>,
 }
 
@@ -43,6 +46,8 @@ impl NewOrder {
         Ok(Self {
             to,
             body: accept::text_body(text, "text")?,
+            priority: Priority::default(),
+            send_at: None,
             expires_at: None,
         })
     }
@@ -56,13 +61,18 @@ pub(crate) async fn accept(
     key: Option<String>,
 ) -> Result<OnDisk, Problem> {
     let key = match key {
-        Some(text) => Some(Key::one(idempotency_key(&text)?)),
+        Some(text) => Some(idempotency_key(&text)?),
         None => None,
     };
     let order = Order {
         to: order.to,
         body: order.body,
-        expiry: order.expires_at.map(Expiry::At),
+        options: Options {
+            expiry: order.expires_at.map(Expiry::At),
+            schedule: order.send_at.map(Schedule::At),
+            priority: order.priority,
+            wait: None,
+        },
     };
     let on_disk = accept::accept(state, CALLER, session, order, key).await?;
     let wa_message_id = WaMessageId::parse(&on_disk.answer.wa_message_id)?;

@@ -63,7 +63,7 @@ pub(super) struct PasskeyAnswer {
     params(("session" = String, Path)), request_body = PasskeyAnswer,
     responses((status = 200, body = SessionJson)))]
 pub(super) async fn answer(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): State<Arc<HttpState>>,
     SessionName(session): SessionName,
     Json(body): Json<PasskeyAnswer>,
@@ -72,6 +72,7 @@ pub(super) async fn answer(
     super::sessions::exists(&state, &session).await?;
     let assertion = Assertion::parse(&body.assertion)
         .map_err(|wrong| Problem::field(&format!("assertion.{}", wrong.field), wrong.what))?;
+    caller.act("passkey_answered", session.as_str());
     let view = state
         .app
         .sessions
