@@ -191,3 +191,27 @@ async fn idle_connections_do_not_hold_up_the_end() {
     assert_eq!(&first, b"HTTP/1.1 200 OK");
     surface.stop().await;
 }
+
+#[tokio::test]
+async fn a_body_that_breaks_off_stores_nothing() {
+    let surface = Surface::start().await;
+    let body = r#"{"to":"4915123456789","text":"whole"}"#;
+    // Cut within the text, and where what came so far is whole JSON already.
+    for sent in [&body[..30], body] {
+        let mut stream = TcpStream::connect(surface.address).await.unwrap();
+        let head = format!(
+            "POST {MESSAGES} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{sent}",
+            surface.send
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = read_all(&mut stream).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+            "{answer}"
+        );
+    }
+    let list = surface.get(MESSAGES).await.json();
+    assert_eq!(list["items"], json!([]));
+    surface.stop().await;
+}
