@@ -452,6 +452,19 @@ pub trait Store: Send + Sync {
     /// Every session, by name.
     async fn sessions(&self) -> Result<Vec<SessionRecord>, StoreError>;
 
+    /// What a surface keeps beside a session under a name of its own, as text
+    /// that means nothing to the store.
+    async fn note(&self, session: &SessionId, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Keeps such a text in place of the old one; `None` forgets it. It goes
+    /// with its session.
+    async fn set_note(
+        &self,
+        session: &SessionId,
+        name: &str,
+        text: Option<String>,
+    ) -> Result<(), StoreError>;
+
     /// Forgets a session and everything that belongs to it.
     async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError>;
 

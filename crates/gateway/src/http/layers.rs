@@ -5,6 +5,7 @@ use super::auth::Known;
 use super::cors;
 use super::problem::{Code, Problem};
 use crate::audit;
+use super::waha;
 use crate::events;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -35,10 +36,14 @@ pub(super) async fn guard(
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let session = session_of(request.uri().path());
     let origin = cors::allowed(&state.app.config.server.cors_origins, request.headers());
+    let speaks_waha = waha::speaks(request.uri().path());
     let mut response = match &origin {
         Some(_) if cors::is_preflight(&request) => cors::preflight(),
         Some(_) | None => bounded(&state, request, next).await,
     };
+    if speaks_waha {
+        response = waha::with_its_words(response);
+    }
     if let Some(origin) = origin {
         cors::open(response.headers_mut(), origin);
     }
@@ -104,7 +109,10 @@ fn act(
 /// The session that an address names. Nothing else of a path is written down:
 /// it may hold a number.
 fn session_of(path: &str) -> Option<String> {
-    let name = path.strip_prefix("/v1/sessions/")?.split('/').next()?;
+    let rest = path
+        .strip_prefix("/v1/sessions/")
+        .or_else(|| path.strip_prefix("/api/sessions/"))?;
+    let name = rest.split('/').next()?;
     SessionId::parse(name).ok().map(String::from)
 }
 

@@ -31,6 +31,7 @@ mod tokens;
 mod usage;
 mod view;
 mod waits;
+mod waha;
 
 pub use openapi::document_json;
 pub(crate) use peer::network;
@@ -141,12 +142,13 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(messages::release))
         .routes(routes!(messages::discard))
         .merge(original)
+        .merge(waha::routes())
 }
 
 /// The whole interface as a service.
 pub fn router(state: Arc<HttpState>) -> Router {
     let (router, _) = api().split_for_parts();
-    router
+    waha::unsupported_routes(router)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), layers::guard))

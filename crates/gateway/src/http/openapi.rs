@@ -148,13 +148,13 @@ fn statuses(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<u16> 
     if !open {
         statuses.extend([401, 403, 429]);
     }
-    if path.contains('{') || path.starts_with("/api/whatsapp") {
+    if path.contains('{') || path.starts_with("/api/") {
         statuses.push(404);
     }
     if operation.request_body.is_some() {
         statuses.extend([408, 413, 415, 422]);
     }
-    if !open && (path.contains("sessions") || path.contains("whatsapp")) {
+    if !open && (path.contains("sessions") || path.starts_with("/api/")) {
         // Whatever goes through to the page may be refused by its state or its engine.
         statuses.extend([409, 422, 501]);
     }

@@ -169,6 +169,16 @@ impl Problem {
         self.with("success", false).with("error", detail)
     }
 
+    /// With the members that clients of WAHA look for: those of its framework's
+    /// errors.
+    pub fn for_waha(self) -> Self {
+        let (detail, code) = (self.detail.clone(), self.code);
+        self.with("statusCode", code.status())
+            .with("message", detail)
+            .with("error", code.title())
+            .with("details", code.as_str())
+    }
+
     /// As it is written.
     pub(super) fn json(&self) -> Value {
         let doc = format!("/docs#{}", self.code.as_str());

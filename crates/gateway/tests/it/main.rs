@@ -39,5 +39,6 @@ mod python;
 mod quiet_logs;
 mod schemathesis;
 mod scripted;
+mod http_waha;
 mod surface;
 mod window;

@@ -203,6 +203,19 @@ impl Store for MemoryStore {
         self.with(|state| Ok(state.sessions()))
     }
 
+    async fn note(&self, session: &SessionId, name: &str) -> Result<Option<String>, StoreError> {
+        self.with(|state| Ok(state.note(session, name)))
+    }
+
+    async fn set_note(
+        &self,
+        session: &SessionId,
+        name: &str,
+        text: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.with(|state| state.set_note(session, name, text))
+    }
+
     async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
         self.with(|state| {
             state.remove_session(session);

@@ -45,6 +45,7 @@ struct Session {
     inbound: Vec<StoredInbound>,
     inbound_seen: HashSet<(ChatId, WaMessageId)>,
     incidents: BTreeMap<String, Incident>,
+    notes: HashMap<String, String>,
 }
 
 /// What one chat owes, by lane and in order, and which of it is in flight.
@@ -652,6 +653,7 @@ impl State {
             inbound_seen: HashSet::new(),
             incidents: BTreeMap::new(),
             proxy: None,
+            notes: HashMap::new(),
             record: record.clone(),
         };
         self.sessions.insert(record.id, session);
@@ -669,6 +671,24 @@ impl State {
             .values()
             .map(|session| session.record.clone())
             .collect()
+    }
+
+    pub(super) fn note(&self, session: &SessionId, name: &str) -> Option<String> {
+        self.sessions.get(session)?.notes.get(name).cloned()
+    }
+
+    pub(super) fn set_note(
+        &mut self,
+        session: &SessionId,
+        name: &str,
+        text: Option<String>,
+    ) -> Result<(), StoreError> {
+        let notes = &mut self.session(session)?.notes;
+        match text {
+            Some(text) => notes.insert(name.to_owned(), text),
+            None => notes.remove(name),
+        };
+        Ok(())
     }
 
     pub(super) fn remove_session(&mut self, session: &SessionId) {

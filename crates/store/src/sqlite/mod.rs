@@ -345,6 +345,23 @@ impl Store for SqliteStore {
         self.read(|db| Ok(sessions::all(db)?)).await
     }
 
+    async fn note(&self, session: &SessionId, name: &str) -> Result<Option<String>, StoreError> {
+        let (session, name) = (session.clone(), name.to_owned());
+        self.read(move |db| Ok(records::note(db, &session, &name)?))
+            .await
+    }
+
+    async fn set_note(
+        &self,
+        session: &SessionId,
+        name: &str,
+        text: Option<String>,
+    ) -> Result<(), StoreError> {
+        let (session, name) = (session.clone(), name.to_owned());
+        self.write(move |tx| records::set_note(tx, &session, &name, text.as_deref()))
+            .await
+    }
+
     async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
         let session = session.clone();
         let manner = Manner::default().then(|()| Some(Box::new(Sweep::default())));

@@ -59,6 +59,41 @@ pub(super) fn keep_inbound(
     Ok(true)
 }
 
+/// What a surface keeps beside a session.
+pub(super) fn note(
+    db: &Connection,
+    session: &SessionId,
+    name: &str,
+) -> Result<Option<String>, rusqlite::Error> {
+    db.prepare_cached(
+        "SELECT text FROM notes WHERE sid = (SELECT sid FROM sessions WHERE name = ?1) AND name = ?2",
+    )?
+    .query_row((session.as_str(), name), |row| row.get(0))
+    .optional()
+}
+
+/// Keeps such a text, or forgets it.
+pub(super) fn set_note(
+    tx: &Tx<'_>,
+    session: &SessionId,
+    name: &str,
+    text: Option<&str>,
+) -> Result<(), Error> {
+    let sid = sessions::sid(tx.db, session)?;
+    match text {
+        Some(text) => tx.run(
+            "INSERT INTO notes (sid, name, text) VALUES (?1, ?2, ?3)
+             ON CONFLICT (sid, name) DO UPDATE SET text = excluded.text",
+            (sid, name, text),
+        )?,
+        None => tx.run(
+            "DELETE FROM notes WHERE sid = ?1 AND name = ?2",
+            (sid, name),
+        )?,
+    };
+    Ok(())
+}
+
 /// A page of inbound messages.
 pub(super) fn inbound(
     db: &Connection,

@@ -236,6 +236,8 @@ impl Job for Sweep {
             "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM inbound WHERE seq IN (SELECT seq FROM inbound WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM notes WHERE sid = ?1 AND name IN
+             (SELECT name FROM notes WHERE sid = ?1 LIMIT ?2)",
         ] {
             if tx.run(piece, (sid, SWEPT_AT_ONCE))? > 0 {
                 return Ok(());

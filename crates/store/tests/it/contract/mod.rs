@@ -100,6 +100,7 @@ contract! {
     records:
         inbound_is_kept_once,
         what_we_sent_is_not_inbound,
+        notes_stay_until_their_session_goes,
         inbound_comes_in_pages,
         sessions_are_kept,
         a_removed_session_leaves_nothing,

@@ -53,6 +53,33 @@ pub(super) async fn inbound_is_kept_once(store: &dyn Store) {
     assert_eq!(store.inbound(&nobody, 0, 10).await, Ok(vec![]));
 }
 
+pub(super) async fn notes_stay_until_their_session_goes(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    let other = Desk::named(store, "other").await;
+    let keep = async |desk: &Desk<'_>, text: Option<&str>| {
+        let text = text.map(str::to_owned);
+        store.set_note(&desk.session, "waha", text).await
+    };
+    let kept = async |desk: &Desk<'_>| store.note(&desk.session, "waha").await.unwrap();
+    assert_eq!(kept(&desk).await, None);
+    keep(&desk, Some("one")).await.unwrap();
+    keep(&desk, Some("two")).await.unwrap();
+    assert_eq!(kept(&desk).await.as_deref(), Some("two"));
+    assert_eq!(store.note(&desk.session, "else").await, Ok(None));
+    assert_eq!(kept(&other).await, None);
+    keep(&other, Some("three")).await.unwrap();
+    keep(&other, None).await.unwrap();
+    assert_eq!(kept(&other).await, None);
+    let nobody = session("nobody");
+    let refused = store.set_note(&nobody, "waha", Some("x".to_owned())).await;
+    assert_eq!(refused, Err(StoreError::NoSession(nobody.clone())));
+    store.remove_session(&desk.session).await.unwrap();
+    assert_eq!(kept(&desk).await, None);
+    // Another one of the same name begins without.
+    let again = Desk::named(store, desk.session.as_str()).await;
+    assert_eq!(kept(&again).await, None);
+}
+
 /// A page that was loaded anew tells our own messages back to us.
 pub(super) async fn what_we_sent_is_not_inbound(store: &dyn Store) {
     let desk = Desk::new(store).await;

@@ -1,0 +1,147 @@
+//! How a phone links a session, in WAHA's words.
+
+use super::super::JsonAnswer;
+use super::super::auth::{Caller, ToAdmin};
+use super::super::extract::{Json, Query, SessionName};
+use super::super::problem::{Code, Problem};
+use super::super::sessions::phone_digits;
+use super::sessions::wrong_state;
+use super::{Answer, AppState, not_supported};
+use crate::qr::Picture;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// How a QR code is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WahaQrFormat {
+    /// A PNG, as it is or as JSON with the picture in base64.
+    #[default]
+    Image,
+    /// JSON with the string that a phone scans.
+    Raw,
+}
+
+/// What is asked of a QR code.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WahaQrQuery {
+    /// image (the default) or raw.
+    #[serde(default)]
+    #[param(inline)]
+    format: WahaQrFormat,
+}
+
+/// The string that a phone scans, under both names that clients know.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WahaQrValue {
+    value: String,
+    qr: String,
+}
+
+/// A picture in JSON.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WahaQrPicture {
+    mimetype: &'static str,
+    /// Base64.
+    data: String,
+}
+
+/// The QR code to be scanned now. `format=image` is a PNG, or JSON with the PNG in base64 for
+/// those who accept JSON.
+#[utoipa::path(get, path = "/api/{session}/auth/qr", tag = "waha",
+    params(("session" = String, Path), WahaQrQuery),
+    responses((status = 200, content(
+        (WahaQrValue = "application/json"), (WahaQrPicture = "application/json"), (Vec<u8> = "image/png")))))]
+pub(super) async fn qr(
+    _: Caller<ToAdmin>,
+    State(state): AppState,
+    SessionName(session): SessionName,
+    Query(query): Query<WahaQrQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(qr) = state.app.sessions.qr(&session).await? else {
+        let view = state.app.sessions.get(&session).await?;
+        return Err(wrong_state(&view, "and has no code now"));
+    };
+    if query.format == WahaQrFormat::Raw {
+        return Ok(JsonAnswer(WahaQrValue {
+            value: qr.code.clone(),
+            qr: qr.code,
+        })
+        .into_response());
+    }
+    let png = Picture::of(&qr.code)
+        .map_err(|error| Problem::new(Code::WhatsAppFailed, error.to_string()))?
+        .png();
+    if wants_json(&headers) {
+        return Ok(JsonAnswer(WahaQrPicture {
+            mimetype: "image/png",
+            data: STANDARD.encode(png),
+        })
+        .into_response());
+    }
+    Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
+}
+
+/// Whether the picture is wanted as JSON. Both Python clients accept only
+/// JSON, but one of them (`waha`) takes the picture's own bytes all the same;
+/// it is known by declaring a JSON body that it does not send.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let says_json = |name| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|text: &str| text.starts_with("application/json"))
+    };
+    says_json(header::ACCEPT) && !says_json(header::CONTENT_TYPE)
+}
+
+/// Whose phone is to type the code.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WahaCodeRequest {
+    /// 7 to 15 digits in international form.
+    phone_number: String,
+    /// Only null: a code by text message or call belongs to another engine.
+    method: Option<String>,
+}
+
+/// A code to be typed on the phone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WahaCode {
+    /// Eight letters and digits, with a dash in the middle.
+    code: String,
+}
+
+/// Asks WhatsApp for a code that is typed on the phone instead of scanned.
+#[utoipa::path(post, path = "/api/{session}/auth/request-code", tag = "waha",
+    params(("session" = String, Path)), request_body = WahaCodeRequest,
+    responses((status = 200, body = WahaCode)))]
+pub(super) async fn request_code(
+    _: Caller<ToAdmin>,
+    State(state): AppState,
+    SessionName(session): SessionName,
+    Json(body): Json<WahaCodeRequest>,
+) -> Answer<WahaCode> {
+    if let Some(method) = body.method {
+        let method: String = method.chars().take(20).collect();
+        return Err(not_supported(&format!("a code by {method:?}")));
+    }
+    let phone = phone_digits(&body.phone_number).ok_or_else(|| {
+        Problem::field("phoneNumber", "give 7 to 15 digits in international form")
+    })?;
+    let code = state
+        .app
+        .sessions
+        .request_pair_code(&session, &phone)
+        .await?;
+    let code = match code.split_at_checked(4) {
+        Some((first, second)) if second.len() == 4 => format!("{first}-{second}"),
+        Some(_) | None => code,
+    };
+    Ok(JsonAnswer(WahaCode { code }))
+}
