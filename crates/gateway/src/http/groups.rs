@@ -24,9 +24,9 @@ type AppState = State<Arc<HttpState>>;
 /// People in one request: each is asked about first, and there is a deadline.
 const MOST_PEOPLE: usize = 50;
 /// WhatsApp's longest subject.
-const MOST_SUBJECT: usize = 100;
+pub(super) const MOST_SUBJECT: usize = 100;
 /// WhatsApp's longest description.
-const MOST_DESCRIPTION: usize = 2_048;
+pub(super) const MOST_DESCRIPTION: usize = 2_048;
 /// No invite code is longer.
 const MOST_CODE: usize = 64;
 /// What an invite code stands behind.
@@ -202,7 +202,7 @@ pub(super) async fn create(
 }
 
 /// 1 to 50 different people.
-fn some_people(texts: &[String]) -> Result<Vec<ChatId>, Problem> {
+pub(super) fn some_people(texts: &[String]) -> Result<Vec<ChatId>, Problem> {
     if texts.is_empty() || texts.len() > MOST_PEOPLE {
         let what = format!("give 1 to {MOST_PEOPLE} people");
         return Err(Problem::field("participants", what));
@@ -422,7 +422,7 @@ pub(super) async fn join(
 }
 
 /// The bare code of an invitation, with or without its link.
-fn invite_code(text: &str) -> Result<String, Problem> {
+pub(super) fn invite_code(text: &str) -> Result<String, Problem> {
     let text = text.trim();
     let code = text
         .strip_prefix("https://")

@@ -30,8 +30,8 @@ mod tls;
 mod tokens;
 mod usage;
 mod view;
-mod waits;
 mod waha;
+mod waits;
 
 pub use openapi::document_json;
 pub(crate) use peer::network;

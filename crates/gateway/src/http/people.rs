@@ -17,9 +17,9 @@ use utoipa::ToSchema;
 type AppState = State<Arc<HttpState>>;
 
 /// WhatsApp's longest name.
-const MOST_NAME: usize = 25;
+pub(super) const MOST_NAME: usize = 25;
 /// WhatsApp's longest about text.
-const MOST_ABOUT: usize = 139;
+pub(super) const MOST_ABOUT: usize = 139;
 
 /// A person.
 #[derive(Debug, Serialize, ToSchema)]

@@ -27,10 +27,15 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 const FRIEND: &str = "4915123456789";
 
 /// What would leave nothing to ask about.
-const ENDS: [&str; 3] = [
+const ENDS: [&str; 8] = [
     "delete_v1_sessions_session",
     "post_v1_sessions_session_stop",
     "post_v1_sessions_session_logout",
+    "delete_api_sessions_session",
+    "post_api_sessions_session_stop",
+    "post_api_sessions_session_logout",
+    "post_api_sessions_stop",
+    "post_api_sessions_logout",
 ];
 
 /// Few examples of each kind: there are many operations, and it is the kinds that find something.

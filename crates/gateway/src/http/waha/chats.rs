@@ -1,18 +1,14 @@
 //! Chats and numbers, in WAHA's words.
 
-use super::super::auth::{Caller, ToRead, ToSend};
+use super::super::auth::{Caller, Sorting, ToRead, ToSend};
 use super::super::extract::{Query, SessionName};
-use super::super::problem::{Code, Problem};
 use super::super::{HttpState, JsonAnswer};
-use super::{Answer, AppState, chat_named, session_named};
+use super::{Answer, AppState, chat_named, session_named, within};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use steadfast_core::ids::SessionId;
 use steadfast_core::port::ChatSummary;
 use utoipa::{IntoParams, ToSchema};
-
-/// Most items of one answer.
-const MAX_LIMIT: usize = 1_000;
 
 /// One chat.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,11 +64,11 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/api/chats", tag = "waha", params(WahaChatsQuery),
     responses((status = 200, body = Vec<WahaChat>)))]
 pub(super) async fn list_by_query(
-    _: Caller<ToRead>,
+    caller: Caller<Sorting<ToRead>>,
     State(state): AppState,
     Query(query): Query<WahaChatsQuery>,
 ) -> Answer<Vec<WahaChat>> {
-    let session = session_named(query.session.as_deref())?;
+    let session = session_named(&caller, query.session.as_deref())?;
     chats(&state, &session, &query).await
 }
 
@@ -85,17 +81,6 @@ async fn chats(
     let found = state.app.sessions.chats(session).await?;
     let page = found.into_iter().skip(query.offset).take(limit);
     Ok(JsonAnswer(page.map(WahaChat::from).collect()))
-}
-
-fn within(limit: Option<usize>) -> Result<usize, Problem> {
-    match limit {
-        None => Ok(MAX_LIMIT),
-        Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
-        Some(_) => {
-            let detail = format!("limit is a number from 1 to {MAX_LIMIT}");
-            Err(Problem::new(Code::InvalidRequest, detail))
-        }
-    }
 }
 
 /// Which number.
@@ -121,28 +106,33 @@ pub(super) struct WahaNumber {
 #[utoipa::path(get, path = "/api/contacts/check-exists", tag = "waha", params(WahaNumberQuery),
     responses((status = 200, body = WahaNumber)))]
 pub(super) async fn check_exists(
-    _: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     Query(query): Query<WahaNumberQuery>,
 ) -> Answer<WahaNumber> {
-    checked(&state, &query).await
+    let session = session_named(&caller, query.session.as_deref())?;
+    checked(&state, &session, &query).await
 }
 
 /// The same at its older address.
 #[utoipa::path(get, path = "/api/checkNumberStatus", tag = "waha", params(WahaNumberQuery),
     responses((status = 200, body = WahaNumber)))]
 pub(super) async fn check_number_status(
-    _: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     Query(query): Query<WahaNumberQuery>,
 ) -> Answer<WahaNumber> {
-    checked(&state, &query).await
+    let session = session_named(&caller, query.session.as_deref())?;
+    checked(&state, &session, &query).await
 }
 
-async fn checked(state: &HttpState, query: &WahaNumberQuery) -> Answer<WahaNumber> {
-    let session = session_named(query.session.as_deref())?;
+async fn checked(
+    state: &HttpState,
+    session: &SessionId,
+    query: &WahaNumberQuery,
+) -> Answer<WahaNumber> {
     let number = chat_named(&query.phone)?;
-    let found = state.app.sessions.check_number(&session, &number).await?;
+    let found = state.app.sessions.check_number(session, &number).await?;
     Ok(JsonAnswer(WahaNumber {
         number_exists: found.is_some(),
         chat_id: found.map(Into::into),

@@ -7,6 +7,7 @@ use super::{not_supported, nullable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use steadfast_core::ids::SessionId;
+use steadfast_core::proxy::{Proxy, ProxyError};
 use utoipa::ToSchema;
 
 /// The name of its note in the store.
@@ -25,22 +26,46 @@ pub(super) struct WahaConfig {
     /// Whether more is logged. Taken and kept; the log level is the gateway's.
     #[serde(deserialize_with = "nullable")]
     debug: bool,
-    /// Not supported here yet.
+    /// Through which it reaches WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    proxy: Option<Value>,
+    proxy: Option<WahaProxy>,
     /// Not supported here yet.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     webhooks: Vec<Value>,
 }
 
-impl WahaConfig {
-    /// What is wrong with it, where something is.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        if self.proxy.is_some() {
-            return Err(not_supported("a proxy of the session's own (config.proxy)"));
+/// A proxy, as WAHA names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct WahaProxy {
+    /// HOST:PORT, or with http://, https://, socks4:// or socks5:// before it.
+    server: String,
+    // Known only to say why they are refused.
+    #[serde(default, skip_serializing)]
+    username: Option<String>,
+    #[serde(default, skip_serializing)]
+    password: Option<String>,
+}
+
+impl WahaProxy {
+    fn read(&self) -> Result<Proxy, Problem> {
+        let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if given(&self.username) || given(&self.password) {
+            return Err(Problem::field("config.proxy", ProxyError::Credentials));
         }
+        let server = self.server.trim();
+        let whole = if server.contains("://") {
+            server.to_owned()
+        } else {
+            format!("http://{server}")
+        };
+        Proxy::parse(&whole).map_err(|error| Problem::field("config.proxy.server", error))
+    }
+}
+
+impl WahaConfig {
+    /// What is wrong with it, where something is; else its proxy.
+    pub(super) fn check(&self) -> Result<Option<Proxy>, Problem> {
         if !self.webhooks.is_empty() {
             return Err(not_supported("webhooks of the session (config.webhooks)"));
         }
@@ -49,7 +74,7 @@ impl WahaConfig {
             let what = format!("it has {bytes} bytes as JSON; {MAX_BYTES} are kept");
             return Err(Problem::field("config", what));
         }
-        Ok(())
+        self.proxy.as_ref().map(WahaProxy::read).transpose()
     }
 
     /// As it is shown.

@@ -52,12 +52,21 @@ pub(super) struct WahaQrPicture {
     data: String,
 }
 
+/// A QR code in JSON.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum WahaQr {
+    /// For `format=raw`.
+    Value(WahaQrValue),
+    /// For `format=image`.
+    Picture(WahaQrPicture),
+}
+
 /// The QR code to be scanned now. `format=image` is a PNG, or JSON with the PNG in base64 for
 /// those who accept JSON.
 #[utoipa::path(get, path = "/api/{session}/auth/qr", tag = "waha",
     params(("session" = String, Path), WahaQrQuery),
-    responses((status = 200, content(
-        (WahaQrValue = "application/json"), (WahaQrPicture = "application/json"), (Vec<u8> = "image/png")))))]
+    responses((status = 200, content((WahaQr = "application/json"), (Vec<u8> = "image/png")))))]
 pub(super) async fn qr(
     _: Caller<ToAdmin>,
     State(state): AppState,
@@ -70,21 +79,19 @@ pub(super) async fn qr(
         return Err(wrong_state(&view, "and has no code now"));
     };
     if query.format == WahaQrFormat::Raw {
-        return Ok(JsonAnswer(WahaQrValue {
-            value: qr.code.clone(),
-            qr: qr.code,
-        })
-        .into_response());
+        let value = qr.code.clone();
+        let qr = qr.code;
+        return Ok(JsonAnswer(WahaQr::Value(WahaQrValue { value, qr })).into_response());
     }
     let png = Picture::of(&qr.code)
         .map_err(|error| Problem::new(Code::WhatsAppFailed, error.to_string()))?
         .png();
     if wants_json(&headers) {
-        return Ok(JsonAnswer(WahaQrPicture {
+        let picture = WahaQrPicture {
             mimetype: "image/png",
             data: STANDARD.encode(png),
-        })
-        .into_response());
+        };
+        return Ok(JsonAnswer(WahaQr::Picture(picture)).into_response());
     }
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
@@ -122,11 +129,12 @@ pub(super) struct WahaCode {
     params(("session" = String, Path)), request_body = WahaCodeRequest,
     responses((status = 200, body = WahaCode)))]
 pub(super) async fn request_code(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
     Json(body): Json<WahaCodeRequest>,
 ) -> Answer<WahaCode> {
+    caller.act("pairing_code_requested", session.as_str());
     if let Some(method) = body.method {
         let method: String = method.chars().take(20).collect();
         return Err(not_supported(&format!("a code by {method:?}")));

@@ -6,9 +6,13 @@
 //! `fromMe`, seconds since 1970. What stands behind them is ours: a message is
 //! on disk before it is answered, and errors are problems with a `code`.
 
+mod acts;
 mod chats;
 mod config;
+mod groups;
+mod history;
 mod linking;
+mod people;
 mod send;
 mod server;
 mod sessions;
@@ -17,13 +21,16 @@ mod unsupported;
 
 pub(super) use unsupported::add_to as unsupported_routes;
 
+use super::auth::Caller;
+use super::extract::path_text;
 use super::problem::{Code, Problem};
 use super::{HttpState, JsonAnswer};
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde::{Deserialize, Deserializer};
 use std::sync::Arc;
-use steadfast_core::ids::{ChatId, SessionId};
+use steadfast_core::ids::{ChatId, SessionId, WaMessageId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -51,10 +58,59 @@ pub(super) fn routes() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(linking::request_code))
         .routes(routes!(send::text))
         .routes(routes!(send::reply))
+        .routes(routes!(acts::seen))
+        .routes(routes!(acts::read))
+        .routes(routes!(acts::start_typing))
+        .routes(routes!(acts::stop_typing))
+        .routes(routes!(acts::presence))
+        .routes(routes!(history::list))
+        .routes(routes!(history::list_by_query))
+        .routes(routes!(history::get))
+        .routes(routes!(people::contacts))
+        .routes(routes!(people::contact))
+        .routes(routes!(people::contact_by_path))
+        .routes(routes!(people::contact_picture))
+        .routes(routes!(people::chat_picture))
+        .routes(routes!(people::block))
+        .routes(routes!(people::unblock))
+        .routes(routes!(people::profile))
+        .routes(routes!(people::set_name))
+        .routes(routes!(people::set_status))
+        .merge(group_routes())
         .routes(routes!(chats::list))
         .routes(routes!(chats::list_by_query))
         .routes(routes!(chats::check_exists))
         .routes(routes!(chats::check_number_status))
+}
+
+fn group_routes() -> OpenApiRouter<Arc<HttpState>> {
+    OpenApiRouter::new()
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::create_named))
+        .routes(routes!(groups::change))
+        .routes(routes!(groups::add_named, groups::remove_named))
+        .routes(routes!(groups::count))
+        .routes(routes!(groups::join))
+        .routes(routes!(groups::get))
+        .routes(routes!(groups::leave))
+        .routes(routes!(groups::set_subject))
+        .routes(routes!(groups::set_description))
+        .routes(routes!(
+            groups::info_admin_only,
+            groups::set_info_admin_only
+        ))
+        .routes(routes!(
+            groups::messages_admin_only,
+            groups::set_messages_admin_only
+        ))
+        .routes(routes!(groups::invite))
+        .routes(routes!(groups::revoke_invite))
+        .routes(routes!(groups::participants))
+        .routes(routes!(groups::participants_v2))
+        .routes(routes!(groups::add))
+        .routes(routes!(groups::remove))
+        .routes(routes!(groups::promote))
+        .routes(routes!(groups::demote))
 }
 
 /// Whether a path is one of this surface, so that its problems speak WAHA too.
@@ -73,10 +129,15 @@ pub(super) fn with_its_words(response: Response) -> Response {
     }
 }
 
-/// The session that a body or query names; WAHA's clients leave `default` out.
-fn session_named(name: Option<&str>) -> Result<SessionId, Problem> {
+/// The session that a body or query names, where the token is for it; WAHA's
+/// clients leave `default` out.
+fn session_named<D>(caller: &Caller<D>, name: Option<&str>) -> Result<SessionId, Problem> {
     let name = name.unwrap_or(crate::app::DEFAULT_SESSION);
-    SessionId::parse(name).map_err(|_| super::problem::session_unknown(name))
+    match SessionId::parse(name) {
+        Ok(session) if caller.sees(&session) => Ok(session),
+        // Whether there is one is not the caller's business.
+        Ok(_) | Err(_) => Err(super::problem::session_unknown(name)),
+    }
 }
 
 /// A chat id. Channels and broadcasts are told apart from typing errors.
@@ -93,6 +154,35 @@ fn not_supported(what: &str) -> Problem {
         Code::Unsupported,
         format!("{what}: not supported here; docs/MOVING-FROM-WAHA.md lists what is"),
     )
+}
+
+/// `{message}` in the path: the bare id of it, whichever way it is named.
+struct MessageId(WaMessageId);
+
+impl<S: Sync> FromRequestParts<S> for MessageId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = path_text(parts, "message").await?;
+        if text.contains('@') {
+            return Ok(Self(send::key_named(&text, None, true)?.id));
+        }
+        Ok(Self(WaMessageId::parse(&text)?))
+    }
+}
+
+/// Most items of one answer.
+const MAX_LIMIT: usize = 1_000;
+
+fn within(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit {
+        None => Ok(MAX_LIMIT),
+        Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
+        Some(_) => {
+            let detail = format!("limit is a number from 1 to {MAX_LIMIT}");
+            Err(Problem::new(Code::InvalidRequest, detail))
+        }
+    }
 }
 
 /// A list that may be null or left out.

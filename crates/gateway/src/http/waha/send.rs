@@ -5,9 +5,9 @@
 use super::super::HttpState;
 use super::super::JsonAnswer;
 use super::super::accept::{self, Key, OnDisk, Order};
-use super::super::auth::{Caller, ToSend};
+use super::super::auth::{Caller, Sorting, ToSend};
 use super::super::extract::{IdempotencyHeader, Json};
-use super::super::messages::REPLAYED;
+use super::super::options::Options;
 use super::super::problem::{Code, Problem};
 use super::shape::WahaMessage;
 use super::{AppState, chat_named, not_supported, nullable, session_named};
@@ -48,12 +48,12 @@ pub(super) struct WahaText {
     params(("Idempotency-Key" = Option<String>, Header)), request_body = WahaText,
     responses((status = 201, body = WahaMessage)))]
 pub(super) async fn text(
-    caller: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<WahaText>,
 ) -> Result<Response, Problem> {
-    send_text(&state, &caller.name, key, body).await
+    send_text(&state, &caller, key, body).await
 }
 
 /// Sends a text that answers a message. The older form.
@@ -61,7 +61,7 @@ pub(super) async fn text(
     params(("Idempotency-Key" = Option<String>, Header)), request_body = WahaText,
     responses((status = 201, body = WahaMessage)))]
 pub(super) async fn reply(
-    caller: Caller<ToSend>,
+    caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<WahaText>,
@@ -69,17 +69,17 @@ pub(super) async fn reply(
     if body.reply_to.is_none() {
         return Err(Problem::field("reply_to", "name the message to answer"));
     }
-    send_text(&state, &caller.name, key, body).await
+    send_text(&state, &caller, key, body).await
 }
 
 async fn send_text(
     state: &HttpState,
-    caller: &str,
+    caller: &Caller<Sorting<ToSend>>,
     key: Option<String>,
     body: WahaText,
 ) -> Result<Response, Problem> {
     no_id_of_its_own(body.id.as_deref())?;
-    let session = session_named(body.session.as_deref())?;
+    let session = session_named(caller, body.session.as_deref())?;
     let to = chat_named(&body.chat_id)?;
     let reply_to = answered(body.reply_to.as_deref(), &to)?;
     let mentions = people(&body.mentions)?;
@@ -92,7 +92,7 @@ async fn send_text(
         reply_to,
         ..text
     });
-    send(state, caller, &session, order(to, body), key).await
+    send(state, &caller.name, &session, order(to, body), key).await
 }
 
 fn no_id_of_its_own(id: Option<&str>) -> Result<(), Problem> {
@@ -108,7 +108,7 @@ fn order(to: ChatId, body: Body) -> Order {
     Order {
         to,
         body,
-        expiry: None,
+        options: Options::default(),
     }
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn send(
     let mut response = (StatusCode::CREATED, body).into_response();
     if on_disk.replayed {
         let yes = HeaderValue::from_static("true");
-        response.headers_mut().insert(REPLAYED, yes);
+        response.headers_mut().insert(accept::REPLAYED, yes);
     }
     Ok(response)
 }

@@ -1,6 +1,6 @@
 //! Sessions, in WAHA's words.
 
-use super::super::auth::{Caller, ToAdmin, ToRead};
+use super::super::auth::{Caller, Sorting, ToAdmin, ToRead};
 use super::super::extract::{Json, Query, SessionName};
 use super::super::problem::{Code, Problem};
 use super::super::{HttpState, JsonAnswer};
@@ -41,13 +41,14 @@ pub(super) struct WahaSessionsQuery {
 #[utoipa::path(get, path = "/api/sessions", tag = "waha", params(WahaSessionsQuery),
     responses((status = 200, body = Vec<WahaSession>)))]
 pub(super) async fn list(
-    _: Caller<ToRead>,
+    caller: Caller<Sorting<ToRead>>,
     State(state): AppState,
     Query(query): Query<WahaSessionsQuery>,
 ) -> Answer<Vec<WahaSession>> {
     let mut found = Vec::new();
     for view in state.app.sessions.list().await? {
-        if query.all || view.state != SessionState::Stopped {
+        let wanted = query.all || view.state != SessionState::Stopped;
+        if wanted && caller.sees(&view.name) {
             found.push(shown(&state, &view).await?);
         }
     }
@@ -73,7 +74,7 @@ pub(super) struct WahaNewSession {
 #[utoipa::path(post, path = "/api/sessions", tag = "waha", request_body = WahaNewSession,
     responses((status = 201, body = WahaSession)))]
 pub(super) async fn create(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<WahaNewSession>,
 ) -> Made {
@@ -87,10 +88,12 @@ pub(super) async fn create(
     };
     let session = SessionId::parse(&name)?;
     let config = body.config.unwrap_or_default();
-    config.check()?;
-    let mut view = match state.app.sessions.create(&session).await {
+    let proxy = config.check()?;
+    caller.act("session_created", session.as_str());
+    let mut view = match state.app.sessions.create(&session, proxy.clone()).await {
         Ok(view) => view,
         Err(SessionError::Exists(_)) if is_untouched(&state, &session).await? => {
+            state.app.sessions.set_proxy(&session, proxy).await?;
             state.app.sessions.start(&session).await?
         }
         Err(error) => return Err(error.into()),
@@ -137,15 +140,19 @@ pub(super) struct WahaSessionChange {
     params(("session" = String, Path)), request_body = WahaSessionChange,
     responses((status = 200, body = WahaSession)))]
 pub(super) async fn update(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
     Json(body): Json<WahaSessionChange>,
 ) -> Answer<WahaSession> {
     let mut view = state.app.sessions.get(&session).await?;
+    caller.act("session_changed", session.as_str());
     if let Some(config) = body.config {
-        config.check()?;
+        let proxy = config.check()?;
         config::keep(&state, &session, &config).await?;
+        if view.proxy != proxy {
+            view = state.app.sessions.set_proxy(&session, proxy).await?;
+        }
     }
     if body.stop {
         view = state.app.sessions.stop(&session).await?;
@@ -161,10 +168,11 @@ pub(super) async fn update(
 #[utoipa::path(delete, path = "/api/sessions/{session}", tag = "waha",
     params(("session" = String, Path)), responses((status = 200)))]
 pub(super) async fn delete(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Result<StatusCode, Problem> {
+    caller.act("session_deleted", session.as_str());
     match state.app.sessions.delete(&session).await {
         Ok(()) | Err(SessionError::NotFound(_)) => Ok(StatusCode::OK),
         Err(error) => Err(error.into()),
@@ -187,10 +195,11 @@ pub(super) async fn me(
 #[utoipa::path(post, path = "/api/sessions/{session}/start", tag = "waha",
     params(("session" = String, Path)), responses((status = 201, body = WahaSession)))]
 pub(super) async fn start(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Made {
+    caller.act("session_started", session.as_str());
     made(&state, &state.app.sessions.start(&session).await?).await
 }
 
@@ -198,10 +207,11 @@ pub(super) async fn start(
 #[utoipa::path(post, path = "/api/sessions/{session}/stop", tag = "waha",
     params(("session" = String, Path)), responses((status = 201, body = WahaSession)))]
 pub(super) async fn stop(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Made {
+    caller.act("session_stopped", session.as_str());
     made(&state, &state.app.sessions.stop(&session).await?).await
 }
 
@@ -209,10 +219,11 @@ pub(super) async fn stop(
 #[utoipa::path(post, path = "/api/sessions/{session}/restart", tag = "waha",
     params(("session" = String, Path)), responses((status = 201, body = WahaSession)))]
 pub(super) async fn restart(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Made {
+    caller.act("session_restarted", session.as_str());
     made(&state, &state.app.sessions.restart(&session).await?).await
 }
 
@@ -220,10 +231,11 @@ pub(super) async fn restart(
 #[utoipa::path(post, path = "/api/sessions/{session}/logout", tag = "waha",
     params(("session" = String, Path)), responses((status = 201, body = WahaSession)))]
 pub(super) async fn logout(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Made {
+    caller.act("session_logged_out", session.as_str());
     made(&state, &log_out(&state, &session).await?).await
 }
 
@@ -250,14 +262,15 @@ pub(super) struct WahaNamedSession {
 #[utoipa::path(post, path = "/api/sessions/start", tag = "waha", request_body = WahaNamedSession,
     responses((status = 201, body = WahaSession)))]
 pub(super) async fn start_named(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<WahaNamedSession>,
 ) -> Made {
     let session = SessionId::parse(&body.name)?;
     let config = body.config.unwrap_or_default();
-    config.check()?;
-    let view = match state.app.sessions.create(&session).await {
+    let proxy = config.check()?;
+    caller.act("session_started", session.as_str());
+    let view = match state.app.sessions.create(&session, proxy).await {
         Ok(view) => view,
         Err(SessionError::Exists(_)) => state.app.sessions.start(&session).await?,
         Err(error) => return Err(error.into()),
@@ -270,11 +283,12 @@ pub(super) async fn start_named(
 #[utoipa::path(post, path = "/api/sessions/stop", tag = "waha", request_body = WahaNamedSession,
     responses((status = 201)))]
 pub(super) async fn stop_named(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<WahaNamedSession>,
 ) -> Result<StatusCode, Problem> {
     let session = SessionId::parse(&body.name)?;
+    caller.act("session_stopped", session.as_str());
     if body.logout {
         state.app.sessions.logout(&session).await?;
     }
@@ -286,11 +300,13 @@ pub(super) async fn stop_named(
 #[utoipa::path(post, path = "/api/sessions/logout", tag = "waha", request_body = WahaNamedSession,
     responses((status = 201)))]
 pub(super) async fn logout_named(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<WahaNamedSession>,
 ) -> Result<StatusCode, Problem> {
-    log_out(&state, &SessionId::parse(&body.name)?).await?;
+    let session = SessionId::parse(&body.name)?;
+    caller.act("session_logged_out", session.as_str());
+    log_out(&state, &session).await?;
     Ok(StatusCode::CREATED)
 }
 

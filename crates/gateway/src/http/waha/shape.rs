@@ -4,7 +4,9 @@ use super::server::ENGINE;
 use crate::sessions::{Me, SessionState, SessionView};
 use serde::Serialize;
 use serde_json::{Value, json};
+use steadfast_core::action::HistoryMessage;
 use steadfast_core::ids::{ChatId, MessageKey};
+use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Body, Message, Status};
 use utoipa::ToSchema;
 
@@ -184,6 +186,66 @@ impl WahaMessage {
                 "status": message.status.as_str(),
                 "kind": message.body.kind(),
                 "reason": message.reason,
+            }),
+        }
+    }
+}
+
+impl WahaMessage {
+    /// A message as it stands in its chat.
+    pub(super) fn of_history(held: HistoryMessage, me: Option<&ChatId>) -> Self {
+        let ack = held.ack;
+        Self::of_inbound(held.message, ack, me)
+    }
+
+    /// A message that came in, or that stands in its chat.
+    pub(super) fn of_inbound(
+        message: InboundMessage,
+        ack: Option<Ack>,
+        me: Option<&ChatId>,
+    ) -> Self {
+        let key = message.key();
+        let me = me.map(ToString::to_string).unwrap_or_default();
+        let chat = message.chat.to_string();
+        let is_group = message.chat.is_group();
+        let (from, to) = if message.from_me {
+            (me, chat)
+        } else {
+            (chat, me)
+        };
+        // What came in has reached a device: this one.
+        let ack = ack.unwrap_or(if message.from_me {
+            Ack::Pending
+        } else {
+            Ack::Device
+        });
+        let media = message.extras.media.map(|file| WahaMedia {
+            url: None,
+            mimetype: Some(file.mime),
+            filename: file.name,
+        });
+        let reply_to = message.extras.reply_to.map(|id| json!({"id": id.as_str()}));
+        Self {
+            id: key.to_string(),
+            timestamp: message.sent_at.0.div_euclid(1_000),
+            from,
+            from_me: message.from_me,
+            source: "app",
+            to,
+            participant: is_group.then(|| message.sender.to_string()),
+            body: message.text,
+            has_media: media.is_some(),
+            media,
+            ack: ack.level(),
+            ack_name: ack_name(ack),
+            reply_to,
+            location: None,
+            v_cards: Vec::new(),
+            data: json!({
+                "kind": message.kind,
+                "pushName": message.extras.push_name,
+                "mentions": message.extras.mentions,
+                "recovered": message.recovered,
             }),
         }
     }
