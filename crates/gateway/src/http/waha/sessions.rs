@@ -93,7 +93,9 @@ pub(super) async fn create(
     let mut view = match state.app.sessions.create(&session, proxy.clone()).await {
         Ok(view) => view,
         Err(SessionError::Exists(_)) if is_untouched(&state, &session).await? => {
-            state.app.sessions.set_proxy(&session, proxy).await?;
+            if state.app.sessions.get(&session).await?.proxy != proxy {
+                state.app.sessions.set_proxy(&session, proxy).await?;
+            }
             state.app.sessions.start(&session).await?
         }
         Err(error) => return Err(error.into()),
