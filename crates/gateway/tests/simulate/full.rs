@@ -194,6 +194,20 @@ impl<S: Store> Store for Full<S> {
         self.inner.sessions().await
     }
 
+    async fn note(&self, session: &SessionId, name: &str) -> Result<Option<String>, StoreError> {
+        self.inner.note(session, name).await
+    }
+
+    async fn set_note(
+        &self,
+        session: &SessionId,
+        name: &str,
+        text: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.set_note(session, name, text).await
+    }
+
     async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
         self.inner.remove_session(session).await
     }
