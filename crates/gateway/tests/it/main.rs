@@ -41,4 +41,5 @@ mod quiet_logs;
 mod schemathesis;
 mod scripted;
 mod surface;
+mod waha_clients;
 mod window;
