@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 pub(super) struct PasskeyJson {
     /// `PublicKeyCredentialRequestOptionsJSON` of WebAuthn, as WhatsApp Web asks.
     #[schema(value_type = Object)]
-    options: Value,
+    pub(super) options: Value,
     /// The origin on which it must be answered.
     origin: &'static str,
     /// Until when it can be answered.
@@ -54,7 +54,7 @@ pub(super) async fn challenge(
 #[serde(deny_unknown_fields)]
 pub(super) struct PasskeyAnswer {
     /// What a browser answered to the options, on the origin that they name.
-    assertion: AssertionJson,
+    pub(super) assertion: AssertionJson,
 }
 
 /// Hands the answer to WhatsApp Web. Whether WhatsApp takes it shows in the

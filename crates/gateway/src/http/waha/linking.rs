@@ -3,13 +3,16 @@
 use super::super::JsonAnswer;
 use super::super::auth::{Caller, ToAdmin};
 use super::super::extract::{Json, Query, SessionName};
+use super::super::passkey::{self, PasskeyAnswer};
 use super::super::problem::{Code, Problem};
 use super::super::sessions::phone_digits;
+use super::acts::{DONE, Done, WahaDone};
 use super::sessions::wrong_state;
 use super::{Answer, AppState, not_supported};
+use crate::passkey::AssertionJson;
 use crate::qr::Picture;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -152,4 +155,33 @@ pub(super) async fn request_code(
         Some(_) | None => code,
     };
     Ok(JsonAnswer(WahaCode { code }))
+}
+
+/// The passkey that WhatsApp asks for before it links, as options for
+/// `navigator.credentials.get`.
+#[utoipa::path(get, path = "/api/{session}/auth/passkey/challenge", tag = "waha",
+    params(("session" = String, Path)),
+    responses((status = 200, body = serde_json::Value)))]
+pub(super) async fn passkey_challenge(
+    caller: Caller<ToAdmin>,
+    state: AppState,
+    session: SessionName,
+) -> Answer<serde_json::Value> {
+    let JsonAnswer(challenge) = passkey::challenge(caller, state, session).await?;
+    Ok(JsonAnswer(challenge.options))
+}
+
+/// Hands the passkey's answer to WhatsApp Web. Whether WhatsApp takes it shows in the session.
+#[utoipa::path(post, path = "/api/{session}/auth/passkey", tag = "waha",
+    params(("session" = String, Path)), request_body = AssertionJson,
+    responses((status = 201, body = WahaDone)))]
+pub(super) async fn answer_passkey(
+    caller: Caller<ToAdmin>,
+    state: AppState,
+    session: SessionName,
+    Json(assertion): Json<AssertionJson>,
+) -> Done {
+    let body = Json(PasskeyAnswer { assertion });
+    passkey::answer(caller, state, session, body).await?;
+    Ok((StatusCode::CREATED, DONE))
 }

@@ -56,6 +56,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(sessions::logout))
         .routes(routes!(linking::qr))
         .routes(routes!(linking::request_code))
+        .routes(routes!(linking::passkey_challenge))
+        .routes(routes!(linking::answer_passkey))
         .routes(routes!(send::text))
         .routes(routes!(send::reply))
         .routes(routes!(acts::seen))

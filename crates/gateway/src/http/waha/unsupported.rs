@@ -89,10 +89,8 @@ const KINDS: &[Kind] = &[
         ],
     ),
     (
-        "passkeys",
+        "confirming a passkey by a code",
         &[
-            (POST, "/api/{session}/auth/passkey"),
-            (GET, "/api/{session}/auth/passkey/challenge"),
             (GET, "/api/{session}/auth/passkey/confirmation"),
             (POST, "/api/{session}/auth/passkey/confirm"),
         ],
