@@ -9,6 +9,7 @@
 //! between the page and the server.
 
 pub mod address;
+mod authenticator;
 pub mod checker;
 pub mod contract;
 mod control;
@@ -26,6 +27,7 @@ mod simulator;
 mod standalone;
 pub mod world;
 
+pub use authenticator::Authenticator;
 pub use control::{Control, JournalPage};
 pub use control_http::HEADER as CONTROL_HEADER;
 pub use error::{Error, PhoneRefusal};

@@ -5,7 +5,7 @@
 use crate::control::Control;
 use crate::error::Error;
 use crate::journal::{Entry, Event};
-use crate::world::{Fault, OutsideMessage, PersonPatch};
+use crate::world::{Fault, OutsideMessage, Passkey, PersonPatch};
 use async_trait::async_trait;
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, WaMessageId};
@@ -32,6 +32,9 @@ pub trait Phone: Send + Sync {
 
     /// Types a pairing code.
     async fn enter_pairing_code(&self, code: &str) -> Result<(), Error>;
+
+    /// The account has this passkey, and asks for it before it links.
+    async fn demand_passkey(&self, passkey: &Passkey) -> Result<(), Error>;
 
     /// Unlinks every companion. Returns how many there were.
     async fn unlink(&self) -> Result<usize, Error>;
@@ -124,6 +127,11 @@ impl Phone for WorldPhone {
 
     async fn enter_pairing_code(&self, code: &str) -> Result<(), Error> {
         self.control.enter_pairing_code(&self.number, code)
+    }
+
+    async fn demand_passkey(&self, passkey: &Passkey) -> Result<(), Error> {
+        self.control.register_passkey(&self.number, passkey)?;
+        self.control.set_passkey(&self.number, true)
     }
 
     async fn unlink(&self) -> Result<usize, Error> {

@@ -78,6 +78,7 @@ use std::time::Duration;
 
 /// WhatsApp and its browser in memory, for tests of what is built on the gateway.
 pub mod scripted {
+    pub use steadfast_sim::Authenticator;
     pub use steadfast_sim::knobs::Knobs;
     pub use steadfast_sim::phone::{Phone, WorldPhone};
     pub use steadfast_sim::scripted::ScriptedWorld as World;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 use steadfast_gateway::embed::{
-    Ack, AckWait, Error, Gateway, LinkStep, MessageQuery, Outgoing, Session, SessionState, Status,
-    UnixMs, scripted,
+    Ack, AckWait, Assertion, AssertionJson, Error, Gateway, LinkStep, MessageQuery, Outgoing,
+    Session, SessionState, Status, UnixMs, scripted,
 };
 
 const OURS: &str = "4915112345678";
@@ -214,4 +214,44 @@ async fn wrong_settings_are_all_named_and_a_folder_has_one_gateway() {
     let second = Gateway::builder(dir.path()).scripted(world()).start().await;
     assert!(matches!(second, Err(Error::Start(_))));
     first.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_is_asked_of_the_program_and_answered_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = world();
+    let phone = world.phone.clone();
+    let own = scripted::Authenticator::new().unwrap();
+    scripted::Phone::demand_passkey(&phone, &own.passkey())
+        .await
+        .unwrap();
+    let gateway = Gateway::builder(dir.path())
+        .scripted(world)
+        .start()
+        .await
+        .unwrap();
+    let session = gateway.session("default").unwrap();
+    let answer = |options: &str| {
+        let answer: AssertionJson = serde_json::from_str(&own.answer(options).unwrap()).unwrap();
+        Assertion::parse(&answer).unwrap()
+    };
+    let (send, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let linking = session.link(PATIENCE, |step| match step {
+        LinkStep::Qr(qr) => phone.control().scan(OURS, &qr.code).unwrap(),
+        LinkStep::Passkey(challenge) => send.send(challenge).unwrap(),
+    });
+    let answering = async {
+        let challenge = asked.recv().await.unwrap();
+        let view = session.view().await.unwrap();
+        assert!(view.has_passkey_challenge);
+        assert_eq!(view.reason.as_deref(), Some("passkey_wanted"));
+        let other = answer(r#"{"challenge":"b3RoZXI","rpId":"whatsapp.com"}"#);
+        let refused = session.answer_passkey(&other).await.unwrap_err();
+        assert_eq!(code(&refused), "passkey_refused");
+        let own = answer(&challenge.options);
+        session.answer_passkey(&own).await.unwrap();
+    };
+    let (linked, ()) = tokio::join!(linking, answering);
+    assert_eq!(linked.unwrap().state, SessionState::Ready);
+    gateway.shutdown().await;
 }

@@ -76,6 +76,7 @@ macro_rules! engine_clauses {
         $with![
             an_empty_profile_shows_a_code_and_links,
             a_pairing_code_links,
+            a_passkey_that_is_asked_for_is_told_and_answered,
             codes_are_renewed_until_one_is_scanned,
             a_login_survives_every_step_that_keeps_the_profile,
             a_fresh_profile_is_not_linked,

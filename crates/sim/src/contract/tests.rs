@@ -57,6 +57,8 @@ enum Lie {
     NoChats,
     /// Logs out by doing nothing.
     NoLogout,
+    /// Says that it passed a passkey's answer on, and did not.
+    TakesAnyPasskey,
     /// Says that it did what was asked, and did nothing.
     DoesNothing,
     /// Does what it may not, by its own word.
@@ -124,6 +126,10 @@ const CAUGHT: &[(Lie, &str)] = &[
     (Lie::AlwaysWell, "a_closed_engine_sends_nothing"),
     (Lie::NoChats, "chats_are_listed"),
     (Lie::NoLogout, "a_logout_unlinks"),
+    (
+        Lie::TakesAnyPasskey,
+        "a_passkey_that_is_asked_for_is_told_and_answered",
+    ),
     (Lie::DoesNothing, "typing_reading_and_being_online_are_seen"),
     (Lie::DoesNothing, "a_group_is_set_invited_to_and_left"),
     (Lie::DoesNothing, "we_say_who_we_are"),
@@ -357,6 +363,9 @@ impl Engine for LyingEngine {
     }
 
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
+        if self.lie == Lie::TakesAnyPasskey {
+            return Ok(());
+        }
         self.honest.answer_passkey(answer).await
     }
 

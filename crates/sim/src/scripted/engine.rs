@@ -2,8 +2,10 @@
 
 use super::page::Page;
 use super::script::{LookupScript, Script, SendScript};
-use crate::frames::{ClientFrame, QueryFrame};
+use crate::frames::{ClientFrame, PasskeyAssertion, QueryFrame};
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,22 @@ fn before(failure: Failure, operation: Operation) -> Failure {
         operation,
         ..failure
     }
+}
+
+/// The challenge that an `AuthenticationResponseJSON` answers, and the frame that carries it.
+fn read_answer(answer: &str) -> Option<(String, PasskeyAssertion)> {
+    let answer: Value = serde_json::from_str(answer).ok()?;
+    let text = |pointer: &str| Some(answer.pointer(pointer)?.as_str()?.to_owned());
+    let assertion = PasskeyAssertion {
+        id: text("/id")?,
+        client_data_json: text("/response/clientDataJSON")?,
+        authenticator_data: text("/response/authenticatorData")?,
+        signature: text("/response/signature")?,
+    };
+    let client = URL_SAFE_NO_PAD.decode(&assertion.client_data_json).ok()?;
+    let client: Value = serde_json::from_slice(&client).ok()?;
+    let challenge = client["challenge"].as_str()?.to_owned();
+    Some((challenge, assertion))
 }
 
 impl ScriptedEngine {
@@ -393,8 +411,21 @@ impl Engine for ScriptedEngine {
     }
 
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
-        let _ = answer;
-        Err(Failure::unsupported(Operation::Evaluate, "passkeys"))
+        self.alive(Operation::Auth).await?;
+        let read = read_answer(answer);
+        let taken = read
+            .is_some_and(|(challenge, assertion)| self.page.answer_passkey(&challenge, assertion));
+        if taken {
+            return Ok(());
+        }
+        Err(Failure {
+            kind: Kind::PermanentRequestError,
+            rung: Rung::RejectMessage,
+            ..failure(
+                Operation::Auth,
+                Evidence::text("the page asks for no passkey now, or for another one"),
+            )
+        })
     }
 
     async fn logout(&self) -> Result<(), Failure> {

@@ -1,16 +1,16 @@
 //! One epoch's page: a socket to the world, kept up as the real page keeps it.
 
 use super::profile::{Known, Profile};
-use crate::frames::{ClientFrame, Hello, Plain, SendFrame, ServerFrame};
+use crate::frames::{ClientFrame, Hello, PasskeyAssertion, Plain, SendFrame, ServerFrame};
 use crate::hub::{Connection, Hub, Outbound};
 use crate::world::{ConnId, Network};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use steadfast_core::failure::{Evidence, Failure, Observed, Operation, classify};
 use steadfast_core::ids::Epoch;
-use steadfast_core::port::{EngineEvent, EventSink, Phase};
+use steadfast_core::port::{EngineEvent, EventSink, PasskeyEnd, Phase};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -32,6 +32,8 @@ struct State {
     next_rid: u64,
     replies: HashMap<u64, oneshot::Sender<Map<String, Value>>>,
     acks: HashMap<String, oneshot::Sender<i64>>,
+    /// The challenge of the passkey that is asked for.
+    passkey: Option<String>,
     reconnect_min_ms: u64,
     reconnect_max_ms: u64,
 }
@@ -71,6 +73,7 @@ impl Page {
                 next_rid: 1,
                 replies: HashMap::new(),
                 acks: HashMap::new(),
+                passkey: None,
                 reconnect_min_ms: 250,
                 reconnect_max_ms: 10_000,
             }),
@@ -254,6 +257,8 @@ impl Page {
                 state.conn = None;
                 state.replies.clear();
             }
+            // Nobody waits for it on the next socket.
+            self.end_passkey(PasskeyEnd::GivenUp);
             match next {
                 Next::AtOnce => pause_ms = self.state().reconnect_min_ms,
                 Next::Over(why) => {
@@ -392,7 +397,27 @@ impl Page {
                 self.event(EngineEvent::Linked);
                 self.frame(&ClientFrame::PairedOk);
             }
+            Plain::PasskeyRequest {
+                challenge,
+                rp_id,
+                allow_credentials,
+                timeout_ms,
+            } => {
+                let allowed: Vec<Value> = allow_credentials
+                    .iter()
+                    .map(|id| json!({"type": "public-key", "id": id}))
+                    .collect();
+                let options = json!({"challenge": challenge, "timeout": timeout_ms, "rpId": rp_id,
+                    "allowCredentials": allowed, "userVerification": "preferred"});
+                self.state().passkey = Some(challenge);
+                self.event(EngineEvent::PasskeyWanted {
+                    options: options.to_string(),
+                    expires_in_ms: timeout_ms,
+                });
+            }
             Plain::PairFailed { .. } => {
+                // One that was answered is over already.
+                self.end_passkey(PasskeyEnd::TimedOut);
                 self.frame(&ClientFrame::RefreshQr);
             }
             Plain::Success { me, .. } => {
@@ -455,7 +480,6 @@ impl Page {
             }
             Plain::Pong { .. }
             | Plain::Qr { .. }
-            | Plain::PasskeyRequest { .. }
             | Plain::Offline { .. }
             | Plain::Presence { .. }
             | Plain::Chatstate { .. }
@@ -463,6 +487,22 @@ impl Page {
             | Plain::Fault(_) => {}
         }
         None
+    }
+
+    fn end_passkey(&self, end: PasskeyEnd) {
+        let asked = self.state().passkey.take();
+        if asked.is_some() && self.dead.borrow().is_none() {
+            self.event(EngineEvent::PasskeyOver(end));
+        }
+    }
+
+    /// Hands an assertion to the server, where it answers what is asked.
+    pub(super) fn answer_passkey(&self, challenge: &str, assertion: PasskeyAssertion) -> bool {
+        if self.state().passkey.as_deref() != Some(challenge) {
+            return false;
+        }
+        self.end_passkey(PasskeyEnd::Answered);
+        self.frame(&ClientFrame::PasskeyAssertion(assertion))
     }
 
     fn refused(&self, reason: u16, logout_reason: u8) -> Next {

@@ -33,6 +33,7 @@ pub use control::{NewAccount, OutsideMessage, PersonPatch};
 pub use faults::{CutWhen, Fault};
 pub use media::{MediaRefusal, Stored as StoredMedia, Uploaded};
 pub use passkey::Passkey;
+pub(crate) use passkey::SPKI_PREFIX;
 
 use crate::address::Number;
 use crate::frames::{CLIENT_OPS, ClientFrame, Plain, ServerFrame};

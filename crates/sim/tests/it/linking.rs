@@ -1,9 +1,9 @@
-use crate::authenticator::{Authenticator, Signing};
+use crate::authenticator::Signing;
 use crate::client::{End, PHONE, Page, fast, link, login, start};
 use serde_json::{Value, json};
 use steadfast_sim::journal::Event;
 use steadfast_sim::world::Passkey;
-use steadfast_sim::{Error, PhoneRefusal};
+use steadfast_sim::{Authenticator, Error, PhoneRefusal};
 
 #[tokio::test]
 async fn a_scanned_page_becomes_a_device_and_catches_up() {
@@ -134,7 +134,7 @@ type Case = (&'static str, fn(&mut Signing));
 #[tokio::test]
 async fn a_passkey_must_answer_this_challenge_on_this_origin() {
     let sim = start(fast()).await;
-    let (own, strange) = (Authenticator::new(1), Authenticator::new(2));
+    let (own, strange) = (Authenticator::new().unwrap(), Authenticator::new().unwrap());
     let control = sim.control();
     control.register_passkey(PHONE, &own.passkey()).unwrap();
     control.set_passkey(PHONE, true).unwrap();
@@ -171,7 +171,7 @@ async fn a_passkey_must_answer_this_challenge_on_this_origin() {
         } else {
             &own
         };
-        page.send(key.sign(&signing, own.id())).await;
+        page.send(signing.frame(key, own.id())).await;
         if why == "verified" {
             page.until("paired").await;
         } else {

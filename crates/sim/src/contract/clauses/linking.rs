@@ -1,11 +1,12 @@
 //! Linking and losing the link.
 
 use super::{failed, with_server};
+use crate::authenticator::Authenticator;
 use crate::contract::{Broken, Kept, Rig, Seen, Session, ensure, id, somebody, text};
 use crate::journal::Event;
 use crate::world::Fault;
-use steadfast_core::failure::Kind;
-use steadfast_core::port::{EngineEvent, OpenStep, Phase};
+use steadfast_core::failure::{Failure, Kind};
+use steadfast_core::port::{EngineEvent, OpenStep, PasskeyEnd, Phase};
 
 pub(in crate::contract) async fn an_empty_profile_shows_a_code_and_links(rig: Rig) -> Kept {
     let session = Session::open(rig).await?;
@@ -45,6 +46,55 @@ pub(in crate::contract) async fn a_pairing_code_links(rig: Rig) -> Kept {
     session.ready().await?;
     session.close().await;
     Ok(())
+}
+
+pub(in crate::contract) async fn a_passkey_that_is_asked_for_is_told_and_answered(
+    rig: Rig,
+) -> Kept {
+    let passkey = Authenticator::new()?;
+    rig.phone.demand_passkey(&passkey.passkey()).await?;
+    let session = Session::open(rig).await?;
+    session.phase(Phase::Linking).await?;
+    let other = passkey.answer(r#"{"challenge":"b3RoZXI","rpId":"whatsapp.com"}"#)?;
+    let early = session.engine.answer_passkey(&other).await;
+    ensure(is_refused(&early), || {
+        format!("an answer that nobody asked for was taken: {early:?}")
+    })?;
+    session.link_by_code().await?;
+    let (options, expires_in_ms) = session
+        .wait_event("a passkey wanted", |e| match e {
+            EngineEvent::PasskeyWanted {
+                options,
+                expires_in_ms,
+            } => Some((options.clone(), *expires_in_ms)),
+            _ => None,
+        })
+        .await?;
+    ensure(expires_in_ms > 0, || {
+        "there is no time to answer".to_owned()
+    })?;
+    let wrong = session.engine.answer_passkey(&other).await;
+    ensure(is_refused(&wrong), || {
+        format!("an answer to another question was taken: {wrong:?}")
+    })?;
+    let answer = passkey.answer(&options)?;
+    session
+        .engine
+        .answer_passkey(&answer)
+        .await
+        .map_err(|f| Broken::failed("answering the passkey", f))?;
+    session.ready().await?;
+    session
+        .wait_event("the end of the question", |e| {
+            (*e == EngineEvent::PasskeyOver(PasskeyEnd::Answered)).then_some(())
+        })
+        .await?;
+    session.close().await;
+    Ok(())
+}
+
+fn is_refused(answered: &Result<(), Failure>) -> bool {
+    matches!(answered, Err(failure) if failure.kind == Kind::PermanentRequestError)
 }
 
 pub(in crate::contract) async fn codes_are_renewed_until_one_is_scanned(rig: Rig) -> Kept {
