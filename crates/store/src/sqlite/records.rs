@@ -5,7 +5,7 @@ use super::rows::{damaged, parsed};
 use super::sessions;
 use super::writer::Tx;
 use crate::rules::MAX_INCIDENTS_KEPT;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use steadfast_core::ids::SessionId;
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::port::{Incident, StoredInbound};
