@@ -4,7 +4,7 @@
 
 use super::super::HttpState;
 use super::super::JsonAnswer;
-use super::super::accept::{self, Key, OnDisk, Order};
+use super::super::accept::{self, OnDisk, Order};
 use super::super::auth::{Caller, Sorting, ToSend};
 use super::super::extract::{IdempotencyHeader, Json};
 use super::super::options::Options;
@@ -159,7 +159,7 @@ pub(super) async fn send(
     order: Order,
     key: Option<String>,
 ) -> Result<Response, Problem> {
-    let on_disk = accept::accept(state, caller, session, order, key.map(Key::one)).await?;
+    let on_disk = accept::accept(state, caller, session, order, key).await?;
     let view = state.app.sessions.get(session).await.ok();
     let ready = view.as_ref().is_some_and(|view| view.ready());
     let me = view.and_then(|view| view.me).map(|me| me.id);
