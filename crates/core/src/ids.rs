@@ -17,6 +17,12 @@ pub enum IdError {
     /// The WhatsApp message id does not follow the rule.
     #[error("{0:?} is no WhatsApp message id: 1 to 128 letters, digits, '.', '_' or '-'")]
     WaMessage(String),
+    /// The event id does not follow the rule.
+    #[error("{0:?} is no event id: it looks like evt_ and 26 letters and digits")]
+    Event(String),
+    /// The webhook id does not follow the rule.
+    #[error("{0:?} is no webhook id: it looks like whk_ and 26 letters and digits")]
+    Webhook(String),
     /// The media id does not follow the rule.
     #[error("{0:?} is no media id: it is 64 hex digits, the SHA-256 of the file")]
     Media(String),
@@ -99,10 +105,50 @@ impl MessageId {
     /// Reads an id that we gave out before.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         match text.strip_prefix("msg_") {
-            Some(ulid) if ulid.len() == 26 && ulid.bytes().all(|b| CROCKFORD.contains(&b)) => {
-                Ok(Self(text.to_owned()))
-            }
+            Some(ulid) if is_ulid(ulid) => Ok(Self(text.to_owned())),
             _ => Err(IdError::Message(shorten(text))),
+        }
+    }
+}
+
+/// The id of one event: `evt_` and a ULID, so ids sort by age.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventId(String);
+text_id!(EventId);
+
+impl EventId {
+    /// Makes the id from the time of the event and 10 bytes that nothing else has.
+    pub fn mint(at: crate::time::UnixMs, unique: [u8; 10]) -> Self {
+        Self(format!("evt_{}", ulid(at, unique)))
+    }
+
+    /// Reads an id that we gave out before.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        match text.strip_prefix("evt_") {
+            Some(ulid) if is_ulid(ulid) => Ok(Self(text.to_owned())),
+            _ => Err(IdError::Event(shorten(text))),
+        }
+    }
+}
+
+/// The id of one endpoint that events are pushed to: `whk_` and a ULID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WebhookId(String);
+text_id!(WebhookId);
+
+impl WebhookId {
+    /// Makes the id from the time and 10 random bytes.
+    pub fn mint(now: crate::time::UnixMs, random: [u8; 10]) -> Self {
+        Self(format!("whk_{}", ulid(now, random)))
+    }
+
+    /// Reads an id that we gave out before.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        match text.strip_prefix("whk_") {
+            Some(ulid) if is_ulid(ulid) => Ok(Self(text.to_owned())),
+            _ => Err(IdError::Webhook(shorten(text))),
         }
     }
 }
@@ -313,6 +359,10 @@ pub fn ulid(now: crate::time::UnixMs, random: [u8; 10]) -> String {
         .rev()
         .map(|i| char::from(CROCKFORD[((bits >> (i * 5)) & 31) as usize]))
         .collect()
+}
+
+fn is_ulid(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|b| CROCKFORD.contains(&b))
 }
 
 /// Keeps a stranger's text short enough to stand in an error message.

@@ -128,6 +128,16 @@ pub enum Happening {
 }
 
 impl Happening {
+    /// When it happened, by WhatsApp's word.
+    pub fn at(&self) -> UnixMs {
+        match self {
+            Self::Edited { at, .. }
+            | Self::Revoked { at, .. }
+            | Self::Reaction { at, .. }
+            | Self::Group { at, .. } => *at,
+        }
+    }
+
     /// What makes it one and the same, whenever and however often it is told.
     pub fn key(&self) -> String {
         match self {

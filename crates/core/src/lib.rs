@@ -5,11 +5,12 @@
 //! Read in this order: [`ids`], [`outbox`] (one message's journey),
 //! [`failure`] (what went wrong and what it means), [`ladder`] (which step
 //! heals it), [`session`] (the machine that puts these together), [`pacing`]
-//! (how fast an account may send), [`port`]
+//! (how fast an account may send), [`event`] (what is told of it all), [`port`]
 //! (what the outside world must implement).
 
 pub mod action;
 pub mod backoff;
+pub mod event;
 pub mod failure;
 pub mod ids;
 pub mod inbound;

@@ -5,6 +5,7 @@ use crate::clock::{Clock, Random};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
+use crate::webhooks::Webhooks;
 use std::sync::Arc;
 use steadfast_core::port::Store;
 use steadfast_core::time::MonoMs;
@@ -21,6 +22,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.
     pub random: Arc<dyn Random>,
+    /// Where events are pushed to.
+    pub webhooks: Arc<Webhooks>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// When the gateway started.

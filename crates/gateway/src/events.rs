@@ -44,6 +44,8 @@ events! {
     // A session.
     /// A person's wish reached a session: start, stop, restart, log out, delete.
     SESSION_COMMAND = "session_command";
+    /// A change of a session's state could not be written into the log of events.
+    STATE_NOT_TOLD = "state_not_told";
     /// A session changed its state.
     SESSION_STATE = "session_state";
     /// A session's connection failed: page, browser, network or login.
@@ -90,6 +92,23 @@ events! {
     ENGINE_EVENT_DROPPED = "engine_event_dropped";
     /// A state machine refused an event. It is a bug; please report it.
     ILLEGAL_EVENT = "illegal_event";
+    // Events that are kept and pushed.
+    /// Old events could not be dropped from the log; again in a minute.
+    EVENTS_NOT_DROPPED = "events_not_dropped";
+    /// An endpoint counts as down: one event at a time asks whether it is back.
+    WEBHOOK_DOWN = "webhook_down";
+    /// An endpoint that was down has taken an event.
+    WEBHOOK_BACK = "webhook_back";
+    /// An endpoint answered 410 and was switched off.
+    WEBHOOK_DISABLED = "webhook_disabled";
+    /// An event was given up for an endpoint after its last attempt; it can be replayed.
+    WEBHOOK_DEAD_LETTER = "webhook_dead_letter";
+    /// The oldest dead letters of an endpoint had to go for newer ones.
+    WEBHOOK_DEAD_LETTERS_DROPPED = "webhook_dead_letters_dropped";
+    /// Events were dropped before an endpoint was given them: how many.
+    WEBHOOK_GAP = "webhook_gap";
+    /// The store could not be asked or told about an endpoint; again soon.
+    WEBHOOK_NOT_STORED = "webhook_not_stored";
     // A message.
     /// A message is on disk and owed (debug).
     MESSAGE_ACCEPTED = "message_accepted";
@@ -121,6 +140,8 @@ events! {
     ACK_DROPPED = "ack_dropped";
     /// A message came in and is on disk.
     MESSAGE_RECEIVED = "message_received";
+    /// A message was edited, revoked or reacted to, or a group has changed: it is on disk.
+    HAPPENING_KEPT = "happening_kept";
     /// A message came in and could not be stored; the engine offers it again.
     INBOUND_NOT_STORED = "inbound_not_stored";
 }

@@ -7,8 +7,9 @@ use crate::supervisor::is_canary;
 use crate::updates::Updates;
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_core::event;
 use steadfast_core::ids::{SessionId, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{InboundRefused, Store, StoreError};
 use tokio::sync::mpsc;
@@ -93,6 +94,32 @@ impl Inbox {
         }
         Ok(())
     }
+
+    /// Keeps what happened to a message or group. `Ok` means that it is on disk.
+    pub async fn happened(
+        &self,
+        session: &SessionId,
+        happening: Happening,
+    ) -> Result<(), InboundRefused> {
+        let what = told_as(&happening);
+        let new = self
+            .store
+            .keep_happening(session, happening, self.clock.unix())
+            .await
+            .map_err(|error| {
+                tracing::error!(event = "inbound_not_stored", session = %session, %error);
+                InboundRefused::NotStored(error.to_string())
+            })?;
+        if new {
+            tracing::info!(event = "happening_kept", session = %session, what);
+        }
+        Ok(())
+    }
+}
+
+/// How a happening is called in the log.
+fn told_as(happening: &Happening) -> &'static str {
+    event::kind_of(happening).as_str()
 }
 
 /// Writes acks in bursts: those that wait together share the store's commit.

@@ -8,8 +8,10 @@ use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
 use crate::events;
 use crate::http::{HttpState, Server, TlsError};
 use crate::metrics::Metrics;
+use crate::outgoing::Outgoing;
 use crate::sessions::Sessions;
 use crate::token;
+use crate::webhooks::{WebhookError, Webhooks};
 use futures_util::future::BoxFuture;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -79,6 +81,12 @@ pub enum ServeError {
     /// The system gives no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// `outgoing.ca_file` cannot be used.
+    #[error("cannot set up requests to other hosts: {0}")]
+    Outgoing(#[from] crate::outgoing::SetupError),
+    /// The webhook endpoints cannot be read.
+    #[error("cannot start the webhooks: {0}")]
+    Webhooks(#[from] WebhookError),
     /// The browser, or what drives it, cannot be set up.
     #[error("cannot set up the browser: {detail}")]
     Browser {
@@ -119,7 +127,8 @@ impl ServeError {
             Self::Store(StoreError::Full) => "make room on that disk".to_owned(),
             Self::Tls(_) => "server.tls_cert and server.tls_key name two PEM files that this user can read and that belong together".to_owned(),
             Self::Browser { remedy, .. } => remedy.clone(),
-            Self::Store(_) | Self::Random(_) | Self::Interrupted(_) => {
+            Self::Outgoing(_) => "outgoing.ca_file names a PEM file of certificate authorities that this user can read".to_owned(),
+            Self::Store(_) | Self::Random(_) | Self::Webhooks(_) | Self::Interrupted(_) => {
                 "mend that, then start again; what was accepted is kept".to_owned()
             }
         }
@@ -155,6 +164,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     } else {
         None
     };
+    let outgoing = Arc::new(Outgoing::new(&config.outgoing)?);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let started = clock.mono();
     let store: Arc<dyn Store> = Arc::new(open_store(&data_dir).await?);
@@ -172,12 +182,22 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         metrics: options.metrics.clone(),
     })
     .await?;
+    let webhooks = Webhooks::new(
+        config.clone(),
+        store.clone(),
+        clock.clone(),
+        random.clone(),
+        options.metrics.clone(),
+        outgoing,
+    );
+    webhooks.start().await?;
     let app = Arc::new(App {
         config,
         store,
         sessions,
         clock,
         random: random.clone(),
+        webhooks,
         metrics: options.metrics,
         started,
     });
@@ -254,6 +274,9 @@ impl Running {
             }
         };
         tokio::join!(browsers, requests);
+        // Last of all that write: what the end itself tells is on disk by now,
+        // and is delivered after the next start.
+        self.app.webhooks.stop().await;
         if tokio::time::timeout(limit, self.app.store.close())
             .await
             .is_err()
@@ -271,6 +294,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stopping.cancel();
+        self.app.webhooks.close();
     }
 }
 

@@ -26,6 +26,9 @@
 //! - Acks move forward, never back, whatever order they come in. WhatsApp's
 //!   word that it has a message beats every doubt of ours, and settles it even
 //!   while it is claimed.
+//! - What changes is told in the log of events by the write that changes it, so
+//!   that one is never on disk without the other. Positions in the log only
+//!   grow and are never used again.
 //! - A store reads no clock: every time comes in as an argument.
 //! - Reading about a session that does not exist finds nothing; writing for it
 //!   is [`NoSession`](steadfast_core::port::StoreError::NoSession).
@@ -34,7 +37,10 @@
 //!
 //! A claim gives at most [`MAX_CLAIM`] messages, a message keeps its last
 //! [`MAX_ATTEMPTS_KEPT`] attempts, a session its newest
-//! [`MAX_INCIDENTS_KEPT`] incidents of [`MAX_INCIDENT_STEPS`] steps each.
+//! [`MAX_INCIDENTS_KEPT`] incidents of [`MAX_INCIDENT_STEPS`] steps each. A query
+//! of the log looks at [`MAX_EVENTS_LOOKED_AT`] events. The log itself grows until
+//! it is trimmed, which is the caller's to do. Of an endpoint the newest
+//! [`MAX_DEAD_KEPT`] dead letters and [`MAX_DELIVERY_ATTEMPTS_KEPT`] attempts are kept.
 
 mod memory;
 mod rules;
@@ -42,6 +48,7 @@ mod sqlite;
 
 pub use memory::MemoryStore;
 pub use rules::{
-    MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT,
+    MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_DEAD_KEPT, MAX_DELIVERY_ATTEMPTS_KEPT,
+    MAX_EVENTS_LOOKED_AT, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT,
 };
 pub use sqlite::{Options, SqliteStore};

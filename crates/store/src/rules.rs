@@ -3,9 +3,11 @@
 //! A store keeps rows and queues; what an outcome, an ack or a person's word
 //! makes of a message is decided here, once.
 
-use steadfast_core::ids::LoginGeneration;
+use sha2::{Digest as _, Sha256};
+use steadfast_core::event::{EventData, Told, WebhookNotice};
+use steadfast_core::ids::{LoginGeneration, SessionId, WebhookId};
 use steadfast_core::outbox::{Ack, NewMessage, SLOWED_DOWN, Status};
-use steadfast_core::port::{Incident, NewAudit, Outcome, Recorded};
+use steadfast_core::port::{Incident, NewAudit, Outcome, Recorded, TrimEvents};
 use steadfast_core::time::UnixMs;
 
 /// The most messages that one claim gives, whatever limit was asked for.
@@ -20,6 +22,12 @@ pub const MAX_INCIDENT_STEPS: usize = 100;
 pub(crate) const PACE_KEPT_MS: i64 = 7 * 86_400_000;
 /// The newest acts that are kept in the audit log.
 pub const MAX_AUDIT_KEPT: u32 = 10_000;
+/// The newest dead letters that are kept of each endpoint.
+pub const MAX_DEAD_KEPT: u32 = 10_000;
+/// The newest delivery attempts that are kept of each endpoint.
+pub const MAX_DELIVERY_ATTEMPTS_KEPT: u32 = 1_000;
+/// Events that one query of the log looks at, at most.
+pub const MAX_EVENTS_LOOKED_AT: u32 = 10_000;
 /// A detail is one sentence; more characters than this are cut off.
 const MAX_DETAIL: usize = 500;
 
@@ -213,6 +221,64 @@ pub(crate) fn bounded_audit(mut entry: NewAudit) -> NewAudit {
     entry.target = entry.target.as_deref().map(cut);
     entry.detail = entry.detail.as_deref().map(cut);
     entry
+}
+
+/// An incident as an event tells of it: without its steps.
+pub(crate) fn told(incident: &Incident) -> EventData {
+    EventData::Incident(Box::new(Incident {
+        steps: Vec::new(),
+        ..incident.clone()
+    }))
+}
+
+/// Up to where events may be dropped for the sake of endpoints: what is owed
+/// stays. Where that is more than is kept at most, a tenth of it goes at once:
+/// the gap that is told is an event too, and must not make the next gap.
+pub(crate) fn may_go(trim: &TrimEvents, newest: i64, owed: Option<i64>) -> i64 {
+    let Some(owed) = owed else {
+        return i64::MAX;
+    };
+    let most = i64::try_from(trim.keep_owed).unwrap_or(i64::MAX);
+    if newest.saturating_sub(owed) <= most {
+        return owed;
+    }
+    owed.max(newest.saturating_sub(most - most / 10))
+}
+
+/// What is told of an endpoint that missed events.
+pub(crate) fn gap(id: &WebhookId, missed: u64) -> Told {
+    Told::WebhookGap(WebhookNotice {
+        webhook: id.to_string(),
+        missed: Some(missed),
+        detail: "it was not given these events in time: they were older, or more, than are kept"
+            .to_owned(),
+    })
+}
+
+/// What the id of an event is made of that is what it is by its position.
+pub(crate) fn unique_by_place(salt: &[u8], seq: i64) -> [u8; 10] {
+    unique(&[salt, b"place", &seq.to_be_bytes()])
+}
+
+/// The same of one that may be told more than once, also after it was forgotten.
+pub(crate) fn unique_by_name(salt: &[u8], session: &SessionId, key: &str) -> [u8; 10] {
+    unique(&[
+        salt,
+        b"name",
+        session.as_str().as_bytes(),
+        b" ",
+        key.as_bytes(),
+    ])
+}
+
+fn unique(parts: &[&[u8]]) -> [u8; 10] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part);
+    }
+    let mut unique = [0; 10];
+    unique.copy_from_slice(&digest.finalize()[..10]);
+    unique
 }
 
 /// A detail of bounded length.

@@ -1,7 +1,9 @@
 //! What survives us: [`Store`].
 
 use super::audit::{AuditEntry, NewAudit};
+use super::events::EventLog;
 use super::token::{Rotation, TokenRecord};
+use super::webhooks::WebhookStore;
 use crate::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use crate::inbound::InboundMessage;
 use crate::outbox::{Ack, Attempt, Claimed, Message, NewMessage, ParkReason, Priority, Status};
@@ -271,7 +273,7 @@ pub struct Incident {
 }
 
 /// An inbound message as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredInbound {
     /// Position in the order of arrival.
     pub seq: i64,
@@ -282,9 +284,10 @@ pub struct StoredInbound {
     pub message: InboundMessage,
 }
 
-/// What survives us. Every `Ok` of a write means: on disk, past any crash.
+/// What survives us. Every `Ok` of a write means: on disk, past any crash. What
+/// a write changes it tells in the log of events, in the same transaction.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: EventLog + WebhookStore + Send + Sync {
     /// Stores a message, together with its idempotency key.
     async fn accept(
         &self,
@@ -466,7 +469,7 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Forgets a session and everything that belongs to it.
-    async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError>;
+    async fn remove_session(&self, session: &SessionId, at: UnixMs) -> Result<(), StoreError>;
 
     /// Changes the proxy through which a session goes.
     async fn set_session_proxy(

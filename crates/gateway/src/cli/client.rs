@@ -116,6 +116,20 @@ impl Client {
         .await
     }
 
+    /// Removes.
+    ///
+    /// # Errors
+    /// `NoGateway` where it does not answer.
+    pub(super) async fn delete(&self, path: &str) -> Result<Answer, CliError> {
+        self.call(Question {
+            method: "DELETE",
+            path,
+            body: None,
+            key: None,
+        })
+        .await
+    }
+
     /// Tells, under a key that makes it safe to repeat.
     ///
     /// # Errors

@@ -19,7 +19,9 @@ mod serve;
 mod simulator;
 mod status;
 mod stop;
+mod tail;
 mod token;
+mod webhooks;
 
 use crate::config::{FILE_NAME, Layers, Loaded};
 use crate::data_dir::DataDir;
@@ -70,6 +72,11 @@ enum Command {
     /// List what waits for a person, and release or discard it
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
+    /// Show events as they happen
+    Tail(tail::TailArgs),
+    /// Add, list and test the endpoints that events are pushed to
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Find what is wrong on this machine, with the command that mends it
     Check(check::CheckArgs),
     /// Remove leftovers from the data folder; never a profile in use
@@ -133,6 +140,8 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Send(args) => block_on(send::run(context, args)),
         Command::Status(args) => block_on(status::run(context, args)),
         Command::Outbox(command) => block_on(outbox::run(context, command)),
+        Command::Tail(args) => block_on(tail::run(context, args)),
+        Command::Webhooks(command) => block_on(webhooks::run(context, command)),
         Command::Check(args) => block_on(check::run(context, args)),
         Command::Clean(args) => clean::run(context, &args),
         Command::Export(args) => carry::export(context, &args),

@@ -595,6 +595,28 @@ pub const KEYS: &[Key] = &[
         3_600_000,
         "How long a file may take to be fetched from a URL.",
     ),
+    // ------------------------------------------------------------ events
+    number(
+        "events.keep_ms",
+        30 * DAY_MS,
+        HOUR_MS,
+        3_650 * DAY_MS,
+        "How long events are kept in the log.",
+    ),
+    number(
+        "events.keep",
+        1_000_000,
+        1,
+        1_000_000_000,
+        "Most events that are kept in the log; the oldest go first.",
+    ),
+    number(
+        "events.keep_owed",
+        5_000_000,
+        1,
+        1_000_000_000,
+        "Most events that are kept, whatever their age, where a webhook endpoint has not been given them yet. Beyond it the oldest go all the same, and a webhook.gap event tells it.",
+    ),
     // ---------------------------------------------------------- webhooks
     number(
         "webhooks.max_endpoints",

@@ -21,6 +21,8 @@ pub struct Config {
     pub pacing: Pacing,
     /// Requests to URLs that others named.
     pub outgoing: Outgoing,
+    /// The log of events.
+    pub events: Events,
     /// Events that are pushed.
     pub webhooks: Webhooks,
     /// Events that are streamed.
@@ -160,6 +162,16 @@ pub struct Outgoing {
     pub max_redirects: u32,
     pub connect_timeout_ms: u64,
     pub fetch_timeout_ms: u64,
+}
+
+/// `[events]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Events {
+    pub keep_ms: u64,
+    pub keep: u64,
+    pub keep_owed: u64,
 }
 
 /// `[webhooks]`. What each key means stands in `config::KEYS`.

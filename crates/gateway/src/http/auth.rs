@@ -135,6 +135,19 @@ impl<D> Caller<D> {
         // The first word stands; a request does one thing.
         let _ = self.known.0.act.set(Act { name, target });
     }
+
+    /// Of the sessions that it asks about (`None`: all), those that it may
+    /// see. `None` in the answer: all, and what belongs to none.
+    pub(super) fn may_see(&self, asked: Option<Vec<SessionId>>) -> Option<Vec<SessionId>> {
+        match (asked, &self.sessions) {
+            (asked, None) => asked,
+            (None, Some(own)) => Some(own.clone()),
+            (Some(asked), Some(_)) => {
+                let seen = asked.into_iter().filter(|session| self.sees(session));
+                Some(seen.collect())
+            }
+        }
+    }
 }
 
 impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_core::ids::{ChatId, MessageId, SessionId};
+use steadfast_core::ids::{ChatId, MessageId, SessionId, WebhookId};
 
 /// A JSON body, read whole within size, time and depth.
 pub(super) struct Json<T>(pub(super) T);
@@ -214,6 +214,18 @@ impl<S: Sync> FromRequestParts<S> for ContactName {
         }
         let detail = "that is a group: give a number, or an id that ends in @c.us or @lid";
         Err(Problem::new(Code::InvalidRecipient, detail))
+    }
+}
+
+/// `{webhook}` in the path.
+pub(super) struct WebhookName(pub(super) WebhookId);
+
+impl<S: Sync> FromRequestParts<S> for WebhookName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = path_text(parts, "webhook").await?;
+        Ok(Self(WebhookId::parse(&text)?))
     }
 }
 

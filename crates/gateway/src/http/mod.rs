@@ -8,6 +8,8 @@ mod batch;
 mod chats;
 mod cors;
 pub(crate) mod embedded;
+mod event_json;
+mod events;
 mod expiry;
 mod extract;
 mod groups;
@@ -25,6 +27,7 @@ mod server;
 mod sessions;
 mod stall;
 mod stats;
+mod stream;
 mod system;
 mod tls;
 mod tokens;
@@ -32,7 +35,9 @@ mod usage;
 mod view;
 mod waha;
 mod waits;
+mod webhooks;
 
+pub(crate) use event_json::EventJson;
 pub use openapi::document_json;
 pub(crate) use peer::network;
 pub use server::Server;
@@ -45,6 +50,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use problem::{Code, Problem};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -57,6 +63,8 @@ pub struct HttpState {
     in_flight: accept::InFlight,
     limits: auth::Limits,
     usage: usage::Usage,
+    /// Places for those who listen to events.
+    streams: Arc<Semaphore>,
     stopping: CancellationToken,
 }
 
@@ -68,9 +76,11 @@ impl HttpState {
         stopping: CancellationToken,
     ) -> Arc<Self> {
         let limits = auth::Limits::of(&app.config.server);
+        let streams = Arc::new(Semaphore::new(app.config.stream.max_streams as usize));
         Arc::new(Self {
             app,
             limits,
+            streams,
             local_token,
             in_flight: accept::InFlight::default(),
             usage: usage::Usage::default(),
@@ -141,6 +151,18 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(messages::get, messages::cancel))
         .routes(routes!(messages::release))
         .routes(routes!(messages::discard))
+        .routes(routes!(events::list))
+        .routes(routes!(stream::stream))
+        .routes(routes!(stream::socket))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::get, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::pause))
+        .routes(routes!(webhooks::resume))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::attempts))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .merge(original)
         .merge(waha::routes())
 }

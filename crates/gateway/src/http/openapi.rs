@@ -160,6 +160,10 @@ fn statuses(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<u16> 
     }
     if *method != HttpMethod::Get {
         statuses.extend([409, 507]);
+        if path.starts_with("/v1/webhooks") {
+            // An endpoint is checked as a whole, whatever is changed.
+            statuses.push(422);
+        }
     }
     statuses.sort_unstable();
     statuses.dedup();

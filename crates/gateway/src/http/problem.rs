@@ -63,6 +63,7 @@ codes! {
     GroupUnknown = "group_unknown", 404, "There is no such group", "GET /v1/sessions/{session}/groups lists those that the account is in.";
     InviteInvalid = "invite_invalid", 404, "The invite code leads to no group", "Ask for a new one; codes are revoked.";
     NoSuchToken = "no_such_token", 404, "There is no such token", "GET /v1/tokens lists their names.";
+    WebhookUnknown = "webhook_unknown", 404, "There is no such webhook", "GET /v1/webhooks lists them.";
     NoQr = "no_qr", 404, "There is no QR code now", "A code exists only while a session is linking; ask again, or look at its state.";
     NoPasskey = "no_passkey", 404, "No passkey is asked for now", "WhatsApp asks some accounts after the scan, for a short time; look at the session's state, or link again.";
     MethodNotAllowed = "method_not_allowed", 405, "This method is not for this address", "The Allow header names the methods that are.";
@@ -71,6 +72,7 @@ codes! {
     SessionLimit = "session_limit", 409, "There are as many sessions as are allowed", "Delete one, or raise session.max_sessions.";
     TokenExists = "token_exists", 409, "There is a token of this name", "Take another name, or rotate that one.";
     TokenLimit = "token_limit", 409, "There are as many tokens as are kept", "Revoke those that nobody uses; last_used_at tells.";
+    WebhookLimit = "webhook_limit", 409, "There are as many webhooks as are allowed", "Delete one, or raise webhooks.max_endpoints.";
     WrongState = "wrong_state", 409, "The session's state does not allow this", "The detail says which state it needs.";
     IdempotencyInFlight = "idempotency_in_flight", 409, "The first request with this key still runs", "Ask again after retry_after seconds; the answer will be that of the first.";
     NotCancellable = "not_cancellable", 409, "The message is past the point where it can be taken back", "Look at its status.";
@@ -93,6 +95,7 @@ codes! {
     Unsupported = "unsupported", 501, "This is not supported", "The detail says what is.";
     NotReady = "not_ready", 503, "The session is on its way to ready", "Ask again after retry_after seconds; sends are accepted meanwhile.";
     WhatsAppFailed = "whatsapp_failed", 503, "WhatsApp Web did not do it", "kind names the failure; docs/errors explains each.";
+    TooManyStreams = "too_many_streams", 503, "There are as many streams of events as are allowed", "Close one, or raise stream.max_streams.";
     Timeout = "timeout", 503, "There was no answer in time", "Ask again; what was asked may have happened.";
     StorageOverloaded = "storage_overloaded", 503, "The store has more to write than it can", "Ask again after retry_after seconds. Nothing was stored.";
     StorageFailed = "storage_failed", 503, "The store failed", "See the log event store_failed. Nothing was stored.";
@@ -298,9 +301,12 @@ impl From<IdError> for Problem {
         let text = error.to_string();
         match error {
             IdError::Session(_) => Self::field("name", text),
+            IdError::Webhook(_) => Self::new(Code::WebhookUnknown, text),
             IdError::Message(_) => Self::new(Code::MessageUnknown, text),
             IdError::Chat(_) => Self::new(Code::InvalidRecipient, text),
-            IdError::WaMessage(_) | IdError::Media(_) => Self::new(Code::InvalidField, text),
+            IdError::WaMessage(_) | IdError::Media(_) | IdError::Event(_) => {
+                Self::new(Code::InvalidField, text)
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Readiness {
     ready: bool,
     /// Why not, one sentence each; empty where it is.
     reasons: Vec<String>,
-    /// store, shutdown; sessions for information.
+    /// store, shutdown; sessions and webhooks for information.
     checks: BTreeMap<&'static str, CheckJson>,
     /// Sessions by state.
     sessions: BTreeMap<&'static str, usize>,
@@ -110,6 +110,7 @@ pub(super) async fn readyz(State(state): AppState) -> Response {
             Err(error) => (CheckStatus::Warning, error.to_string()),
         },
     ));
+    found.push(check("webhooks", webhooks_check(&state)));
     let reasons: Vec<String> = found
         .iter()
         .filter(|check| check.status == CheckStatus::Fail)
@@ -128,6 +129,20 @@ pub(super) async fn readyz(State(state): AppState) -> Response {
         sessions: by_state,
     };
     (status, JsonAnswer(body)).into_response()
+}
+
+/// Whether endpoints take their events. One that does not is no reason to
+/// refuse messages: what it is owed waits.
+fn webhooks_check(state: &HttpState) -> (CheckStatus, String) {
+    let statuses = state.app.webhooks.running_statuses();
+    let down = statuses.iter().filter(|(_, status)| status.down).count();
+    let detail = format!("{down} of {} webhook endpoints are down", statuses.len());
+    let status = if down == 0 {
+        CheckStatus::Pass
+    } else {
+        CheckStatus::Warning
+    };
+    (status, detail)
 }
 
 /// How many sessions are ready, and why the others are not. Their names are
@@ -167,7 +182,9 @@ fn check(name: &'static str, (status, detail): (CheckStatus, String)) -> Check {
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn metrics_page(_: Caller<ToRead>, State(state): AppState) -> Response {
     let sessions = state.app.sessions.list().await.ok();
-    let page = metrics::render(&state.app, sessions.as_deref());
+    let span = state.app.store.event_span().await.ok();
+    let newest = span.map(|span| span.newest);
+    let page = metrics::render(&state.app, sessions.as_deref(), newest);
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response()
 }
 

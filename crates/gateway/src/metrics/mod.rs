@@ -56,6 +56,16 @@ pub struct Metrics {
     pub canary_seconds: Histogram<1>,
     /// `steadfast_session_transitions_total{session, state}`.
     pub transitions: Counter<2>,
+    /// `steadfast_webhook_attempts_total{webhook, outcome}`.
+    pub webhook_attempts: Counter<2>,
+    /// `steadfast_webhook_seconds{webhook}`: how long endpoints took to answer.
+    pub webhook_seconds: Histogram<1>,
+    /// `steadfast_webhook_dead_letters_total{webhook}`.
+    pub webhook_dead: Counter<1>,
+    /// `steadfast_webhook_missed_total{webhook}`: events dropped before they were delivered.
+    pub webhook_missed: Counter<1>,
+    /// `steadfast_events_dropped_total`: events dropped for their age or number.
+    pub events_dropped: Counter<0>,
     /// `steadfast_http_requests_total{method, route, status}`.
     pub http_requests: Counter<3>,
     /// `steadfast_http_request_seconds{route}`.
@@ -166,6 +176,32 @@ impl Default for Metrics {
                 "Changes of a session's state, by the state entered.",
                 ["session", "state"],
             ),
+            webhook_attempts: Counter::new(
+                "steadfast_webhook_attempts_total",
+                "Requests to webhook endpoints: delivered, failed, refused, gone.",
+                ["webhook", "outcome"],
+            ),
+            webhook_seconds: Histogram::new(
+                "steadfast_webhook_seconds",
+                "Time that webhook endpoints took to answer.",
+                ["webhook"],
+                LATENCY,
+            ),
+            webhook_dead: Counter::new(
+                "steadfast_webhook_dead_letters_total",
+                "Events given up for an endpoint after their last attempt.",
+                ["webhook"],
+            ),
+            webhook_missed: Counter::new(
+                "steadfast_webhook_missed_total",
+                "Events dropped from the log before an endpoint was given them.",
+                ["webhook"],
+            ),
+            events_dropped: Counter::new(
+                "steadfast_events_dropped_total",
+                "Events dropped from the log for their age or number.",
+                [],
+            ),
             http_requests: Counter::new(
                 "steadfast_http_requests_total",
                 "HTTP requests answered.",
@@ -219,6 +255,11 @@ impl Metrics {
         self.canary.write(out);
         self.canary_seconds.write(out);
         self.transitions.write(out);
+        self.webhook_attempts.write(out);
+        self.webhook_seconds.write(out);
+        self.webhook_dead.write(out);
+        self.webhook_missed.write(out);
+        self.events_dropped.write(out);
         self.http_requests.write(out);
         self.http_seconds.write(out);
         self.http_connections.write(out);

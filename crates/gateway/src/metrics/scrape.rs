@@ -4,6 +4,7 @@ use super::family::{header, pair, series};
 use super::process::process_stats;
 use crate::app::App;
 use crate::sessions::{SessionState, SessionView};
+use crate::webhooks::Status;
 
 /// The text format's content type.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -11,8 +12,9 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Renders everything.
 ///
 /// `sessions` is `None` where they could not be asked; their gauges are left
-/// out then, which an alert on `absent()` sees.
-pub fn render(app: &App, sessions: Option<&[SessionView]>) -> String {
+/// out then, which an alert on `absent()` sees. The same where `newest_event`,
+/// the log's newest position, is not known.
+pub fn render(app: &App, sessions: Option<&[SessionView]>, newest_event: Option<i64>) -> String {
     let mut out = String::with_capacity(8_192);
     header(
         &mut out,
@@ -32,8 +34,39 @@ pub fn render(app: &App, sessions: Option<&[SessionView]>) -> String {
     if let Some(sessions) = sessions {
         by_session(&mut out, app, sessions);
     }
+    by_webhook(&mut out, app, newest_event);
     app.metrics.write_counted(&mut out);
     out
+}
+
+fn by_webhook(out: &mut String, app: &App, newest_event: Option<i64>) {
+    let statuses = app.webhooks.running_statuses();
+    let each = |out: &mut String, name: &str, help: &str, read: &dyn Fn(&Status) -> i64| {
+        header(out, name, help, "gauge");
+        for (id, status) in &statuses {
+            series(out, name, &pair("webhook", id.as_str()), read(status));
+        }
+    };
+    each(
+        out,
+        "steadfast_webhook_down",
+        "1 where an endpoint counts as down.",
+        &|status| i64::from(status.down),
+    );
+    each(
+        out,
+        "steadfast_webhook_waiting",
+        "Events that wait for another try.",
+        &|status| i64::try_from(status.waiting).unwrap_or(i64::MAX),
+    );
+    if let Some(newest) = newest_event {
+        each(
+            out,
+            "steadfast_webhook_lag_events",
+            "Positions of the log that an endpoint has not been given yet.",
+            &|status| (newest - status.cursor).max(0),
+        );
+    }
 }
 
 fn gauge(out: &mut String, name: &str, help: &str, value: impl std::fmt::Display) {

@@ -11,6 +11,7 @@ use crate::clock::random_bytes;
 use crate::delivery::Link;
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_core::event::StateChange;
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::{Epoch, LoginGeneration};
 use steadfast_core::port::{Engine, OpenStep};
@@ -133,6 +134,19 @@ impl Actor {
         tracing::info!(event = "session_state", session, from = before, to = after);
         self.parts.metrics.transitions.inc([&session, after]);
         let (now, mono) = (self.parts.clock.unix(), self.parts.clock.mono());
+        // What failed last is why only where it still fails.
+        let failure = self.parts.snapshot.borrow().last_failure.clone();
+        let failing = matches!(after, "recovering" | "parked");
+        let change = StateChange {
+            from: before.to_owned(),
+            to: after.to_owned(),
+            reason: failure
+                .filter(|_| failing)
+                .map(|failure| failure.kind.as_str().to_owned()),
+        };
+        self.parts
+            .incidents
+            .state(&self.parts.record.id, change, now);
         self.parts.snapshot.send_modify(|s| {
             s.since = now;
             s.since_mono = mono;

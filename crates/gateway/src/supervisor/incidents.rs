@@ -1,13 +1,14 @@
-//! Writes down what failed and what healed it.
+//! Writes down what failed and what healed it, and tells of every change of state.
 //!
 //! The record goes to the store through a queue of its own: healing never
 //! waits for the disk.
 
 use crate::sessions::IncidentSummary;
 use std::sync::Arc;
+use steadfast_core::event::{StateChange, Told};
 use steadfast_core::failure::{Failure, Kind, Rung};
 use steadfast_core::ids::{SessionId, ulid};
-use steadfast_core::port::{Incident, IncidentStep, Store};
+use steadfast_core::port::{Incident, IncidentStep, Store, StoreError};
 use steadfast_core::session::IncidentEnd;
 use steadfast_core::time::{MonoMs, UnixMs};
 use tokio::sync::mpsc;
@@ -17,18 +18,35 @@ const MAX_STEPS: usize = 100;
 /// Records that may wait for the disk.
 const QUEUE: usize = 1024;
 
+/// What goes to the disk, in the order in which it happened.
+enum Record {
+    Incident(Incident),
+    State(SessionId, StateChange, UnixMs),
+}
+
 /// The way to the disk.
 #[derive(Clone)]
-pub(super) struct IncidentLog(mpsc::Sender<Incident>);
+pub(super) struct IncidentLog(mpsc::Sender<Record>);
 
 impl IncidentLog {
     /// The log, and the task that writes it; it ends when the log is dropped.
     pub(super) fn new(store: Arc<dyn Store>) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (sender, mut queue) = mpsc::channel::<Incident>(QUEUE);
+        let (sender, mut queue) = mpsc::channel::<Record>(QUEUE);
         let task = async move {
-            while let Some(incident) = queue.recv().await {
-                if let Err(error) = store.put_incident(incident).await {
-                    tracing::warn!(event = "incident_not_stored", %error);
+            while let Some(record) = queue.recv().await {
+                match record {
+                    Record::Incident(incident) => {
+                        if let Err(error) = store.put_incident(incident).await {
+                            tracing::warn!(event = "incident_not_stored", %error);
+                        }
+                    }
+                    Record::State(session, change, at) => {
+                        // A session that is gone has no states to tell of.
+                        match store.tell(Told::State(session, change), at).await {
+                            Ok(()) | Err(StoreError::NoSession(_) | StoreError::Closed) => {}
+                            Err(error) => tracing::warn!(event = "state_not_told", %error),
+                        }
+                    }
                 }
             }
         };
@@ -36,8 +54,16 @@ impl IncidentLog {
     }
 
     fn write(&self, incident: &Incident) {
-        if self.0.try_send(incident.clone()).is_err() {
+        if self.0.try_send(Record::Incident(incident.clone())).is_err() {
             tracing::warn!(event = "incident_not_stored", error = "the queue is full");
+        }
+    }
+
+    /// Tells of a change of state.
+    pub(super) fn state(&self, session: &SessionId, change: StateChange, at: UnixMs) {
+        let record = Record::State(session.clone(), change, at);
+        if self.0.try_send(record).is_err() {
+            tracing::warn!(event = "state_not_told", error = "the queue is full");
         }
     }
 }

@@ -549,7 +549,8 @@ impl Sessions for Supervisor {
             && let Err(error) = self.shared.store.set_session_proxy(session, proxy).await
         {
             // Half a session would only be in the way of the next try.
-            self.shared.store.remove_session(session).await?;
+            let now = self.shared.clock.unix();
+            self.shared.store.remove_session(session, now).await?;
             return Err(error.into());
         }
         let handle = self.launch(record).await?;
@@ -602,7 +603,10 @@ impl Sessions for Supervisor {
         handle.stop.cancel();
         self.lock().remove(session);
         self.shared.numbers.forget(session);
-        self.shared.store.remove_session(session).await?;
+        self.shared
+            .store
+            .remove_session(session, self.shared.clock.unix())
+            .await?;
         Ok(())
     }
 

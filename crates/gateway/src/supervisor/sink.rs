@@ -76,8 +76,11 @@ impl EventSink for SessionSink {
     }
 
     async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused> {
-        let _ = (epoch, happening);
-        Err(InboundRefused::NotStored("not kept yet".to_owned()))
+        if !self.epoch.is(epoch) {
+            return Err(InboundRefused::StaleEpoch);
+        }
+        self.activity.touch(self.clock.mono());
+        self.inbox.happened(&self.session, happening).await
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {

@@ -3,6 +3,7 @@
 
 use crate::config;
 use steadfast_core::backoff::Random;
+use steadfast_core::port::RetryPolicy;
 use steadfast_core::time::UnixMs;
 
 /// The pauses that Standard Webhooks recommends, in milliseconds.
@@ -76,6 +77,17 @@ impl Schedule {
             jitter_percent: config.jitter_percent,
             retry_after_max_ms: config.retry_after_max_ms,
         }
+    }
+
+    /// The same with pauses of an endpoint's own.
+    #[must_use]
+    pub fn with(&self, policy: &RetryPolicy) -> Self {
+        let mut own = self.clone();
+        if !policy.delays_ms.is_empty() {
+            own.delays_ms.clone_from(&policy.delays_ms);
+        }
+        own.jitter_percent = policy.jitter_percent;
+        own
     }
 
     /// How many attempts a delivery has.

@@ -25,7 +25,8 @@ async fn the_description_is_complete_and_true() {
             let name = format!("{method} {path}");
             let id = operation["operationId"].as_str().unwrap();
             assert!(ids.insert(id.to_owned()), "{name}: {id} is taken");
-            assert!(responses.keys().any(|s| s.starts_with('2')), "{name}");
+            let good = |status: &String| status.starts_with('2') || status == "101";
+            assert!(responses.keys().any(good), "{name}");
             assert!(
                 !operation["summary"].as_str().unwrap_or_default().is_empty(),
                 "{name}"
@@ -53,12 +54,17 @@ async fn check_route(
         .replace("{contact}", "4915123456789@c.us")
         .replace("{group}", "120363000000000001@g.us")
         .replace("{message}", "msg_00000000000000000000000000")
+        .replace("{webhook}", "whk_00000000000000000000000000")
         // One that is there would end what the test itself uses.
         .replace("{name}", "nobody");
     let anonymous = call(surface.address, method.clone(), &real, &[], "").await;
     let with_token = [("x-api-key", surface.admin.as_str())];
-    let known = call(surface.address, method.clone(), &real, &with_token, "").await;
-    for reply in [anonymous, known] {
+    let mut replies = vec![anonymous];
+    // A stream does not end by itself.
+    if path != "/v1/events/stream" {
+        replies.push(call(surface.address, method.clone(), &real, &with_token, "").await);
+    }
+    for reply in replies {
         assert_ne!(reply.status, 405, "{method} {path}");
         assert!(
             responses.contains_key(&reply.status.to_string()),

@@ -1,7 +1,7 @@
 //! Many at once: guesses, idle connections, messages for which there is no room.
 
 use crate::client::{DEADLINE, call};
-use crate::fake::id;
+use crate::fake::{THEN, id};
 use crate::surface::Surface;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
@@ -143,7 +143,7 @@ async fn a_full_disk_says_so_and_takes_messages_again_when_there_is_room() {
     let page = surface.get("/v1/sessions/filler/messages?limit=200").await;
     assert_eq!(page.json()["items"].as_array().unwrap().len(), taken);
 
-    store.remove_session(&id("filler")).await.unwrap();
+    store.remove_session(&id("filler"), THEN).await.unwrap();
     let small = json!({"to": "4915123456789", "text": "there is room"});
     let until = Instant::now() + DEADLINE;
     loop {

@@ -15,9 +15,11 @@ use steadfast_gateway::clock::{Clock, Random, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
 use steadfast_gateway::http::{HttpState, Server};
 use steadfast_gateway::metrics::Metrics;
+use steadfast_gateway::outgoing::Outgoing;
 use steadfast_gateway::sessions::{SessionState, Sessions};
 use steadfast_gateway::supervisor::{Connectors, Supervisor};
 use steadfast_gateway::token;
+use steadfast_gateway::webhooks::Webhooks;
 use steadfast_sim::knobs::Knobs;
 use steadfast_sim::phone::Phone as _;
 use steadfast_sim::scripted::ScriptedWorld;
@@ -90,13 +92,24 @@ impl Scripted {
         )
         .await
         .unwrap();
+        let config = Arc::new(config);
+        let webhooks = Webhooks::new(
+            Arc::clone(&config),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            Arc::clone(&metrics),
+            Arc::new(Outgoing::new(&config.outgoing).unwrap()),
+        );
+        webhooks.start().await.unwrap();
         let app = Arc::new(App {
             started: clock.mono(),
-            config: Arc::new(config),
+            config,
             store,
             sessions,
             clock,
             random,
+            webhooks,
             metrics,
         });
         let token = format!("sf_a_{}", "of-this-machine".repeat(2));
@@ -137,6 +150,7 @@ impl Scripted {
     pub(crate) async fn stop(self) {
         self.stopping.cancel();
         self.app.sessions.shutdown(DEADLINE).await;
+        self.app.webhooks.stop().await;
         tokio::time::timeout(DEADLINE, self.server)
             .await
             .expect("the server did not end")

@@ -13,8 +13,10 @@ use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
 use steadfast_gateway::http::{HttpState, Server};
 use steadfast_gateway::metrics::Metrics;
+use steadfast_gateway::outgoing::Outgoing;
 use steadfast_gateway::sessions::Sessions;
 use steadfast_gateway::token;
+use steadfast_gateway::webhooks::Webhooks;
 use steadfast_store::MemoryStore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -79,13 +81,25 @@ impl<S: Store + 'static> Surface<S> {
             secrets.push(secret);
         }
         let sessions = Arc::new(FakeSessions::new());
+        let config = Arc::new(config);
+        let metrics = Arc::new(Metrics::default());
+        let webhooks = Webhooks::new(
+            config.clone(),
+            store.clone(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom),
+            metrics.clone(),
+            Arc::new(Outgoing::new(&config.outgoing).unwrap()),
+        );
+        webhooks.start().await.unwrap();
         let app = Arc::new(App {
-            config: Arc::new(config),
+            config,
             store: store.clone(),
             sessions: instead.unwrap_or_else(|| sessions.clone()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
-            metrics: Arc::new(Metrics::default()),
+            webhooks,
+            metrics,
             started: SystemClock.mono(),
         });
         let stopping = CancellationToken::new();
@@ -150,6 +164,7 @@ impl<S: Store + 'static> Surface<S> {
     /// Ends in order; every test that gets here shows that it can.
     pub(crate) async fn stop(self) {
         self.stopping.cancel();
+        self.app.webhooks.stop().await;
         tokio::time::timeout(crate::client::DEADLINE, self.server)
             .await
             .expect("the server did not end")

@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
-use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
-use steadfast_core::inbound::InboundMessage;
+use steadfast_core::event::Told;
+use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId, WebhookId};
+use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
-    NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store, StoreError,
-    StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, Delivery, DeliveryAttempt, DeliveryCounts, DeliveryState,
+    EventLog, EventPage, EventQuery, EventSpan, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
+    NewAudit, OutboxDepth, Quota, Recorded, Replay, Rotation, SessionRecord, Settled, Store,
+    StoreError, StoredInbound, StoredWebhook, TokenRecord, TrimEvents, Trimmed, WebhookRecord,
+    WebhookStore,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -27,6 +30,113 @@ impl<S> Full<S> {
         } else {
             Ok(())
         }
+    }
+}
+
+#[async_trait]
+impl<S: Store> EventLog for Full<S> {
+    async fn keep_happening(
+        &self,
+        session: &SessionId,
+        happening: Happening,
+        at: UnixMs,
+    ) -> Result<bool, StoreError> {
+        self.room()?;
+        self.inner.keep_happening(session, happening, at).await
+    }
+
+    async fn tell(&self, told: Told, at: UnixMs) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.tell(told, at).await
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<EventPage, StoreError> {
+        self.inner.events(query).await
+    }
+
+    async fn event_span(&self) -> Result<EventSpan, StoreError> {
+        self.inner.event_span().await
+    }
+
+    async fn events_beyond(&self, position: i64) -> Result<i64, StoreError> {
+        self.inner.events_beyond(position).await
+    }
+
+    async fn trim_events(&self, trim: TrimEvents) -> Result<Trimmed, StoreError> {
+        self.inner.trim_events(trim).await
+    }
+}
+
+#[async_trait]
+impl<S: Store> WebhookStore for Full<S> {
+    async fn add_webhook(&self, record: WebhookRecord) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.add_webhook(record).await
+    }
+
+    async fn update_webhook(&self, record: WebhookRecord) -> Result<bool, StoreError> {
+        self.room()?;
+        self.inner.update_webhook(record).await
+    }
+
+    async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        self.inner.remove_webhook(id).await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<StoredWebhook>, StoreError> {
+        self.inner.webhooks().await
+    }
+
+    async fn settle(&self, id: &WebhookId, settled: Settled) -> Result<u64, StoreError> {
+        self.room()?;
+        self.inner.settle(id, settled).await
+    }
+
+    async fn due_deliveries(
+        &self,
+        id: &WebhookId,
+        by: UnixMs,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.due_deliveries(id, by, limit).await
+    }
+
+    async fn deliveries(
+        &self,
+        id: &WebhookId,
+        state: DeliveryState,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.deliveries(id, state, after, limit).await
+    }
+
+    async fn delivery_counts(&self, id: &WebhookId) -> Result<DeliveryCounts, StoreError> {
+        self.inner.delivery_counts(id).await
+    }
+
+    async fn replay(&self, id: &WebhookId, which: Replay, at: UnixMs) -> Result<u64, StoreError> {
+        self.room()?;
+        self.inner.replay(id, which, at).await
+    }
+
+    async fn hasten(&self, id: &WebhookId, at: UnixMs) -> Result<u64, StoreError> {
+        self.room()?;
+        self.inner.hasten(id, at).await
+    }
+
+    async fn delivery_attempts(
+        &self,
+        id: &WebhookId,
+        seq: Option<i64>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.inner.delivery_attempts(id, seq, before, limit).await
+    }
+
+    async fn forget_deliveries(&self, before: UnixMs, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget_deliveries(before, limit).await
     }
 }
 
@@ -208,8 +318,8 @@ impl<S: Store> Store for Full<S> {
         self.inner.set_note(session, name, text).await
     }
 
-    async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
-        self.inner.remove_session(session).await
+    async fn remove_session(&self, session: &SessionId, at: UnixMs) -> Result<(), StoreError> {
+        self.inner.remove_session(session, at).await
     }
 
     async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {

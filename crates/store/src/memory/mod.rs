@@ -3,7 +3,9 @@
 //! It keeps everything in plain maps and finds heads by looking, so that it is
 //! plainly right: the SQLite store is tested against it.
 
+mod log;
 mod state;
+mod webhooks;
 
 use crate::rules;
 use async_trait::async_trait;
@@ -216,9 +218,9 @@ impl Store for MemoryStore {
         self.with(|state| state.set_note(session, name, text))
     }
 
-    async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
+    async fn remove_session(&self, session: &SessionId, at: UnixMs) -> Result<(), StoreError> {
         self.with(|state| {
-            state.remove_session(session);
+            state.remove_session(session, at);
             Ok(())
         })
     }
@@ -276,7 +278,7 @@ impl Store for MemoryStore {
     }
 
     async fn put_incident(&self, incident: Incident) -> Result<(), StoreError> {
-        self.with(|state| state.put_incident(rules::bounded(incident)))
+        self.with(|state| state.put_incident(&rules::bounded(incident)))
     }
 
     async fn incidents(

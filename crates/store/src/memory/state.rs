@@ -1,10 +1,13 @@
 //! The maps of the memory store, and what is done to them.
 
+use super::log::Log;
+use super::webhooks::Endpoints;
 use crate::rules::{
     MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, PACE_KEPT_MS, Standing, cut,
-    outcome_name,
+    outcome_name, told,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use steadfast_core::event::{self, EventData, EventKind};
 use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
@@ -29,6 +32,8 @@ pub(super) struct State {
     fence: u64,
     last_seq: i64,
     last_inbound: i64,
+    pub(super) log: Log,
+    pub(super) endpoints: Endpoints,
 }
 
 struct Session {
@@ -86,6 +91,14 @@ impl State {
         self.sessions
             .get_mut(session)
             .ok_or_else(|| StoreError::NoSession(session.clone()))
+    }
+
+    pub(super) fn known(&self, session: &SessionId) -> Result<(), StoreError> {
+        if self.sessions.contains_key(session) {
+            Ok(())
+        } else {
+            Err(StoreError::NoSession(session.clone()))
+        }
     }
 
     fn owned(&mut self, session: &SessionId, given: Fence) -> Result<&mut Session, StoreError> {
@@ -222,6 +235,9 @@ impl State {
                 attempts: VecDeque::new(),
             },
         );
+        if let Some(message) = self.view(seq) {
+            self.log.tell_message(EventKind::MessageAccepted, &message);
+        }
         Ok(seq)
     }
 
@@ -467,8 +483,9 @@ impl State {
                 outcome_name(&recorded.outcome),
                 recorded.detail.as_deref(),
             );
+            let before = row.standing.status;
             row.standing.record(recorded);
-            self.requeue(seq);
+            self.moved(seq, before);
             if matches!(recorded.outcome, Outcome::SlowedDown { .. }) {
                 self.session(session)?.quarter(recorded.at).1 += 1;
             }
@@ -485,11 +502,12 @@ impl State {
     ) -> Option<Message> {
         let seq = *self.sessions.get(session)?.by_wa.get(wa_message_id)?;
         let row = self.messages.get_mut(&seq)?;
+        let before = row.standing.status;
         if !row.standing.ack(ack, at) {
             return None;
         }
         row.end_attempt(at, "sent", None);
-        self.requeue(seq);
+        self.moved(seq, before);
         self.view(seq)
     }
 
@@ -500,10 +518,22 @@ impl State {
         change: impl FnOnce(&mut Standing) -> bool,
     ) -> Option<Message> {
         let seq = *self.by_id.get(id)?;
-        if change(&mut self.messages.get_mut(&seq)?.standing) {
-            self.requeue(seq);
+        let standing = &mut self.messages.get_mut(&seq)?.standing;
+        let before = standing.status;
+        if change(standing) {
+            self.moved(seq, before);
         }
         self.view(seq)
+    }
+
+    /// Tells of a message that was changed, and puts it where it belongs now.
+    fn moved(&mut self, seq: i64, before: Status) {
+        if let Some(message) = self.view(seq)
+            && let Some(kind) = EventKind::of_move(before, message.status)
+        {
+            self.log.tell_message(kind, &message);
+        }
+        self.requeue(seq);
     }
 
     /// Gives a message that has moved the place in its chat's queue that
@@ -604,17 +634,19 @@ impl State {
         if message.from_me && ours.is_some_and(|row| row.standing.attempts > 0) {
             return Ok(false);
         }
-        let session = self.session(session)?;
+        let whose = self.session(session)?;
         let name = (message.chat.clone(), message.wa_message_id.clone());
-        if !session.inbound_seen.insert(name) {
+        if !whose.inbound_seen.insert(name) {
             return Ok(false);
         }
-        session.inbound.push(StoredInbound {
+        let stored = StoredInbound {
             seq,
             stored_at: at,
             message,
-        });
+        };
+        whose.inbound.push(stored.clone());
         self.last_inbound = seq;
+        self.log.tell_inbound(session, &stored);
         Ok(true)
     }
 
@@ -656,6 +688,12 @@ impl State {
             notes: HashMap::new(),
             record: record.clone(),
         };
+        self.log.tell(
+            EventKind::SessionCreated,
+            Some(&record.id),
+            record.created_at,
+            EventData::Nothing,
+        );
         self.sessions.insert(record.id, session);
         Ok(())
     }
@@ -691,10 +729,18 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn remove_session(&mut self, session: &SessionId) {
+    pub(super) fn remove_session(&mut self, session: &SessionId, at: UnixMs) {
         if self.sessions.remove(session).is_none() {
             return;
         }
+        self.log.forget(session);
+        self.endpoints.forget(session);
+        self.log.tell(
+            EventKind::SessionDeleted,
+            Some(session),
+            at,
+            EventData::Nothing,
+        );
         self.messages
             .retain(|_, row| row.message.session != *session);
         let left = &self.messages;
@@ -771,11 +817,22 @@ impl State {
         newest_first.take(limit as usize).cloned().collect()
     }
 
-    pub(super) fn put_incident(&mut self, incident: Incident) -> Result<(), StoreError> {
+    pub(super) fn put_incident(&mut self, incident: &Incident) -> Result<(), StoreError> {
         let incidents = &mut self.session(&incident.session)?.incidents;
-        incidents.insert(incident.id.clone(), incident);
+        let before = incidents
+            .insert(incident.id.clone(), incident.clone())
+            .map(|before| before.closed_at.is_some());
         while incidents.len() > MAX_INCIDENTS_KEPT as usize {
             incidents.pop_first();
+        }
+        for kind in event::told_of_incident(before, incident.closed_at.is_some()) {
+            let closed = (*kind == EventKind::IncidentClosed).then_some(incident.closed_at);
+            self.log.tell(
+                *kind,
+                Some(&incident.session),
+                closed.flatten().unwrap_or(incident.opened_at),
+                told(incident),
+            );
         }
         Ok(())
     }

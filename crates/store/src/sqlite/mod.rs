@@ -6,6 +6,7 @@
 //! | `writer` | the one thread that writes; group commit |
 //! | `readers` | the few connections that read |
 //! | `outbox`, `queue`, `rows` | owed messages, who is next, how a row is read |
+//! | `events`, `webhooks` | the log of what happens, and where it is pushed to |
 //! | `pace` | what pacing must know after a restart |
 //! | `sessions`, `records`, `tokens`, `audit` | everything else |
 //!
@@ -15,6 +16,7 @@
 
 mod audit;
 mod error;
+mod events;
 mod open;
 mod outbox;
 mod pace;
@@ -24,6 +26,7 @@ mod records;
 mod rows;
 mod sessions;
 mod tokens;
+mod webhooks;
 mod writer;
 
 use crate::rules;
@@ -45,6 +48,7 @@ use steadfast_core::port::{
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
+use tokio::sync::watch;
 use writer::{Bounds, Manner, Tx, Writer};
 
 /// How a [`SqliteStore`] is opened.
@@ -84,6 +88,8 @@ impl Default for Options {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    /// How far the log of events goes.
+    told: watch::Receiver<i64>,
 }
 
 impl SqliteStore {
@@ -128,15 +134,18 @@ impl SqliteStore {
             }
             Migrate::No => None,
         };
+        let newest = events::newest(&connection).map_err(|error| error::conclude(&error, path))?;
+        let (tell, told) = watch::channel(newest);
         let bounds = Bounds {
             queue: options.queue,
             batch: options.batch,
         };
-        let writer = Writer::start(connection, path.to_owned(), bounds, sweep)
+        let writer = Writer::start(connection, path.to_owned(), bounds, sweep, tell)
             .map_err(|error| StoreError::Failed(format!("the writer could not start: {error}")))?;
         Ok(Self {
             writer,
             readers: Readers::new(path.to_owned(), options),
+            told,
         })
     }
 
@@ -362,10 +371,10 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn remove_session(&self, session: &SessionId) -> Result<(), StoreError> {
+    async fn remove_session(&self, session: &SessionId, at: UnixMs) -> Result<(), StoreError> {
         let session = session.clone();
         let manner = Manner::default().then(|()| Some(Box::new(Sweep::default())));
-        let work = move |tx: &mut Tx<'_>| Ok(sessions::remove(tx, &session)?);
+        let work = move |tx: &mut Tx<'_>| Ok(sessions::remove(tx, &session, at)?);
         self.writer.write(work, manner).await
     }
 

@@ -3,9 +3,10 @@
 use super::error::{self, Error};
 use super::queue::Spot;
 use super::rows::{self, Entry, select_entry, select_message};
-use super::writer::{Job, Tx};
-use super::{pace, queue, sessions};
+use super::writer::{Job, NewEvent, Tx};
+use super::{events, pace, queue, sessions};
 use crate::rules::{self, MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing};
+use steadfast_core::event::EventKind;
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::outbox::{Ack, Claimed, Message, NewMessage, Status};
 use steadfast_core::port::{
@@ -108,6 +109,7 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     }
     let seq = tx.db.last_insert_rowid();
     tx.count(sid, None, Some(Status::Accepted));
+    tx.accepted(seq, message.accepted_at)?;
     Ok(seq)
 }
 
@@ -515,6 +517,15 @@ fn moved(tx: &mut Tx<'_>, before: &Standing, entry: &Entry) -> Result<(), rusqli
     }
     if before.status != standing.status {
         tx.count(*sid, Some(before.status), Some(standing.status));
+    }
+    if let Some(kind) = EventKind::of_move(before.status, standing.status) {
+        let why = events::why(standing.reason.as_deref(), standing.detail.as_deref());
+        tx.event(&NewEvent {
+            sid: Some(*sid),
+            reference: Some(*seq),
+            data: why.as_deref(),
+            ..NewEvent::of(kind, standing.updated_at)
+        })?;
     }
     match (before.status.is_owed(), standing.status.is_owed()) {
         (true, true) => queue::wait(tx, entry.spot(), standing.due_at, standing.has_begun()),

@@ -2,14 +2,26 @@
 
 use super::error::Error;
 use super::rows::{damaged, parsed};
-use super::sessions;
-use super::writer::Tx;
-use crate::rules::MAX_INCIDENTS_KEPT;
-use rusqlite::{Connection, OptionalExtension as _};
+use super::writer::{NewEvent, Tx};
+use super::{events, sessions};
+use crate::rules::{self, MAX_INCIDENTS_KEPT};
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use steadfast_core::event::{self, EventKind};
 use steadfast_core::ids::SessionId;
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::port::{Incident, StoredInbound};
 use steadfast_core::time::UnixMs;
+
+/// A query for inbound messages, as [`stored_inbound`] reads them.
+macro_rules! select_inbound {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, stored_at, wa_message_id, chat, sender, from_me, kind, text, sent_at, ",
+            "recovered FROM inbound ",
+            $rest
+        )
+    };
+}
 
 /// Whether a message that this account sent went out by our own outbox: a page
 /// that has been loaded anew does not know that.
@@ -26,7 +38,7 @@ fn is_ours(tx: &Tx<'_>, sid: i64, message: &InboundMessage) -> Result<bool, Erro
 /// Keeps an inbound message; `false` where it was kept before, or is one of
 /// our own outbox.
 pub(super) fn keep_inbound(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     session: &SessionId,
     message: &InboundMessage,
     at: UnixMs,
@@ -56,6 +68,17 @@ pub(super) fn keep_inbound(
             at.0,
         ),
     )?;
+    let kind = if message.from_me {
+        EventKind::MessageSentElsewhere
+    } else {
+        EventKind::MessageReceived
+    };
+    let seq = tx.db.last_insert_rowid();
+    tx.event(&NewEvent {
+        sid: Some(sid),
+        reference: Some(seq),
+        ..NewEvent::of(kind, at)
+    })?;
     Ok(true)
 }
 
@@ -104,33 +127,62 @@ pub(super) fn inbound(
     let Some(sid) = sessions::find(db, session)? else {
         return Ok(Vec::new());
     };
-    db.prepare_cached(
-        "SELECT seq, stored_at, wa_message_id, chat, sender, from_me, kind, text, sent_at, recovered
-         FROM inbound WHERE sid = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-    )?
-    .query_map((sid, after, limit), |row| {
-        Ok(StoredInbound {
-            seq: row.get(0)?,
-            stored_at: UnixMs(row.get(1)?),
-            message: InboundMessage {
-                wa_message_id: parsed(row, 2)?,
-                chat: parsed(row, 3)?,
-                sender: parsed(row, 4)?,
-                from_me: row.get(5)?,
-                kind: row.get(6)?,
-                text: row.get(7)?,
-                sent_at: UnixMs(row.get(8)?),
-                recovered: row.get(9)?,
-                extras: Extras::default(),
-            },
-        })
-    })?
+    db.prepare_cached(select_inbound!(
+        "WHERE sid = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+    ))?
+    .query_map((sid, after, limit), stored_inbound)?
     .collect()
 }
 
+/// One inbound message by its position.
+pub(super) fn inbound_by_seq(
+    db: &Connection,
+    seq: i64,
+) -> Result<Option<StoredInbound>, rusqlite::Error> {
+    db.prepare_cached(select_inbound!("WHERE seq = ?1"))?
+        .query_row((seq,), stored_inbound)
+        .optional()
+}
+
+/// Reads a row of [`select_inbound`].
+fn stored_inbound(row: &Row<'_>) -> rusqlite::Result<StoredInbound> {
+    Ok(StoredInbound {
+        seq: row.get(0)?,
+        stored_at: UnixMs(row.get(1)?),
+        message: InboundMessage {
+            wa_message_id: parsed(row, 2)?,
+            chat: parsed(row, 3)?,
+            sender: parsed(row, 4)?,
+            from_me: row.get(5)?,
+            kind: row.get(6)?,
+            text: row.get(7)?,
+            sent_at: UnixMs(row.get(8)?),
+            recovered: row.get(9)?,
+            extras: Extras::default(),
+        },
+    })
+}
+
 /// Writes an incident as it stands now; the oldest ones beyond the bound go.
-pub(super) fn put_incident(tx: &Tx<'_>, incident: &Incident, json: &str) -> Result<(), Error> {
+pub(super) fn put_incident(tx: &mut Tx<'_>, incident: &Incident, json: &str) -> Result<(), Error> {
     let sid = sessions::sid(tx.db, &incident.session)?;
+    let before = tx.one(
+        "SELECT incident ->> '$.closed_at' IS NOT NULL FROM incidents WHERE sid = ?1 AND id = ?2",
+        (sid, &incident.id),
+        |row| row.get(0),
+    )?;
+    let told = event::told_of_incident(before, incident.closed_at.is_some());
+    if !told.is_empty() {
+        let data = events::json(&rules::told(incident))?;
+        for kind in told {
+            let closed = (*kind == EventKind::IncidentClosed).then_some(incident.closed_at);
+            tx.event(&NewEvent {
+                sid: Some(sid),
+                data: Some(&data),
+                ..NewEvent::of(*kind, closed.flatten().unwrap_or(incident.opened_at))
+            })?;
+        }
+    }
     tx.run(
         "INSERT INTO incidents (sid, id, incident) VALUES (?1, ?2, ?3)
          ON CONFLICT (sid, id) DO UPDATE SET incident = ?3",

@@ -3,8 +3,10 @@
 use super::error::Error;
 use super::queue;
 use super::rows::{damaged, parsed};
-use super::writer::{Job, Tx};
+use super::writer::{Job, NewEvent, Tx};
 use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::BTreeMap;
+use steadfast_core::event::EventKind;
 use steadfast_core::ids::{Fence, LoginGeneration, SessionId};
 use steadfast_core::port::{OutboxDepth, Quota, SessionRecord, StoreError};
 use steadfast_core::proxy::Proxy;
@@ -23,6 +25,13 @@ pub(super) fn find(db: &Connection, session: &SessionId) -> Result<Option<i64>, 
     db.prepare_cached("SELECT sid FROM sessions WHERE name = ?1")?
         .query_row((session.as_str(),), |row| row.get(0))
         .optional()
+}
+
+/// The names of all sessions by their row keys.
+pub(super) fn names(db: &Connection) -> Result<BTreeMap<i64, SessionId>, rusqlite::Error> {
+    db.prepare_cached("SELECT sid, name FROM sessions WHERE name IS NOT NULL")?
+        .query_map((), |row| Ok((row.get(0)?, parsed(row, 1)?)))?
+        .collect()
 }
 
 /// The row key of a session whose messages this fence may write.
@@ -63,7 +72,7 @@ fn next_fence(tx: &Tx<'_>) -> Result<i64, rusqlite::Error> {
 }
 
 /// Adds a session.
-pub(super) fn add(tx: &Tx<'_>, session: &SessionRecord) -> Result<(), Error> {
+pub(super) fn add(tx: &mut Tx<'_>, session: &SessionRecord) -> Result<(), Error> {
     if find(tx.db, &session.id)?.is_some() {
         return Err(StoreError::Exists.into());
     }
@@ -81,6 +90,11 @@ pub(super) fn add(tx: &Tx<'_>, session: &SessionRecord) -> Result<(), Error> {
             fence,
         ),
     )?;
+    let sid = tx.db.last_insert_rowid();
+    tx.event(&NewEvent {
+        sid: Some(sid),
+        ..NewEvent::of(EventKind::SessionCreated, session.created_at)
+    })?;
     Ok(())
 }
 
@@ -186,12 +200,26 @@ pub(super) fn next_due(
 }
 
 /// Takes a session out of sight. Its rows go later, bit by bit ([`Sweep`]).
-pub(super) fn remove(tx: &mut Tx<'_>, session: &SessionId) -> Result<(), rusqlite::Error> {
-    tx.run(
+pub(super) fn remove(
+    tx: &mut Tx<'_>,
+    session: &SessionId,
+    at: UnixMs,
+) -> Result<(), rusqlite::Error> {
+    let removed = tx.run(
         "UPDATE sessions SET name = NULL WHERE name = ?1",
         (session.as_str(),),
     )?;
     tx.sessions_changed();
+    if removed > 0 {
+        tx.run(
+            "DELETE FROM deliveries WHERE session = ?1",
+            (session.as_str(),),
+        )?;
+        tx.event(&NewEvent {
+            key: Some(session.as_str()),
+            ..NewEvent::of(EventKind::SessionDeleted, at)
+        })?;
+    }
     Ok(())
 }
 
@@ -235,6 +263,7 @@ impl Job for Sweep {
               WHERE sid = ?1 AND seq IS NULL LIMIT ?2)",
             "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM inbound WHERE seq IN (SELECT seq FROM inbound WHERE sid = ?1 LIMIT ?2)",
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents WHERE sid = ?1 LIMIT ?2)",
             "DELETE FROM notes WHERE sid = ?1 AND name IN
              (SELECT name FROM notes WHERE sid = ?1 LIMIT ?2)",

@@ -6,9 +6,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use steadfast_core::event::{EventData, EventKind};
 use steadfast_core::ids::LoginGeneration;
 use steadfast_core::outbox::{Ack, Status};
-use steadfast_core::port::{Accepted, MessageQuery, Outcome, Store};
+use steadfast_core::port::{Accepted, EventLog as _, EventQuery, MessageQuery, Outcome, Store};
 use steadfast_core::time::UnixMs;
 use steadfast_store::{Options, SqliteStore};
 
@@ -132,6 +133,39 @@ async fn what_was_promised_survives_a_kill() {
         accepted.len(),
         sent.len()
     );
+
+    // Each change is told, once, and nothing is told that did not happen.
+    let mut told = HashSet::new();
+    let mut after = 0;
+    loop {
+        let query = EventQuery {
+            after,
+            limit: 1_000,
+            ..EventQuery::default()
+        };
+        let page = store.events(query).await.unwrap();
+        for event in page.events {
+            if let EventData::Message(moved) = event.data {
+                assert!(told.insert((event.kind, moved.id)), "told twice");
+            }
+        }
+        if !page.more {
+            break;
+        }
+        after = page.next;
+    }
+    for n in &accepted {
+        assert!(told.contains(&(EventKind::MessageAccepted, id(*n))), "{n}");
+    }
+    for n in &sent {
+        assert!(told.contains(&(EventKind::MessageSent, id(*n))), "{n}");
+    }
+    for (kind, id) in &told {
+        let message = store.message(id).await.unwrap().unwrap();
+        if *kind == EventKind::MessageSent {
+            assert_eq!(message.status, Status::Sent);
+        }
+    }
 
     // What is owed is still delivered, each chat in order.
     let name = session("default");

@@ -9,7 +9,7 @@ use steadfast_core::outbox::{
     Ack, Attempt, NewMessage, ParkReason, Priority, RejectReason, Status,
 };
 use steadfast_core::port::{
-    IdempotencyKey, MessageQuery, Outcome, Quota, Recorded, Store, StoreError,
+    EventQuery, IdempotencyKey, MessageQuery, Outcome, Quota, Recorded, Store, StoreError,
 };
 use steadfast_core::time::UnixMs;
 use steadfast_store::MemoryStore;
@@ -290,7 +290,10 @@ async fn ask(asker: &mut Asker<'_>, op: &Op) -> String {
         }
         Op::Remove(whose) => {
             *era += 1_000;
-            format!("{:?}", store.remove_session(&name(whose)).await)
+            format!(
+                "{:?}",
+                store.remove_session(&name(whose), UnixMs(9_000)).await
+            )
         }
         Op::Add(whose) => format!("{:?}", store.add_session(record_of(&name(whose))).await),
     }
@@ -324,6 +327,17 @@ async fn look(store: &dyn Store) -> Vec<String> {
         );
         seen.push(format!("{state:?}"));
     }
+    let everything = EventQuery {
+        limit: 1_000,
+        ..EventQuery::default()
+    };
+    // Ids have something of the store in them; all else is the same.
+    let log = store.events(everything).await.unwrap();
+    for event in log.events {
+        let told = (event.seq, event.kind, event.session, event.at, event.data);
+        seen.push(format!("{told:?}"));
+    }
+    seen.push(format!("{:?}", store.event_span().await));
     seen
 }
 

@@ -5,13 +5,15 @@ use crate::dice::Dice;
 use crate::support::{chat, id, key, message, outcome, record_of, session, wa};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use steadfast_core::event::Event;
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId};
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{
     Ack, Body, Message, NewMessage, ParkReason, Priority, RejectReason, Status, Text,
 };
 use steadfast_core::port::{
-    Incident, IncidentStep, MessageQuery, Outcome, Recorded, Scope, Store, StoreError, TokenRecord,
+    EventQuery, Incident, IncidentStep, MessageQuery, Outcome, Recorded, Scope, Store, StoreError,
+    TokenRecord,
 };
 use steadfast_core::time::UnixMs;
 use steadfast_store::MemoryStore;
@@ -89,7 +91,9 @@ impl Ask {
                 record.parked = (!enabled).then(|| format!("since {}", at.0));
                 told(store.update_session(record).await)
             }
-            Self::RemoveSession(whose) => told(store.remove_session(&name(whose)).await),
+            Self::RemoveSession(whose) => {
+                told(store.remove_session(&name(whose), UnixMs(9_000)).await)
+            }
             Self::TakeFence(whose) => told(store.take_fence(&name(whose)).await),
             Self::Accept(new, keyed) => {
                 let key = keyed.then(|| key_of(new.n));
@@ -382,6 +386,22 @@ pub(crate) async fn shown(store: &dyn Store) -> Result<Vec<String>, StoreError> 
         lines.extend(inbound.into_iter().map(told));
         let incidents = store.incidents(&whose, None, 10_000).await?;
         lines.extend(incidents.into_iter().map(told));
+    }
+    let everything = EventQuery {
+        limit: 10_000,
+        ..EventQuery::default()
+    };
+    // Ids have something of the store in them; all else is the same.
+    for event in store.events(everything).await?.events {
+        let Event {
+            seq,
+            kind,
+            session,
+            at,
+            data,
+            id: _,
+        } = event;
+        lines.push(told((seq, kind, session, at, data)));
     }
     Ok(lines)
 }

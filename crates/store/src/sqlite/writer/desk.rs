@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 use steadfast_core::port::StoreError;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// The longest that a batch waits for callers who are about to come back.
 const GATHER_AT_MOST: Duration = Duration::from_micros(500);
@@ -34,6 +34,8 @@ pub(super) struct Desk {
     /// How many requests the last batch held: about as many are likely to come now.
     expected: usize,
     last_commit: Duration,
+    /// How far the log of events goes, for who waits for news.
+    told: watch::Sender<i64>,
 }
 
 /// The results of a batch, in its order.
@@ -54,6 +56,7 @@ impl Desk {
         inbox: Receiver<Order>,
         max_batch: usize,
         first: Option<Box<dyn Job>>,
+        told: watch::Sender<i64>,
     ) -> Self {
         Self {
             connection,
@@ -66,6 +69,7 @@ impl Desk {
             max_batch: max_batch.max(1),
             expected: 1,
             last_commit: Duration::ZERO,
+            told,
         }
     }
 
@@ -145,7 +149,8 @@ impl Desk {
                 None
             };
         }
-        self.last_commit = finish(&tx, path)?;
+        self.last_commit = finish(&mut tx, path)?;
+        spread(&self.told, &tx);
         Ok(results)
     }
 
@@ -176,13 +181,21 @@ impl Desk {
             run("RELEASE request")?;
             results.push(result.map_err(|error| error.conclude(path)));
         }
-        self.last_commit = finish(&tx, path)?;
+        self.last_commit = finish(&mut tx, path)?;
+        spread(&self.told, &tx);
         Ok(results)
     }
 }
 
+/// Says what is told now, after the commit.
+fn spread(told: &watch::Sender<i64>, tx: &Tx<'_>) {
+    if let Some(upto) = tx.told_upto() {
+        told.send_replace(upto);
+    }
+}
+
 /// Commits; how long it took.
-fn finish(tx: &Tx<'_>, path: &Path) -> Result<Duration, Undone> {
+fn finish(tx: &mut Tx<'_>, path: &Path) -> Result<Duration, Undone> {
     let started = Instant::now();
     tx.write_tally()
         .and_then(|()| control(tx.db, "COMMIT"))

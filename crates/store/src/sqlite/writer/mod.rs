@@ -10,7 +10,7 @@
 mod desk;
 mod tx;
 
-pub(super) use tx::Tx;
+pub(super) use tx::{NewEvent, Tx};
 
 use super::error::Error;
 use desk::Desk;
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 use steadfast_core::port::StoreError;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How long a caller waits for its answer before it is told that there is none.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -134,15 +134,17 @@ pub(super) struct Bounds {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when told to, or when the letterbox is dropped.
+    /// Starts the thread. It ends when told to, or when the letterbox is
+    /// dropped. After each commit it says in `told` how far the log of events goes.
     pub(super) fn start(
         connection: Connection,
         path: PathBuf,
         bounds: Bounds,
         first: Option<Box<dyn Job>>,
+        told: watch::Sender<i64>,
     ) -> std::io::Result<Self> {
         let (orders, inbox) = sync_channel(bounds.queue.max(1));
-        let desk = Desk::new(connection, path, inbox, bounds.batch, first);
+        let desk = Desk::new(connection, path, inbox, bounds.batch, first, told);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || desk.serve())?;

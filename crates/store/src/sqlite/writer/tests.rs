@@ -17,7 +17,7 @@ fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
         batch: 64,
     };
     (
-        Writer::start(connection, path, bounds, None).unwrap(),
+        Writer::start(connection, path, bounds, None, watch::Sender::new(0)).unwrap(),
         reader,
     )
 }

@@ -379,7 +379,10 @@ pub(super) async fn fences_only_grow(store: &dyn Store) {
         assert!(fence > last);
         last = fence;
     }
-    store.remove_session(&one.session).await.unwrap();
+    store
+        .remove_session(&one.session, UnixMs(9_000))
+        .await
+        .unwrap();
     let again = Desk::named(store, "one").await;
     assert!(again.fence > last);
 }

@@ -312,7 +312,10 @@ pub(super) async fn a_batch_and_its_answer_are_kept_together(store: &dyn Store) 
         .accept_batch(Vec::new(), Some(lasting.clone()))
         .await
         .unwrap();
-    store.remove_session(&desk.session).await.unwrap();
+    store
+        .remove_session(&desk.session, UnixMs(9_000))
+        .await
+        .unwrap();
     let gone = store.accept_batch(Vec::new(), Some(lasting.clone())).await;
     assert_eq!(gone, Err(StoreError::NoSession(desk.session.clone())));
     Desk::new(store).await;

@@ -3,9 +3,11 @@
 mod accepting;
 mod acks;
 mod delivery;
+mod events;
 mod lanes;
 mod people;
 mod records;
+mod webhooks;
 
 macro_rules! contract {
     ($($topic:ident: $($scenario:ident),+;)+) => {
@@ -88,6 +90,18 @@ contract! {
         an_ack_ends_every_doubt,
         an_ack_of_the_unknown_is_nothing,
         a_lower_outcome_does_not_take_an_ack_back;
+    events:
+        each_move_of_a_message_is_told_once,
+        what_expires_is_told,
+        many_at_once_are_told_each,
+        what_is_refused_is_not_told,
+        what_comes_in_is_told_once,
+        a_happening_never_gets_a_second_id,
+        states_and_incidents_are_told,
+        events_go_with_their_session,
+        old_events_go_and_that_is_told,
+        news_wake_those_who_wait,
+        a_look_at_the_log_is_bounded;
     people:
         only_what_waits_can_be_cancelled,
         a_cancelled_head_lets_the_next_one_up,
@@ -114,4 +128,10 @@ contract! {
         incidents_are_bounded,
         a_check_writes,
         after_closing_nothing_is_answered;
+    webhooks:
+        endpoints_are_kept_and_owed_what_comes,
+        what_an_endpoint_did_not_take_waits_for_it,
+        what_is_over_is_forgotten_in_time,
+        what_is_kept_of_an_endpoint_is_bounded,
+        what_is_owed_is_kept_and_a_gap_is_told;
 }

@@ -73,7 +73,10 @@ pub(super) async fn notes_stay_until_their_session_goes(store: &dyn Store) {
     let nobody = session("nobody");
     let refused = store.set_note(&nobody, "waha", Some("x".to_owned())).await;
     assert_eq!(refused, Err(StoreError::NoSession(nobody.clone())));
-    store.remove_session(&desk.session).await.unwrap();
+    store
+        .remove_session(&desk.session, UnixMs(9_000))
+        .await
+        .unwrap();
     assert_eq!(kept(&desk).await, None);
     // Another one of the same name begins without.
     let again = Desk::named(store, desk.session.as_str()).await;
@@ -161,9 +164,15 @@ pub(super) async fn a_removed_session_leaves_nothing(store: &dyn Store) {
         .await
         .unwrap();
     store.put_incident(incident(&desk, 1)).await.unwrap();
-    assert_eq!(store.remove_session(&desk.session).await, Ok(()));
+    assert_eq!(
+        store.remove_session(&desk.session, UnixMs(9_000)).await,
+        Ok(())
+    );
     // A second time is no error.
-    assert_eq!(store.remove_session(&desk.session).await, Ok(()));
+    assert_eq!(
+        store.remove_session(&desk.session, UnixMs(9_000)).await,
+        Ok(())
+    );
 
     let gone = &desk.session;
     let everything = MessageQuery {
@@ -204,7 +213,10 @@ pub(super) async fn a_removed_session_can_come_again(store: &dyn Store) {
     let desk = Desk::new(store).await;
     desk.accept(1, 1).await;
     desk.claim().await;
-    store.remove_session(&desk.session).await.unwrap();
+    store
+        .remove_session(&desk.session, UnixMs(9_000))
+        .await
+        .unwrap();
     let again = Desk::new(store).await;
     assert_eq!(again.depth().await, (0, 0, 0));
     assert_eq!(again.claim().await, NONE);
@@ -332,7 +344,7 @@ pub(super) async fn a_session_keeps_its_proxy(store: &dyn Store) {
         store.set_session_proxy(&nobody, proxy.clone()).await,
         Err(StoreError::NoSession(nobody))
     );
-    store.remove_session(&a).await.unwrap();
+    store.remove_session(&a, UnixMs(9_000)).await.unwrap();
     store.add_session(record_of(&a)).await.unwrap();
     assert_eq!(store.session_proxy(&a).await, Ok(None));
     store.set_session_proxy(&b, proxy).await.unwrap();

@@ -1,0 +1,670 @@
+//! One endpoint's task: gives it the log, event by event, from where it
+//! stopped, and what it did not take again when that is due.
+//!
+//! The log itself is the queue. An event that is taken moves the cursor on;
+//! one that is not becomes a delivery of its own, and the cursor moves on all
+//! the same, unless the endpoint wants its events in order. Cursor, deliveries
+//! and attempts are written in one transaction *after* the request: a crash
+//! between the two sends it once more, under the same id.
+//!
+//! Bounds: so many requests at once, of which one needs no leave of anybody
+//! else, so that slow endpoints never keep others waiting; [`MAX_WAITING`]
+//! events that wait for another try, after which the log waits instead.
+
+use super::Shared;
+use super::circuit::{Circuit, Leave, Limits};
+use super::post::{self, Answer};
+use super::schedule::{Schedule, Verdict};
+use crate::events;
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use steadfast_core::backoff::Random;
+use steadfast_core::event::{Event, EventKinds, Told, WebhookNotice};
+use steadfast_core::port::{
+    Delivery, DeliveryAttempt, DeliveryState, EventQuery, Settled, StoreError, WebhookRecord,
+    WebhookState,
+};
+use steadfast_core::time::{MonoMs, UnixMs};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Events of one endpoint that may wait for another try.
+const MAX_WAITING: u64 = 1_000;
+/// Events that are read from the log at once.
+const READ_AT_ONCE: u32 = 64;
+/// Two looks at the log are at least so far apart: news come in bursts, and
+/// many endpoints look at once.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// How far, and for how long, the cursor on disk may be behind where nothing was sent.
+const LAZY_POSITIONS: i64 = 1_000;
+const LAZY_MS: u64 = 5_000;
+/// Pause after the store did not take what came of a request.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How an endpoint does, for those who ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// It has every event up to here, or waits to be tried again with it.
+    pub cursor: i64,
+    /// Whether it counts as down.
+    pub down: bool,
+    /// So many events wait for another try.
+    pub waiting: u64,
+    /// So many were given up; only where the store was asked.
+    pub dead: u64,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// When it last took something.
+    pub taken_at: Option<UnixMs>,
+    /// When it last did not, and why.
+    pub failed: Option<(UnixMs, String)>,
+}
+
+/// What the task is given.
+pub(super) struct Brief {
+    pub(super) shared: Arc<Shared>,
+    pub(super) record: Arc<WebhookRecord>,
+    pub(super) cursor: i64,
+    pub(super) seed: u64,
+    /// Somebody changed what waits.
+    pub(super) wake: Arc<Notify>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) stop: CancellationToken,
+}
+
+/// One request to be made.
+struct Job {
+    event: Event,
+    /// How many attempts were made before.
+    attempts: u32,
+    /// Where it waited: until when. `None`: it comes from the log.
+    waited: Option<UnixMs>,
+    /// Only asks whether the endpoint is back: not one of its attempts.
+    extra: bool,
+}
+
+struct Done {
+    job: Job,
+    answer: Answer,
+    // Held for as long as the request lasts.
+    _leave: Option<OwnedSemaphorePermit>,
+}
+
+/// What became of a job.
+enum Begun {
+    /// A request is under way.
+    Sent,
+    /// There was nothing to send.
+    Skipped,
+    /// All endpoints together have as many requests under way as they may; one of ours is among them.
+    NoLeave,
+}
+
+struct Endpoint {
+    brief: Brief,
+    kinds: EventKinds,
+    schedule: Schedule,
+    circuit: Circuit,
+    limits: Limits,
+    random: Random,
+    /// The log was read up to here.
+    read_upto: i64,
+    /// Read and not sent yet.
+    fresh: VecDeque<Event>,
+    /// Positions read from the log whose events are not settled.
+    open: BTreeSet<i64>,
+    /// Positions under way.
+    busy: HashSet<i64>,
+    requests: JoinSet<Done>,
+    /// The cursor as it is on disk, and since when.
+    on_disk: i64,
+    written: MonoMs,
+    /// How many wait, where that is known.
+    waiting: Option<u64>,
+    looked: Option<MonoMs>,
+}
+
+/// What is worth waiting for.
+struct Until {
+    news: bool,
+    at: Option<MonoMs>,
+}
+
+/// Runs until it is told to stop, or the endpoint wants nothing any more.
+pub(super) async fn run(brief: Brief) {
+    let record = &brief.record;
+    // Patterns are checked when they are stored; one of a newer version means none here.
+    let patterns = record.events.iter().map(String::as_str);
+    let kinds = if record.events.is_empty() {
+        EventKinds::ALL
+    } else {
+        EventKinds::of(patterns).unwrap_or(EventKinds::NONE)
+    };
+    let schedule = match &record.retry {
+        Some(policy) => brief.shared.schedule.with(policy),
+        None => brief.shared.schedule.clone(),
+    };
+    let mut limits = brief.shared.limits;
+    if record.ordered {
+        // Everything waits behind the one that failed: it is asked again soon,
+        // not only when that one's next attempt is due.
+        limits.failures = 1;
+    }
+    let cursor = brief.cursor;
+    let mut endpoint = Endpoint {
+        kinds,
+        schedule,
+        circuit: Circuit::default(),
+        limits,
+        random: Random::new(brief.seed),
+        read_upto: cursor,
+        fresh: VecDeque::new(),
+        open: BTreeSet::new(),
+        busy: HashSet::new(),
+        requests: JoinSet::new(),
+        on_disk: cursor,
+        written: brief.shared.clock.mono(),
+        waiting: None,
+        looked: None,
+        brief,
+    };
+    let stop = endpoint.brief.stop.clone();
+    // What is under way when it is told to stop is sent again after the next start.
+    let _ = stop.run_until_cancelled(endpoint.serve()).await;
+}
+
+impl Endpoint {
+    /// Ends where the store is closed, or the endpoint is gone.
+    async fn serve(&mut self) {
+        loop {
+            let until = match self.fill().await {
+                Ok(until) => until,
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    self.store_failed(&error);
+                    tokio::time::sleep(STORE_PAUSE).await;
+                    continue;
+                }
+            };
+            self.show(|_| {});
+            let clock = Arc::clone(&self.brief.shared.clock);
+            let nap = async {
+                match until.at {
+                    Some(at) => {
+                        let ms = at.since(clock.mono());
+                        tokio::time::sleep(Duration::from_millis(ms)).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let (mut ended, mut broken) = (Vec::new(), false);
+            let store = Arc::clone(&self.brief.shared.store);
+            tokio::select! {
+                Some(done) = self.requests.join_next(), if !self.requests.is_empty() => {
+                    broken |= done.is_err();
+                    ended.extend(done);
+                }
+                () = self.brief.wake.notified() => {
+                    self.waiting = None;
+                    self.circuit = self.circuit.ask_now(clock.mono());
+                }
+                news = store.events_beyond(self.read_upto), if until.news => {
+                    if news.is_err() {
+                        return;
+                    }
+                }
+                () = nap => {}
+            }
+            while let Some(done) = self.requests.try_join_next() {
+                broken |= done.is_err();
+                ended.extend(done);
+            }
+            if broken {
+                // The panic is logged already. Which event it was nobody knows:
+                // all that is not on disk is done once more.
+                self.requests.shutdown().await;
+                self.fresh.clear();
+                self.open.clear();
+                self.busy.clear();
+                self.read_upto = self.on_disk;
+                continue;
+            }
+            if !ended.is_empty() && self.finish(ended).await {
+                return;
+            }
+        }
+    }
+
+    fn store_failed(&self, error: &StoreError) {
+        tracing::warn!(
+            event = events::WEBHOOK_NOT_STORED,
+            webhook = %self.brief.record.id,
+            %error,
+        );
+    }
+
+    /// Begins as many requests as there may be now, and says what to wait for.
+    async fn fill(&mut self) -> Result<Until, StoreError> {
+        let now = self.brief.shared.clock.mono();
+        let mut until = Until {
+            news: false,
+            at: None,
+        };
+        let most = if self.brief.record.ordered {
+            1
+        } else {
+            self.brief.shared.per_endpoint
+        };
+        let mut room = most.saturating_sub(self.requests.len());
+        let mut asks = false;
+        match self.circuit.leave(now) {
+            Leave::Free => {}
+            Leave::One => {
+                asks = true;
+                room = usize::from(self.requests.is_empty());
+            }
+            Leave::NotBefore(at) => {
+                until.at = Some(at);
+                room = 0;
+            }
+            Leave::Busy => room = 0,
+        }
+        let mut waiting = match self.waiting {
+            Some(waiting) => waiting,
+            None => {
+                let id = &self.brief.record.id;
+                let counts = self.brief.shared.store.delivery_counts(id).await?;
+                *self.waiting.insert(counts.waiting)
+            }
+        };
+        if room > 0 && waiting > 0 {
+            let (taken, next) = self.again(room, asks).await?;
+            room -= taken;
+            until.at = next.map(|at| now.plus(at.since(self.brief.shared.clock.unix())));
+            if self.brief.record.ordered {
+                // Nothing passes what waits.
+                room = 0;
+            }
+        }
+        while room > 0 && waiting < MAX_WAITING {
+            if self.fresh.is_empty() && !self.read().await? {
+                until.news = true;
+                break;
+            }
+            let Some(event) = self.fresh.pop_front() else {
+                continue;
+            };
+            let job = Job {
+                event,
+                attempts: 0,
+                waited: None,
+                extra: false,
+            };
+            match self.begin(job).await {
+                Begun::Sent => room -= 1,
+                Begun::Skipped => {}
+                Begun::NoLeave => break,
+            }
+            waiting = self.waiting.unwrap_or(waiting);
+        }
+        self.write_lazily(&mut until).await?;
+        Ok(until)
+    }
+
+    /// Sends again what is due; how many, and when the next one will be.
+    async fn again(
+        &mut self,
+        room: usize,
+        asks: bool,
+    ) -> Result<(usize, Option<UnixMs>), StoreError> {
+        let shared = Arc::clone(&self.brief.shared);
+        let id = self.brief.record.id.clone();
+        let now = shared.clock.unix();
+        let look = u32::try_from(room + self.busy.len() + 1).unwrap_or(u32::MAX);
+        let mut found = if self.brief.record.ordered {
+            let oldest = shared.store.deliveries(&id, DeliveryState::Waiting, 0, 1);
+            oldest.await?
+        } else {
+            let soonest = shared.store.due_deliveries(&id, UnixMs(i64::MAX), look);
+            soonest.await?
+        };
+        found.retain(|delivery| !self.busy.contains(&delivery.event.seq));
+        let mut taken = 0;
+        for delivery in found {
+            let due = delivery.next_at <= now;
+            // An endpoint that is down may be asked with what is not due yet.
+            if taken == room || !(due || (asks && taken == 0)) {
+                return Ok((taken, Some(delivery.next_at)));
+            }
+            let job = Job {
+                event: delivery.event,
+                attempts: delivery.attempts,
+                waited: Some(delivery.next_at),
+                extra: !due,
+            };
+            match self.begin(job).await {
+                Begun::Sent => taken += 1,
+                Begun::Skipped => {}
+                // Whatever ends looks at it again.
+                Begun::NoLeave => return Ok((room, None)),
+            }
+        }
+        Ok((taken, None))
+    }
+
+    /// Reads on in the log; whether there is something to send.
+    async fn read(&mut self) -> Result<bool, StoreError> {
+        let shared = Arc::clone(&self.brief.shared);
+        let now = shared.clock.mono();
+        let pause = u64::try_from(LOOK_PAUSE.as_millis()).unwrap_or(0);
+        if let Some(looked) = self.looked
+            && now.since(looked) < pause
+        {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        let record = &self.brief.record;
+        let sessions = (!record.sessions.is_empty()).then(|| record.sessions.clone());
+        let page = shared
+            .store
+            .events(EventQuery {
+                after: self.read_upto,
+                kinds: self.kinds,
+                sessions,
+                limit: READ_AT_ONCE,
+            })
+            .await?;
+        self.looked = (!page.more).then(|| shared.clock.mono());
+        self.read_upto = page.next;
+        self.open.extend(page.events.iter().map(|event| event.seq));
+        self.fresh.extend(page.events);
+        Ok(!self.fresh.is_empty() || page.more)
+    }
+
+    /// Begins one request.
+    async fn begin(&mut self, job: Job) -> Begun {
+        let shared = Arc::clone(&self.brief.shared);
+        let record = Arc::clone(&self.brief.record);
+        let at = shared.clock.unix();
+        let packed = match shared.envelope(&record.envelope) {
+            Some(envelope) => {
+                let packing = envelope.pack(&job.event, &record, at);
+                match tokio::time::timeout(shared.timeout, packing).await {
+                    Ok(packed) => packed,
+                    Err(_) => Err("it could not be packed in time".to_owned()),
+                }
+            }
+            None => Err(format!("there is no envelope {:?}", record.envelope)),
+        };
+        let packed = match packed {
+            Ok(Some(packed)) => Ok(packed),
+            Ok(None) => {
+                self.skip(&job).await;
+                return Begun::Skipped;
+            }
+            Err(detail) => Err(detail),
+        };
+        // The first request of an endpoint needs no leave: others cannot hold it up.
+        let leave = if self.requests.is_empty() {
+            None
+        } else {
+            match Arc::clone(&shared.in_flight).try_acquire_owned() {
+                Ok(leave) => Some(leave),
+                Err(_) => {
+                    if job.waited.is_none() {
+                        self.fresh.push_front(job.event);
+                    }
+                    return Begun::NoLeave;
+                }
+            }
+        };
+        self.circuit = self.circuit.begun();
+        self.busy.insert(job.event.seq);
+        self.requests.spawn(async move {
+            let answer = match packed {
+                Ok(packed) => {
+                    let (post, clock) = (shared.post.as_ref(), shared.clock.as_ref());
+                    post::send(post, clock, &record, packed, shared.timeout).await
+                }
+                Err(detail) => Answer {
+                    ended: super::schedule::Ended::Failed,
+                    status: None,
+                    detail: Some(detail),
+                    at,
+                    took_ms: 0,
+                },
+            };
+            Done {
+                job,
+                answer,
+                _leave: leave,
+            }
+        });
+        Begun::Sent
+    }
+
+    /// The envelope has no word for it: it counts as taken.
+    async fn skip(&mut self, job: &Job) {
+        self.open.remove(&job.event.seq);
+        if job.waited.is_some() {
+            let settled = Settled {
+                done: vec![job.event.seq],
+                ..Settled::default()
+            };
+            self.settle(settled).await;
+        }
+    }
+
+    /// Writes down what came of requests; true where this was the last.
+    async fn finish(&mut self, ended: Vec<Done>) -> bool {
+        let was_down = self.circuit.is_down();
+        let mut settled = Settled::default();
+        let mut gone = false;
+        for Done { job, answer, .. } in ended {
+            gone |= self.conclude(&mut settled, job, &answer);
+        }
+        settled.cursor = Some(self.cursor());
+        self.settle(settled).await;
+        if gone {
+            self.disable().await;
+            return true;
+        }
+        if was_down && !self.circuit.is_down() {
+            self.back().await;
+        }
+        false
+    }
+
+    fn conclude(&mut self, settled: &mut Settled, job: Job, answer: &Answer) -> bool {
+        let shared = Arc::clone(&self.brief.shared);
+        let (now, mono) = (shared.clock.unix(), shared.clock.mono());
+        let id = self.brief.record.id.as_str();
+        let seq = job.event.seq;
+        self.busy.remove(&seq);
+        self.open.remove(&seq);
+        let was_down = self.circuit.is_down();
+        self.circuit = self.circuit.ended(answer.is_taken(), mono, self.limits);
+        if !was_down && self.circuit.is_down() {
+            tracing::warn!(
+                event = events::WEBHOOK_DOWN,
+                webhook = id,
+                status = answer.status
+            );
+        }
+        shared.metrics.webhook_attempts.inc([id, answer.outcome()]);
+        let seconds = answer.took_ms as f64 / 1_000.0;
+        shared.metrics.webhook_seconds.observe([id], seconds);
+        let number = if job.extra {
+            job.attempts
+        } else {
+            job.attempts + 1
+        };
+        settled.attempts.push(DeliveryAttempt {
+            n: 0,
+            seq,
+            event: job.event.id.clone(),
+            kind: job.event.kind,
+            number: if job.extra { 0 } else { number },
+            at: answer.at,
+            took_ms: answer.took_ms,
+            status: answer.status,
+            outcome: answer.outcome().to_owned(),
+            detail: answer.detail.clone(),
+        });
+        let verdict = self
+            .schedule
+            .after(number, answer.ended, now, &mut self.random);
+        let (state, next_at) = match (verdict, job.waited) {
+            (Verdict::Delivered, waited) => {
+                if waited.is_some() {
+                    settled.done.push(seq);
+                }
+                self.show(|status| status.taken_at = Some(now));
+                return false;
+            }
+            // It counts for nothing, and changes nothing of what is planned.
+            (Verdict::Retry { .. } | Verdict::Dead, Some(planned)) if job.extra => {
+                (DeliveryState::Waiting, planned)
+            }
+            // What it was told before it said so may come again, should somebody enable it.
+            (Verdict::Gone, _) => (DeliveryState::Dead, now),
+            (Verdict::Retry { at }, _) => (DeliveryState::Waiting, at),
+            (Verdict::Dead, _) => {
+                tracing::error!(
+                    event = events::WEBHOOK_DEAD_LETTER,
+                    webhook = id,
+                    id = %job.event.id,
+                    attempts = number,
+                );
+                shared.metrics.webhook_dead.inc([id]);
+                (DeliveryState::Dead, now)
+            }
+        };
+        let detail = answer.detail.clone();
+        self.show(|status| status.failed = Some((now, detail.clone().unwrap_or_default())));
+        settled.put.push(Delivery {
+            event: job.event,
+            state,
+            attempts: number,
+            next_at,
+            updated_at: now,
+            detail,
+        });
+        verdict == Verdict::Gone
+    }
+
+    /// Up to where everything is settled.
+    fn cursor(&self) -> i64 {
+        self.open.first().map_or(self.read_upto, |first| first - 1)
+    }
+
+    /// Writes it, and goes on trying for as long as the store does not take
+    /// it: nothing more is sent until then.
+    async fn settle(&mut self, settled: Settled) {
+        let store = Arc::clone(&self.brief.shared.store);
+        let id = self.brief.record.id.clone();
+        if !settled.put.is_empty() || !settled.done.is_empty() {
+            self.waiting = None;
+        }
+        loop {
+            match store.settle(&id, settled.clone()).await {
+                Ok(0) => break,
+                Ok(dropped) => {
+                    tracing::error!(
+                        event = events::WEBHOOK_DEAD_LETTERS_DROPPED,
+                        webhook = %id,
+                        dropped,
+                    );
+                    break;
+                }
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    self.store_failed(&error);
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+        if let Some(cursor) = settled.cursor {
+            self.on_disk = cursor;
+            self.written = self.brief.shared.clock.mono();
+        }
+    }
+
+    /// Events that are not for this endpoint move its cursor too, now and then.
+    async fn write_lazily(&mut self, until: &mut Until) -> Result<(), StoreError> {
+        let cursor = self.cursor();
+        if cursor <= self.on_disk {
+            return Ok(());
+        }
+        let now = self.brief.shared.clock.mono();
+        if cursor - self.on_disk < LAZY_POSITIONS && now.since(self.written) < LAZY_MS {
+            let at = self.written.plus(LAZY_MS);
+            until.at = Some(until.at.map_or(at, |other| other.min(at)));
+            return Ok(());
+        }
+        let settled = Settled {
+            cursor: Some(cursor),
+            ..Settled::default()
+        };
+        self.settle(settled).await;
+        Ok(())
+    }
+
+    /// It is back: what waited for its sake waits no longer.
+    async fn back(&mut self) {
+        let shared = Arc::clone(&self.brief.shared);
+        let id = &self.brief.record.id;
+        let hastened = shared.store.hasten(id, shared.clock.unix()).await;
+        tracing::info!(event = events::WEBHOOK_BACK, webhook = %id);
+        match hastened {
+            Ok(_) | Err(StoreError::Closed) => {}
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    /// It answered 410: it wants nothing any more.
+    async fn disable(&mut self) {
+        let shared = Arc::clone(&self.brief.shared);
+        let record = WebhookRecord {
+            state: WebhookState::Disabled {
+                why: "it answered 410 Gone".to_owned(),
+            },
+            ..self.brief.record.as_ref().clone()
+        };
+        let id = record.id.clone();
+        tracing::warn!(event = events::WEBHOOK_DISABLED, webhook = %id);
+        let notice = WebhookNotice {
+            webhook: id.to_string(),
+            missed: None,
+            detail: "it answered 410 Gone, and was switched off".to_owned(),
+        };
+        loop {
+            let told = match shared.store.update_webhook(record.clone()).await {
+                Ok(_) => {
+                    let notice = Told::WebhookDisabled(notice.clone());
+                    shared.store.tell(notice, shared.clock.unix()).await
+                }
+                Err(error) => Err(error),
+            };
+            match told {
+                Ok(()) | Err(StoreError::Closed) => return,
+                Err(error) => {
+                    self.store_failed(&error);
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Status)) {
+        let cursor = self.cursor();
+        self.brief.status.send_modify(|status| {
+            status.cursor = cursor;
+            status.down = self.circuit.is_down();
+            status.waiting = self.waiting.unwrap_or(status.waiting);
+            status.in_flight = self.requests.len();
+            change(status);
+        });
+    }
+}
