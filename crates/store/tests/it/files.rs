@@ -1,9 +1,9 @@
 //! What lies at the database's place before we come.
 
-use crate::support::{Desk, Folder, id, key, message, session};
+use crate::support::{Desk, Folder, id, key, message, numbers, session};
 use std::os::unix::fs::PermissionsExt as _;
-use steadfast_core::outbox::Ack;
-use steadfast_core::port::{Accepted, Outcome, Store, StoreError};
+use steadfast_core::outbox::{Ack, Priority};
+use steadfast_core::port::{Accepted, BatchAccepted, KeptAnswer, Outcome, Store, StoreError};
 use steadfast_core::time::UnixMs;
 use steadfast_store::{Options, SqliteStore};
 
@@ -176,6 +176,55 @@ async fn an_older_schema_is_brought_up_to_date() {
         schema_version(&db)
     };
     assert_eq!(version(&folder), version(&other));
+}
+
+/// Lanes, what is scheduled, what pacing must know and the keys of whole
+/// requests are on disk like the messages themselves.
+#[tokio::test]
+async fn lanes_schedules_and_kept_answers_outlive_a_restart() {
+    let folder = Folder::new();
+    let session = session("default");
+    let kept = KeptAnswer {
+        session: session.clone(),
+        key: key("batch", 1, 9_000),
+        answer: "the first answer".to_owned(),
+        at: UnixMs(1_000),
+    };
+    let store = folder.open();
+    let desk = Desk::new(&store).await;
+    let mut batch = Vec::new();
+    for (n, priority, due_at) in [
+        (1, Priority::Low, 1_001),
+        (2, Priority::High, 5_000),
+        (3, Priority::Normal, 1_003),
+        (4, Priority::Normal, 1_004),
+    ] {
+        let mut new = message(&session, n, 1);
+        (new.priority, new.due_at) = (priority, UnixMs(due_at));
+        batch.push(new);
+    }
+    let stored = store.accept_batch(batch.clone(), Some(kept.clone())).await;
+    assert_eq!(stored, Ok(BatchAccepted::Stored));
+    assert_eq!(numbers(&desk.claim_at(2_000, 10).await), [3]);
+    store.close().await;
+
+    let store = folder.open();
+    let replayed = store.accept_batch(batch, Some(kept.clone())).await;
+    assert_eq!(replayed, Ok(BatchAccepted::Replayed(kept.answer)));
+    let fence = store.take_fence(&session).await.unwrap();
+    let desk = Desk {
+        store: &store,
+        session,
+        fence,
+    };
+    let pace = store.pace(&desk.session, UnixMs(0)).await.unwrap();
+    let begun: u64 = pace.quarters.iter().map(|quarter| quarter.begun).sum();
+    assert_eq!((pace.first_begun_at, begun), (Some(UnixMs(2_000)), 1));
+    for (n, now) in [(3, 4_999), (2, 5_000), (4, 5_000), (1, 5_000)] {
+        assert_eq!(numbers(&desk.claim_at(now, 10).await), [n]);
+        desk.record(n, Outcome::Sent(Ack::Server), now).await;
+    }
+    store.close().await;
 }
 
 #[tokio::test]
