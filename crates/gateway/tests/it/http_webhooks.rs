@@ -2,11 +2,14 @@
 
 use crate::client::call;
 use crate::fake::{THEN, id};
+use crate::python::python;
 use crate::receiver::{Got, Mood, Receiver};
 use crate::surface::Surface;
 use hyper::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::Duration;
 use steadfast_core::event::{StateChange, Told};
 use steadfast_core::port::EventLog as _;
@@ -203,6 +206,34 @@ async fn what_does_not_fit_is_said() {
     surface.stop().await;
 }
 
+/// Has everything verified by an implementation that is not ours.
+fn verified_elsewhere(secret: &str, taken: &[Got]) {
+    let mut lines = String::new();
+    for got in taken {
+        let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+        let headers: BTreeMap<_, _> = names.map(|name| (name, got.header(name))).into();
+        let body = String::from_utf8_lossy(&got.body);
+        let line = json!({ "secret": secret, "headers": headers, "body": body });
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    let mut child = python("checks")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/verified.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let verified = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(verified.trim(), taken.len().to_string(), "{said}");
+}
+
 /// One receiver wants order, one does not. They fail, stall, die and come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_receiver_does_it_gets_everything() {
@@ -242,6 +273,7 @@ async fn whatever_a_receiver_does_it_gets_everything() {
         let all = |taken: &[Got]| positions(taken).into_iter().collect::<BTreeSet<_>>() == expected;
         let taken = receiver.until("everything", all).await;
         assert!(taken.iter().all(|got| got.is_signed_with(secret)));
+        verified_elsewhere(secret, &taken);
         if in_order {
             let mut seen = positions(&taken);
             // Twice is allowed, where an answer was lost; backwards is not.
