@@ -182,6 +182,6 @@ pub(super) async fn answer_passkey(
     Json(assertion): Json<AssertionJson>,
 ) -> Done {
     let body = Json(PasskeyAnswer { assertion });
-    passkey::answer(caller, state, session, body).await?;
+    let JsonAnswer(_) = passkey::answer(caller, state, session, body).await?;
     Ok((StatusCode::CREATED, DONE))
 }

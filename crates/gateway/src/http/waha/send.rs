@@ -161,7 +161,9 @@ pub(super) async fn send(
 ) -> Result<Response, Problem> {
     let on_disk = accept::accept(state, caller, session, order, key).await?;
     let view = state.app.sessions.get(session).await.ok();
-    let ready = view.as_ref().is_some_and(|view| view.ready());
+    let ready = view
+        .as_ref()
+        .is_some_and(crate::sessions::SessionView::ready);
     let me = view.and_then(|view| view.me).map(|me| me.id);
     let message = as_it_stands(state, &on_disk, ready).await?;
     if message.status == Status::Rejected {

@@ -78,13 +78,12 @@ pub(super) async fn create(
     State(state): AppState,
     Json(body): Json<WahaNewSession>,
 ) -> Made {
-    let name = match body.name {
-        Some(name) => name,
-        None => {
-            let random = random_bytes(state.app.random.as_ref())?;
-            let ulid = ulid(state.app.clock.unix(), random);
-            format!("s_{}", ulid.to_ascii_lowercase())
-        }
+    let name = if let Some(name) = body.name {
+        name
+    } else {
+        let random = random_bytes(state.app.random.as_ref())?;
+        let ulid = ulid(state.app.clock.unix(), random);
+        format!("s_{}", ulid.to_ascii_lowercase())
     };
     let session = SessionId::parse(&name)?;
     let config = body.config.unwrap_or_default();
