@@ -222,7 +222,7 @@ fn state_of(enabled: bool) -> WebhookState {
     request_body = NewWebhookRequest,
     responses((status = 201, body = WebhookWithSecretJson)))]
 pub(super) async fn create(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     Json(body): Json<NewWebhookRequest>,
 ) -> Result<Response, Problem> {
@@ -239,6 +239,7 @@ pub(super) async fn create(
         retry: None,
     };
     let record = state.app.webhooks.add(new).await?;
+    caller.act("webhook_created", record.id.as_str());
     let location = format!("/v1/webhooks/{}", record.id);
     Ok((
         StatusCode::CREATED,
@@ -286,6 +287,7 @@ pub(super) async fn change(
     WebhookName(id): WebhookName,
     Json(body): Json<ChangeWebhookRequest>,
 ) -> Answer<WebhookJson> {
+    caller.act("webhook_changed", id.as_str());
     let sessions = body.sessions.as_deref().map(sessions_of).transpose()?;
     let change = Change {
         url: body.url,
@@ -303,10 +305,11 @@ pub(super) async fn change(
 #[utoipa::path(delete, path = "/v1/webhooks/{webhook}", tag = "webhooks",
     params(("webhook" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     WebhookName(id): WebhookName,
 ) -> Result<StatusCode, Problem> {
+    caller.act("webhook_deleted", id.as_str());
     state.app.webhooks.remove(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -319,6 +322,7 @@ pub(super) async fn pause(
     State(state): AppState,
     WebhookName(id): WebhookName,
 ) -> Answer<WebhookJson> {
+    caller.act("webhook_paused", id.as_str());
     put_state(caller, state, id, WebhookState::Paused).await
 }
 
@@ -331,6 +335,7 @@ pub(super) async fn resume(
     State(state): AppState,
     WebhookName(id): WebhookName,
 ) -> Answer<WebhookJson> {
+    caller.act("webhook_resumed", id.as_str());
     put_state(caller, state, id, WebhookState::Active).await
 }
 
@@ -362,11 +367,12 @@ pub(super) struct RotateRequest {
     params(("webhook" = String, Path)), request_body = RotateRequest,
     responses((status = 200, body = WebhookWithSecretJson)))]
 pub(super) async fn rotate(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     WebhookName(id): WebhookName,
     Json(body): Json<RotateRequest>,
 ) -> Answer<WebhookWithSecretJson> {
+    caller.act("webhook_secret_rotated", id.as_str());
     let secret = body.secret.map(SecretText);
     let record = state.app.webhooks.rotate(&id, secret).await?;
     Ok(JsonAnswer(with_secret(&record)))
@@ -391,10 +397,11 @@ pub(super) struct TestJson {
 #[utoipa::path(post, path = "/v1/webhooks/{webhook}/test", tag = "webhooks",
     params(("webhook" = String, Path)), responses((status = 200, body = TestJson)))]
 pub(super) async fn test(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     WebhookName(id): WebhookName,
 ) -> Answer<TestJson> {
+    caller.act("webhook_tested", id.as_str());
     let (event, answer) = state.app.webhooks.test(&id).await?;
     Ok(JsonAnswer(TestJson {
         event: event.to_string(),
@@ -579,11 +586,12 @@ pub(super) struct ReplayedJson {
     params(("webhook" = String, Path)), request_body = ReplayRequest,
     responses((status = 200, body = ReplayedJson)))]
 pub(super) async fn replay(
-    _: Caller<ToAdmin>,
+    caller: Caller<ToAdmin>,
     State(state): AppState,
     WebhookName(id): WebhookName,
     Json(body): Json<ReplayRequest>,
 ) -> Answer<ReplayedJson> {
+    caller.act("webhook_replayed", id.as_str());
     let which = match (body.seq, body.from, body.to) {
         (None, None, None) => Replay::All,
         (Some(seq), None, None) => Replay::Range(seq, seq),

@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use steadfast_core::event::{StateChange, Told};
-use steadfast_core::ids::{ChatId, WaMessageId};
+use steadfast_core::ids::{ChatId, LoginGeneration, WaMessageId};
 use steadfast_core::inbound::{Extras, InboundMessage};
-use steadfast_core::port::{EventLog as _, Store as _, TrimEvents};
+use steadfast_core::port::{
+    EventLog as _, Scope, SessionRecord, Store as _, TokenRecord, TrimEvents,
+};
 use steadfast_core::time::UnixMs;
+use steadfast_gateway::clock::SystemRandom;
+use steadfast_gateway::token;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -113,6 +117,46 @@ async fn what_happens_can_be_read_from_any_position() {
     ] {
         let reply: Reply = surface.get(&format!("/v1/events?{wrong}")).await;
         reply.problem(400, "invalid_request");
+    }
+    surface.stop().await;
+}
+
+/// A token that is for one session sees that one's events, and no others.
+#[tokio::test]
+async fn a_token_for_one_session_sees_its_events_only() {
+    let surface = Surface::start().await;
+    let record = SessionRecord {
+        id: id("other"),
+        created_at: THEN,
+        enabled: false,
+        login: LoginGeneration::default(),
+        parked: None,
+    };
+    surface.store.add_session(record).await.unwrap();
+    accept(&surface, 1).await;
+    let secret = token::mint(Scope::Read, &SystemRandom).unwrap();
+    let hash = token::hash(&secret).unwrap();
+    let record = TokenRecord {
+        sessions: Some(vec![id("other")]),
+        ..TokenRecord::new("for-other", hash, Scope::Read, THEN)
+    };
+    surface.store.add_token(record).await.unwrap();
+    let headers = [("x-api-key", secret.as_str())];
+    for (query, seen) in [
+        ("", 1),
+        ("?session=other", 1),
+        ("?session=default", 0),
+        ("?session=default,other", 1),
+    ] {
+        let path = format!("/v1/events{query}");
+        let page = call(surface.address, Method::GET, &path, &headers, "")
+            .await
+            .json();
+        let whose = page["items"].as_array().unwrap().iter();
+        let whose: Vec<_> = whose
+            .map(|item| item["session"].as_str().unwrap())
+            .collect();
+        assert_eq!(whose, vec!["other"; seen], "{query}: {page}");
     }
     surface.stop().await;
 }
