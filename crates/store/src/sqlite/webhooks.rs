@@ -317,7 +317,7 @@ fn settle(
                     .event
                     .session
                     .as_ref()
-                    .map(|session| session.as_str()),
+                    .map(steadfast_core::ids::SessionId::as_str),
                 event,
             ),
         )?;
