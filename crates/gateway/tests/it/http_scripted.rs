@@ -21,6 +21,7 @@ use steadfast_sim::journal::Event;
 use steadfast_sim::knobs::Knobs;
 use steadfast_sim::phone::Phone as _;
 use steadfast_sim::scripted::ScriptedWorld;
+use steadfast_sim::world::OutsideMessage;
 use steadfast_store::MemoryStore;
 
 const PHONE: &str = "4915110000001";
@@ -296,5 +297,61 @@ async fn a_group_from_making_to_leaving() {
     let missing = format!("{BASE}/groups/120363999999999999@g.us");
     let missing = stage.surface.get(&missing).await;
     missing.problem(404, "group_unknown");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_becomes_of_messages_and_groups_stands_in_the_log() {
+    let stage = Stage::ready().await;
+    let ann = ChatId::parse(ANN).unwrap();
+    let phone = &stage.world.phone;
+    let id = phone.send_text(&ann, "helo").await.unwrap();
+    let about = |kind: &str, text: &str| OutsideMessage {
+        from: ANN.to_owned(),
+        kind: Some(kind.to_owned()),
+        text: text.to_owned(),
+        content: [
+            ("target", json!({"id": id, "chat": ANN, "author": ANN})),
+            ("reaction", json!(text)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect(),
+        ..OutsideMessage::default()
+    };
+    for (kind, text) in [("edit", "hello"), ("reaction", "👍"), ("revoke", "")] {
+        phone.send(&about(kind, text)).await.unwrap();
+    }
+    phone
+        .create_group("Theirs", &ann, &[phone.id()])
+        .await
+        .unwrap();
+    let types = "message.edited,message.reaction,message.revoked,group.changed";
+    let told = until("four events", async || {
+        let page = stage
+            .surface
+            .get(&format!("/v1/events?types={types}"))
+            .await;
+        let items = page.json()["items"].as_array()?.clone();
+        (items.len() == 4).then_some(items)
+    })
+    .await;
+    let short: Vec<Value> = told
+        .iter()
+        .map(|event| {
+            let data = &event["data"];
+            json!([event["type"], data["text"], data["emoji"], data["change"]])
+        })
+        .collect();
+    assert_eq!(
+        short,
+        [
+            json!(["message.edited", "hello", null, null]),
+            json!(["message.reaction", null, "👍", null]),
+            json!(["message.revoked", null, null, null]),
+            json!(["group.changed", null, null, "create"]),
+        ]
+    );
+    assert_eq!(told[0]["data"]["wa_message_id"], id.as_str());
     stage.end().await;
 }
