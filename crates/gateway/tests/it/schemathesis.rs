@@ -38,6 +38,14 @@ const ENDS: [&str; 8] = [
     "post_api_sessions_logout",
 ];
 
+/// Answers that do not end by themselves, and what would make the gateway
+/// call addresses that were thought up.
+const ELSEWHERE: [&str; 3] = [
+    "get_v1_events_stream",
+    "get_v1_events_ws",
+    "post_v1_webhooks",
+];
+
 /// Few examples of each kind: there are many operations, and it is the kinds that find something.
 fn usual() -> Vec<&'static str> {
     vec![
@@ -113,8 +121,8 @@ async fn whatever_is_asked_is_answered_as_described() {
     // The session that is there, so that most of it gets beyond the name. What
     // would end it comes second.
     let mut arguments = usual();
-    for ends in ENDS {
-        arguments.extend(["--exclude-operation-id", ends]);
+    for left_out in ENDS.iter().chain(&ELSEWHERE) {
+        arguments.extend(["--exclude-operation-id", left_out]);
     }
     let output = Attack {
         folder: folder.path(),
