@@ -121,7 +121,7 @@ async fn whatever_is_asked_is_answered_as_described() {
     // The session that is there, so that most of it gets beyond the name. What
     // would end it comes second.
     let mut arguments = usual();
-    for left_out in ENDS.iter().chain(&ELSEWHERE) {
+    for left_out in ENDS.into_iter().chain(ELSEWHERE) {
         arguments.extend(["--exclude-operation-id", left_out]);
     }
     let output = Attack {
