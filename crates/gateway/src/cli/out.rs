@@ -73,9 +73,9 @@ impl From<ServeError> for CliError {
                 Exit::DataFolder
             }
             ServeError::Bind { .. } => Exit::Address,
-            ServeError::Store(_) => Exit::Store,
+            ServeError::Store(_) | ServeError::Webhooks(_) => Exit::Store,
             ServeError::Browser { .. } => Exit::Browser,
-            ServeError::Tls(_) => Exit::Config,
+            ServeError::Tls(_) | ServeError::Outgoing(_) => Exit::Config,
             ServeError::Random(_) | ServeError::Interrupted(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string(), error.remedy())
