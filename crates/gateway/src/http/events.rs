@@ -97,7 +97,7 @@ pub(super) struct EventsPage {
 }
 
 impl EventsPage {
-    fn of(page: EventPage, asked: bool) -> Self {
+    fn of(page: &EventPage, asked: bool) -> Self {
         Self {
             items: page.events.iter().map(EventJson::from).collect(),
             next: page.next.to_string(),
@@ -144,13 +144,13 @@ pub(super) async fn list(
         () = patience(wait_ms) => state.app.store.events(wish.after(after, limit)).await?,
         () = state.stopping.cancelled() => state.app.store.events(wish.after(after, limit)).await?,
     };
-    Ok(JsonAnswer(EventsPage::of(page, asked)))
+    Ok(JsonAnswer(EventsPage::of(&page, asked)))
 }
 
 /// Ends when a wait has lasted long enough; never, where nothing waits.
 async fn patience(wait_ms: u64) {
     if wait_ms == 0 {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     } else {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     }

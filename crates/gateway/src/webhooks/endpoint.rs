@@ -271,13 +271,12 @@ impl Endpoint {
             }
             Leave::Busy => room = 0,
         }
-        let mut waiting = match self.waiting {
-            Some(waiting) => waiting,
-            None => {
-                let id = &self.brief.record.id;
-                let counts = self.brief.shared.store.delivery_counts(id).await?;
-                *self.waiting.insert(counts.waiting)
-            }
+        let mut waiting = if let Some(waiting) = self.waiting {
+            waiting
+        } else {
+            let id = &self.brief.record.id;
+            let counts = self.brief.shared.store.delivery_counts(id).await?;
+            *self.waiting.insert(counts.waiting)
         };
         if room > 0 && waiting > 0 {
             let (taken, next) = self.again(room, asks).await?;
@@ -408,16 +407,13 @@ impl Endpoint {
         // The first request of an endpoint needs no leave: others cannot hold it up.
         let leave = if self.requests.is_empty() {
             None
+        } else if let Ok(leave) = Arc::clone(&shared.in_flight).try_acquire_owned() {
+            Some(leave)
         } else {
-            match Arc::clone(&shared.in_flight).try_acquire_owned() {
-                Ok(leave) => Some(leave),
-                Err(_) => {
-                    if job.waited.is_none() {
-                        self.fresh.push_front(job.event);
-                    }
-                    return Begun::NoLeave;
-                }
+            if job.waited.is_none() {
+                self.fresh.push_front(job.event);
             }
+            return Begun::NoLeave;
         };
         self.circuit = self.circuit.begun();
         self.busy.insert(job.event.seq);

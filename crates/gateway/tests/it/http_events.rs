@@ -63,8 +63,9 @@ async fn what_happens_can_be_read_from_any_position() {
         recovered: false,
         extras: Extras::default(),
     };
-    let kept = surface.store.keep_inbound(&id("default"), inbound, THEN);
-    assert_eq!(kept.await, Ok(true));
+    let session = id("default");
+    let kept = surface.store.keep_inbound(&session, inbound, THEN).await;
+    assert_eq!(kept, Ok(true));
     tell(&surface).await;
     let page = surface.get("/v1/events").await.json();
     assert_eq!(

@@ -64,8 +64,8 @@ async fn add(surface: &Surface, body: &Value) -> (String, String) {
     (text("id"), text("secret"))
 }
 
-fn positions(taken: &[Got]) -> Vec<i64> {
-    let each = taken.iter();
+fn positions(posted: &[Got]) -> Vec<i64> {
+    let each = posted.iter();
     each.map(|got| got.json()["seq"].as_i64().unwrap())
         .collect()
 }
@@ -97,12 +97,14 @@ async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
     assert_eq!(listed["items"][0]["id"], webhook.as_str());
     // It is signed, and its owner's header goes with it.
     happen(&surface, 1).await;
-    let taken = receiver.until("the first", |taken| taken.len() == 1).await;
-    assert!(taken[0].is_signed_with(&secret));
-    assert_eq!(taken[0].header("authorization"), "Bearer hidden-value");
-    assert_eq!(taken[0].header("content-type"), "application/json");
-    assert_eq!(taken[0].json()["type"], "session.state");
-    assert_eq!(taken[0].json()["id"], taken[0].header("webhook-id"));
+    let posted = receiver
+        .until("the first", |posted| posted.len() == 1)
+        .await;
+    assert!(posted[0].is_signed_with(&secret));
+    assert_eq!(posted[0].header("authorization"), "Bearer hidden-value");
+    assert_eq!(posted[0].header("content-type"), "application/json");
+    assert_eq!(posted[0].json()["type"], "session.state");
+    assert_eq!(posted[0].json()["id"], posted[0].header("webhook-id"));
     // Another secret; the old one signs too.
     let rotated = surface
         .post(&format!("{path}/rotate"), &json!({}))
@@ -111,8 +113,10 @@ async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
     let new = rotated["secret"].as_str().unwrap().to_owned();
     assert_ne!(new, secret);
     happen(&surface, 1).await;
-    let taken = receiver.until("the second", |taken| taken.len() == 2).await;
-    assert!(taken[1].is_signed_with(&secret) && taken[1].is_signed_with(&new));
+    let posted = receiver
+        .until("the second", |posted| posted.len() == 2)
+        .await;
+    assert!(posted[1].is_signed_with(&secret) && posted[1].is_signed_with(&new));
     // A test is posted and said.
     let test = surface
         .post(&format!("{path}/test"), &json!({}))
@@ -122,9 +126,9 @@ async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
         (test["delivered"].clone(), test["status"].clone()),
         (json!(true), json!(204))
     );
-    let taken = receiver.taken();
-    assert_eq!(taken[2].json()["type"], "webhook.test");
-    assert!(taken[2].is_signed_with(&new));
+    let posted = receiver.taken();
+    assert_eq!(posted[2].json()["type"], "webhook.test");
+    assert!(posted[2].is_signed_with(&new));
     let changed = patch(
         &surface,
         &path,
@@ -207,9 +211,9 @@ async fn what_does_not_fit_is_said() {
 }
 
 /// Has everything verified by an implementation that is not ours.
-fn verified_elsewhere(secret: &str, taken: &[Got]) {
+fn verified_elsewhere(secret: &str, posted: &[Got]) {
     let mut lines = String::new();
-    for got in taken {
+    for got in posted {
         let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
         let headers: BTreeMap<_, _> = names.map(|name| (name, got.header(name))).into();
         let body = String::from_utf8_lossy(&got.body);
@@ -231,7 +235,7 @@ fn verified_elsewhere(secret: &str, taken: &[Got]) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let verified = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(verified.trim(), taken.len().to_string(), "{said}");
+    assert_eq!(verified.trim(), posted.len().to_string(), "{said}");
 }
 
 /// One receiver wants order, one does not. They fail, stall, die and come back.
@@ -270,12 +274,13 @@ async fn whatever_a_receiver_does_it_gets_everything() {
     let expected: BTreeSet<i64> = (2..=111).collect();
     for (receiver, in_order) in [(&ordered, true), (&loose, false)] {
         let (webhook, secret) = &secrets[&in_order];
-        let all = |taken: &[Got]| positions(taken).into_iter().collect::<BTreeSet<_>>() == expected;
-        let taken = receiver.until("everything", all).await;
-        assert!(taken.iter().all(|got| got.is_signed_with(secret)));
-        verified_elsewhere(secret, &taken);
+        let all =
+            |posted: &[Got]| positions(posted).into_iter().collect::<BTreeSet<_>>() == expected;
+        let posted = receiver.until("everything", all).await;
+        assert!(posted.iter().all(|got| got.is_signed_with(secret)));
+        verified_elsewhere(secret, &posted);
         if in_order {
-            let mut seen = positions(&taken);
+            let mut seen = positions(&posted);
             // Twice is allowed, where an answer was lost; backwards is not.
             seen.dedup();
             assert!(seen.is_sorted(), "{seen:?}");
@@ -337,11 +342,11 @@ async fn dead_letters_are_kept_shown_and_replayed() {
     assert_eq!(replay(json!({ "from": seq(2), "to": seq(2) })).await, 1);
     assert_eq!(replay(json!({})).await, 2);
     assert_eq!(replay(json!({})).await, 0);
-    let taken = receiver
-        .until("the replayed", |taken| taken.len() == 4)
+    let posted = receiver
+        .until("the replayed", |posted| posted.len() == 4)
         .await;
-    let taken: BTreeSet<i64> = positions(&taken).into_iter().collect();
-    assert_eq!(taken, (0..4).map(seq).collect());
+    let posted: BTreeSet<i64> = positions(&posted).into_iter().collect();
+    assert_eq!(posted, (0..4).map(seq).collect());
     let metrics = surface.get("/metrics").await;
     let metrics = String::from_utf8_lossy(&metrics.bytes).into_owned();
     let line = format!("steadfast_webhook_dead_letters_total{{webhook=\"{webhook}\"}} 4");

@@ -65,19 +65,19 @@ fn an_eventful_run_leaves_nothing_private_in_its_log() {
             .block_on(call(address, method, path, &headers, body))
     };
     let messages = "/v1/sessions/default/messages";
-    let send = |to: &str, text: &str| json!({"to": to, "text": text}).to_string();
+    let body = |to: &str, text: &str| json!({"to": to, "text": text}).to_string();
 
     // Sent, and delivered.
     let sent = run(world
         .command(dir.path())
         .args(["send", FRIEND, SAID, "--wait", "60"]));
     assert_eq!(sent.code, Some(0), "{}", sent.stderr);
-    let taken = ask(Method::POST, messages, &token, send(FRIEND, SAID));
-    assert_eq!(taken.status, 202);
+    let second = ask(Method::POST, messages, &token, body(FRIEND, SAID));
+    assert_eq!(second.status, 202);
     // Refused in all the ways that quote what came.
     for (path, key, body, status) in [
-        (messages, GUESS, send(FRIEND, SAID), 401),
-        (messages, token.as_str(), send("12", SAID), 422),
+        (messages, GUESS, body(FRIEND, SAID), 401),
+        (messages, token.as_str(), body("12", SAID), 422),
         (
             messages,
             token.as_str(),
@@ -90,7 +90,7 @@ fn an_eventful_run_leaves_nothing_private_in_its_log() {
             format!("{{\"text\": \"{SAID}"),
             400,
         ),
-        (messages, token.as_str(), send(STRANGER, SAID), 422),
+        (messages, token.as_str(), body(STRANGER, SAID), 422),
         (
             "/v1/sessions/default/check-number",
             token.as_str(),

@@ -16,7 +16,7 @@ use steadfast_gateway::config::Config;
 use steadfast_gateway::http::{HttpState, Server};
 use steadfast_gateway::metrics::Metrics;
 use steadfast_gateway::outgoing::Outgoing;
-use steadfast_gateway::sessions::{SessionState, Sessions};
+use steadfast_gateway::sessions::SessionState;
 use steadfast_gateway::supervisor::{Connectors, Supervisor};
 use steadfast_gateway::token;
 use steadfast_gateway::webhooks::Webhooks;

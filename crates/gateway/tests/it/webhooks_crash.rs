@@ -35,8 +35,8 @@ async fn accept(gateway: &Serving, token: &str, many: u32, ids: &mut BTreeSet<St
     }
 }
 
-fn told(taken: &[Got]) -> BTreeSet<String> {
-    let each = taken.iter().map(Got::json);
+fn told(posted: &[Got]) -> BTreeSet<String> {
+    let each = posted.iter().map(Got::json);
     each.map(|event| event["data"]["id"].as_str().unwrap().to_owned())
         .collect()
 }
@@ -64,9 +64,9 @@ async fn a_killed_gateway_loses_no_event() {
         gateway.end("KILL");
     }
     let gateway = serve(dir.path());
-    let everything = |taken: &[Got]| told(taken) == ids;
-    let taken = receiver.until("every accepted message", everything).await;
-    assert!(taken.iter().all(|got| got.is_signed_with(&secret)));
+    let everything = |posted: &[Got]| told(posted) == ids;
+    let posted = receiver.until("every accepted message", everything).await;
+    assert!(posted.iter().all(|got| got.is_signed_with(&secret)));
     let names: BTreeSet<_> = receiver
         .got()
         .iter()
