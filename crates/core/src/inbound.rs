@@ -55,7 +55,9 @@ pub struct Extras {
     /// The file that comes with it, still at WhatsApp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<RemoteFile>,
-    /// The place, contact cards or poll that it is, as WhatsApp Web's fields.
+    /// The place, contact cards or poll that it is, as JSON:
+    /// `{latitude, longitude, description}`, `{cards: [{name, vcard}]}`,
+    /// `{question, options, selectable}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
 }

@@ -16,9 +16,14 @@ const CALLS = {
     if (happened.size > 0) emit('happenings', { waiting: happened.size });
     return { doc: DOC };
   },
-  send: sendText,
+  send: sendMessage,
   lookup: lookupOwn,
   resend: resendOwn,
+  file_begin: beginFile,
+  file_piece: addPiece,
+  file_open: openFile,
+  file_read: readFile,
+  file_drop: dropFile,
   inbox_fetch: (args) => fetchInbox(args.limit),
   inbox_confirm: (args) => confirmInbox(args.keys),
   inbox_sweep: (args) => {

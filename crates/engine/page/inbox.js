@@ -47,12 +47,67 @@ function describeMessage(msg, recovered) {
   } else if (group) sender = widText(msg.author) ?? key.participant ?? widText(msg.sender) ?? key.remote;
   // The body of a picture is its thumbnail; what was written stands in the caption.
   const written = kind === 'chat' ? msg.body : msg.caption;
+  let extras = {};
+  try {
+    extras = describeExtras(msg, kind);
+  } catch {
+    // A message whose extras cannot be read is a message all the same.
+  }
   return {
     key: `${key.fromMe}_${key.remote}_${key.id}`,
     id: key.id, chat: key.remote, sender, from_me: key.fromMe, type: kind,
     text: typeof written === 'string' ? written.slice(0, CONFIG.text_chars) : '',
-    t: messageTime(msg), recovered,
+    t: messageTime(msg), recovered, extras,
   };
+}
+
+/** Kinds that bring a file. */
+const WITH_FILE = new Set(['image', 'video', 'ptv', 'audio', 'ptt', 'document', 'sticker']);
+
+const shortText = (value, most) => (typeof value === 'string' && value !== '' ? value.slice(0, most) : null);
+
+/** What a message carries beside its text. */
+function describeExtras(msg, kind) {
+  const content = structured(msg, kind);
+  return {
+    push_name: shortText(msg.notifyName, 200),
+    reply_to: shortText(msg.quotedStanzaID, 128),
+    mentions: (msg.mentionedJidList ?? []).slice(0, 256).map(widText).filter((id) => id !== null),
+    media: WITH_FILE.has(kind) ? describeFile(msg) : null,
+    content: content === null ? null : JSON.stringify(content),
+  };
+}
+
+function describeFile(msg) {
+  const size = Number(msg.size ?? msg.mediaData?.size);
+  return {
+    mime: shortText(msg.mimetype ?? msg.mediaData?.mimetype, 200) ?? 'application/octet-stream',
+    size: Number.isSafeInteger(size) && size >= 0 ? size : null,
+    name: shortText(msg.filename, 255),
+  };
+}
+
+/** The place, contact cards or poll that a message is. Bounded: strangers write these. */
+function structured(msg, kind) {
+  const card = (name, vcard) => ({ name: shortText(name, 200) ?? '', vcard: shortText(vcard, 16384) ?? '' });
+  switch (kind) {
+    case 'location':
+      return {
+        latitude: Number(msg.lat), longitude: Number(msg.lng), description: shortText(msg.loc, 1000) ?? '',
+      };
+    case 'vcard':
+      return { cards: [card(msg.vcardFormattedName, msg.body)] };
+    case 'multi_vcard':
+      return { cards: (msg.vcardList ?? []).slice(0, 50).map((each) => card(each.displayName, each.vcard)) };
+    case 'poll_creation':
+      return {
+        question: shortText(msg.pollName, 1000) ?? '',
+        options: (msg.pollOptions ?? []).slice(0, 20).map((each) => shortText(each.name ?? each, 1000) ?? ''),
+        selectable: Number(msg.pollSelectableOptionsCount ?? 0),
+      };
+    default:
+      return null;
+  }
 }
 
 function offer(msg, recovered) {

@@ -9,6 +9,14 @@ const GATE_LIMIT = 5000;
 const gate = new Map();
 const doorkeepers = new WeakSet();
 
+/** One of our messages goes through, unless it was given up before. */
+function passGate(key) {
+  const id = keyParts(key)?.id;
+  if (id === undefined || !gate.has(id)) return;
+  if (gate.get(id) === 'shut') throw new Error('steadfast: given up before it was handed over');
+  gate.set(id, 'passed');
+}
+
 /** Puts the doorkeeper before WhatsApp's send function. False where that cannot be done. */
 function guardSends() {
   const live = namespace('WAWebSendMsgChatAction');
@@ -16,11 +24,8 @@ function guardSends() {
   if (typeof original !== 'function') return false;
   if (doorkeepers.has(original)) return true;
   const keeper = function addAndSendMsgToChat(...args) {
-    const id = keyParts(args[1]?.id)?.id;
-    if (id !== undefined && gate.has(id)) {
-      if (gate.get(id) === 'shut') throw new Error('steadfast: given up before it was handed over');
-      gate.set(id, 'passed');
-    }
+    args[1] = keyOfForward(args[0], args[1]);
+    passGate(args[1]?.id);
     return original.apply(this, args);
   };
   doorkeepers.add(keeper);
@@ -30,6 +35,28 @@ function guardSends() {
     return false;
   }
   return live.addAndSendMsgToChat === keeper;
+}
+
+/** The same for files, whose way to the chat begins earlier. wa-js counts this function's arguments. */
+function guardFiles() {
+  const owner = namespace('WAWebPrepRawMedia') ?? wppFound('whatsapp', 'MediaPrep');
+  const proto = owner?.MediaPrep?.prototype;
+  const original = proto?.sendToChat;
+  if (typeof original !== 'function') return false;
+  if (doorkeepers.has(original)) return true;
+  const keeper = function sendToChat(...args) {
+    const options = original.length === 1 ? args[0]?.options : args[1];
+    passGate(options?.productMsgOptions?.id);
+    return original.apply(this, args);
+  };
+  doorkeepers.add(keeper);
+  try {
+    Object.defineProperty(keeper, 'length', { value: original.length });
+    proto.sendToChat = keeper;
+  } catch {
+    return false;
+  }
+  return proto.sendToChat === keeper;
 }
 
 const notSent = (stage, thrown) => ({ state: 'not_sent', stage, error: plainError(thrown) });
@@ -180,16 +207,14 @@ async function settle(id, chat, result, left) {
 const byLevel = (level) => (level < 0 ? { state: 'failed', level } : { state: 'handed', level });
 
 /** By wa-js, whose authors follow WhatsApp's changes to what a message is made of. */
-async function sendByWpp(chat, key, text) {
-  const sent = await window.WPP.chat.sendTextMessage(widText(chat.id), text, {
-    messageId: key, createChat: true, waitForAck: true, linkPreview: false,
-    markIsRead: false, detectMentioned: false, delay: 0,
-  });
+async function sendByWpp(given) {
+  const options = wppOptions(given.key, given.body, given.quoted);
+  const sent = await SENDERS[given.body.kind]({ ...given, to: widText(given.chat.id), options });
   return sent?.sendMsgResult ?? null;
 }
 
-/** By exact names, while wa-js is not there yet or lacks a binding. */
-async function sendByName(chat, from, key, text) {
+/** A text by exact names, while wa-js is not there yet or lacks a binding. */
+async function sendByName({ chat, from, key, body, quoted }) {
   const send = callable('WAWebSendMsgChatAction', 'addAndSendMsgToChat')
     ?? wppFound('functions', 'addAndSendMsgToChat');
   if (!send) throw new Error('WAWebSendMsgChatAction.addAndSendMsgToChat is missing');
@@ -200,8 +225,10 @@ async function sendByName(chat, from, key, text) {
     // A chat without disappearing messages has none.
   }
   const message = {
-    ...ephemeral, id: key, ack: 0, body: text, from, to: chat.id, local: true, self: 'out',
+    ...ephemeral, id: key, ack: 0, body: body.text, from, to: chat.id, local: true, self: 'out',
     t: Math.floor(Date.now() / 1000), isNewMsg: true, type: 'chat',
+    ...(body.mentions?.length > 0 && { mentionedJidList: body.mentions.map((id) => makeWid(id)) }),
+    ...quoted?.msgContextInfo(chat.id),
   };
   gate.set(keyParts(key).id, 'passed');
   const [stored, result] = await send(chat, message);
@@ -209,24 +236,34 @@ async function sendByName(chat, from, key, text) {
   return result;
 }
 
-async function sendText({ id, to, text, ack_ms: ackMs, check_ms: checkMs, by }) {
+/** Hands one message of any kind over, or says why it was not. */
+async function sendMessage(args) {
+  const { id, to, body, ack_ms: ackMs, check_ms: checkMs, search_ms: searchMs, by } = args;
   const before = readLevels();
   if (!readiness(before)) {
     return { state: 'not_ready', socket: before.socket, mode: before.mode, missing: before.missing };
   }
   const deadline = performance.now() + ackMs;
   const left = () => Math.max(0, deadline - performance.now());
-  let chat;
-  let key;
-  let from;
+  if (Object.hasOwn(CHANGES, body.kind)) return changeMessage(args, left);
+  const plain = body.kind === 'text';
+  const given = { id, body, file: args.file };
   let guarded;
   // From here to the gate nothing has been handed over.
   try {
     guarded = guardSends();
     const found = await prepareChat(to, id, checkMs, left);
     if (found.end) return await found.end;
-    ({ chat } = found);
-    ({ from, key } = keyFor(chat, id));
+    given.chat = found.chat;
+    Object.assign(given, keyFor(given.chat, id));
+    if (!plain) await wppFully(left());
+    for (const [name, target] of [['quoted', body.reply_to], ['target', forwarded(body)]]) {
+      if (!target) continue;
+      const other = await findTarget(target, Math.min(searchMs, left()));
+      if (!other.msg && other.searched) return REFUSED('no_such_message');
+      if (!other.msg) throw new Error(other.why ?? 'a message could not be looked for');
+      given[name] = other.msg;
+    }
   } catch (thrown) {
     return notSent('prepare', thrown);
   }
@@ -234,23 +271,37 @@ async function sendText({ id, to, text, ack_ms: ackMs, check_ms: checkMs, by }) 
   gate.set(id, 'open');
   trim(gate, GATE_LIMIT);
   followOwn(id, null);
-  if (guarded && by !== 'name' && wppLevel() >= 3) {
-    const sent = sendByWpp(chat, key, text);
+  if (body.kind === 'media' && !guardFiles()) gate.set(id, 'passed');
+  if (!plain && !guarded) gate.set(id, 'passed');
+  if (!plain || (guarded && by !== 'name' && wppLevel() >= 3)) {
+    const sent = sendByWpp(given);
     const ended = await Promise.race([
       sent.then(() => true, () => true),
       ackWithin(id, null, left()).then(() => false),
     ]);
-    if (gate.get(id) === 'passed') return settle(id, chat, sent, left);
+    if (gate.get(id) === 'passed') return settle(id, given.chat, sent, left);
     // wa-js failed, or hangs, before the gate: shut it, then go our own way.
     gate.set(id, 'shut');
-    if (!ended) return notSent('hang', new Error('wa-js did not hand the message over in time'));
+    if (!ended) {
+      previewLate.add(id);
+      trim(previewLate, GATE_LIMIT);
+      return notSent('hang', new Error('wa-js did not hand the message over in time'));
+    }
+    if (!plain) {
+      return sent.then(
+        () => notSent('prepare', new Error('wa-js ended without handing the message over')),
+        (thrown) => notSent('prepare', thrown),
+      );
+    }
   }
-  const sent = sendByName(chat, from, key, text);
+  const sent = sendByName(given);
   sent.catch(() => {});
   // What throws before the gate does so at once.
   if (gate.get(id) !== 'passed') return sent.catch((thrown) => notSent('prepare', thrown));
-  return settle(id, chat, sent, left);
+  return settle(id, given.chat, sent, left);
 }
+
+const forwarded = (body) => (body.kind === 'forward' ? body.message : null);
 
 /** The chat to write to, or how the message ended without being written. */
 async function prepareChat(to, id, checkMs, left) {
@@ -321,11 +372,11 @@ async function wppWithin(ms) {
 }
 
 /** Asks WhatsApp's own database, by every way that it offers. */
-async function searchStored(chats, id, searchMs) {
+async function searchStored(chats, id, searchMs, keyOf = (chat) => keyFor(chat, id).key) {
   let searched = false;
   let why = 'wa-js and its search are not there';
   for (const chat of chats) {
-    const { key } = keyFor(chat, id);
+    const key = keyOf(chat);
     const store = msgStore();
     if (typeof store?.getMessagesById === 'function') {
       try {

@@ -4,6 +4,7 @@ mod actions;
 
 use crate::Error;
 use crate::conclude::{conclude, of};
+use crate::files::{AT_ONCE, NotUploaded, download, line_time, upload};
 use crate::link::Link;
 use crate::procmem;
 use crate::wire::{
@@ -17,11 +18,12 @@ use std::time::{Duration, Instant};
 use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
-use steadfast_core::outbox::{Ack, Body, Text};
+use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
     Capabilities, ChatSummary, Engine, EngineHealth, FileSink, LookupOutcome, Phase, SendOutcome,
 };
 use steadfast_core::time::UnixMs;
+use tokio::sync::Semaphore;
 use tracing::debug;
 
 /// Beyond the page's own deadline: for the way there and back.
@@ -35,11 +37,44 @@ const LOOKUP_GRACE: Duration = Duration::from_secs(30);
 pub(crate) struct PageEngine {
     link: Arc<Link>,
     memory: Arc<BrowserMemory>,
+    files: Semaphore,
 }
 
 impl PageEngine {
     pub(crate) fn new(link: Arc<Link>, memory: Arc<BrowserMemory>) -> Self {
-        Self { link, memory }
+        Self {
+            link,
+            memory,
+            files: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Hands a message over, whose file is in the page already where it has one.
+    async fn hand_over(
+        &self,
+        id: &WaMessageId,
+        to: &ChatId,
+        body: &Body,
+        file: Option<&str>,
+        more: Duration,
+    ) -> SendOutcome {
+        let deadlines = &self.link.session.deadlines;
+        let operation = operation(body);
+        let ack = deadlines.ack + more + preview_time(body);
+        let args = json!({
+            "id": id.as_str(),
+            "to": to.as_str(),
+            "body": body,
+            "file": file,
+            "ack_ms": Self::ms(ack),
+            "check_ms": Self::ms(deadlines.number.min(deadlines.ack)),
+            "search_ms": Self::ms(deadlines.search.min(deadlines.ack)),
+        });
+        if !body.is_repeatable() {
+            self.link.session.memory.follow(id);
+        }
+        let answer = self.link.call("send", args, ack + MARGIN).await;
+        self.heed(Self::outcome(operation, id, answer))
     }
 
     fn ms(duration: Duration) -> u64 {
@@ -58,8 +93,7 @@ impl PageEngine {
         outcome
     }
 
-    fn outcome(id: &WaMessageId, answer: Result<Sent, Error>) -> SendOutcome {
-        let operation = Operation::Send;
+    fn outcome(operation: Operation, id: &WaMessageId, answer: Result<Sent, Error>) -> SendOutcome {
         let sent = match answer {
             Ok(sent) => sent,
             Err(error) => {
@@ -81,19 +115,19 @@ impl PageEngine {
                 mode,
                 missing,
             } => not_handed(not_ready(socket, mode, missing)),
-            Sent::Before { stage, error } => before_the_gate(&stage, error),
-            Sent::Rejected { reason } => SendOutcome::Rejected(Failure {
-                kind: Kind::RecipientInvalid,
-                rung: Rung::RejectMessage,
-                resend: Resend::Yes,
-                ..of(
-                    operation,
-                    Evidence::text(format!("the recipient cannot be written to: {reason}")),
-                )
-            }),
+            Sent::Before { stage, error } => before_the_gate(operation, &stage, error),
+            Sent::Rejected { reason } => {
+                let (kind, what) = refusal(&reason);
+                SendOutcome::Rejected(Failure {
+                    kind,
+                    rung: Rung::RejectMessage,
+                    resend: Resend::Yes,
+                    ..of(operation, Evidence::text(format!("{what}: {reason}")))
+                })
+            }
             Sent::Failed { level } => maybe_handed(of(operation, Evidence::AckError { level })),
             Sent::Result { result } => maybe_handed(of(operation, Evidence::SendResult { result })),
-            Sent::Unknown { error } => maybe_handed(thrown(error)),
+            Sent::Unknown { error } => maybe_handed(thrown(operation, error)),
             Sent::Absent { conclusive } => {
                 let failure = of(
                     operation,
@@ -125,8 +159,63 @@ fn maybe_handed(failure: Failure) -> SendOutcome {
     })
 }
 
-fn thrown(error: PageError) -> Failure {
-    conclude(Operation::Send, &page_error(error))
+fn thrown(operation: Operation, error: PageError) -> Failure {
+    conclude(operation, &page_error(error))
+}
+
+/// What is being done where a message of this kind is sent.
+fn operation(body: &Body) -> Operation {
+    if body.file().is_some() {
+        Operation::SendMedia
+    } else {
+        Operation::Send
+    }
+}
+
+/// wa-js lets WhatsApp look at a link for up to 7 s before it sends.
+fn preview_time(body: &Body) -> Duration {
+    match body {
+        Body::Text(text) if text.link_preview => Duration::from_secs(8),
+        Body::Text(_)
+        | Body::Media(_)
+        | Body::Location(_)
+        | Body::Contacts(_)
+        | Body::Poll(_)
+        | Body::Forward(_)
+        | Body::Reaction(_)
+        | Body::Edit(_)
+        | Body::Revoke(_) => Duration::ZERO,
+    }
+}
+
+/// What a refusal of our own script in the page means.
+fn refusal(reason: &str) -> (Kind, &'static str) {
+    match reason {
+        "not_on_whatsapp" => (Kind::RecipientInvalid, "the recipient cannot be written to"),
+        "no_such_message" => (
+            Kind::PermanentRequestError,
+            "the message that is meant is not in the chat",
+        ),
+        _ => (
+            Kind::PermanentRequestError,
+            "the message that is meant does not allow this",
+        ),
+    }
+}
+
+/// A file that did not get into the page: nothing was sent.
+fn not_in_page(why: NotUploaded) -> SendOutcome {
+    let operation = Operation::SendMedia;
+    match why {
+        NotUploaded::File(what) => SendOutcome::Rejected(Failure {
+            kind: Kind::MediaInvalid,
+            rung: Rung::RejectMessage,
+            resend: Resend::Yes,
+            ..of(operation, Evidence::text(what))
+        }),
+        NotUploaded::Disk(error) => not_handed(of(operation, Evidence::text(error.to_string()))),
+        NotUploaded::Page(error) => not_handed(conclude(operation, &error)),
+    }
 }
 
 fn page_error(error: PageError) -> Error {
@@ -139,9 +228,9 @@ fn page_error(error: PageError) -> Error {
 
 /// Failed before it was handed over. Where the recipient or the message itself
 /// is at fault, trying again would fail again.
-fn before_the_gate(stage: &str, error: PageError) -> SendOutcome {
+fn before_the_gate(operation: Operation, stage: &str, error: PageError) -> SendOutcome {
     debug!(stage, name = error.name, "a message was not handed over");
-    let failure = thrown(error);
+    let failure = thrown(operation, error);
     match failure.kind {
         Kind::RecipientInvalid | Kind::MediaInvalid | Kind::PermanentRequestError => {
             SendOutcome::Rejected(failure)
@@ -200,7 +289,7 @@ impl Engine for PageEngine {
         Capabilities {
             lookup: true,
             pairing_code: there("WAWebAltDeviceLinkingApi.startAltLinkingFlow") || levels.wpp >= 2,
-            everything: false,
+            everything: true,
         }
     }
 
@@ -234,20 +323,27 @@ impl Engine for PageEngine {
     }
 
     async fn send(&self, id: &WaMessageId, to: &ChatId, body: &Body) -> SendOutcome {
-        let Body::Text(Text { text, .. }) = body else {
-            return SendOutcome::Rejected(Failure::unsupported(Operation::SendMedia, body.kind()));
+        let Some(file) = body.file() else {
+            return self.hand_over(id, to, body, None, Duration::ZERO).await;
         };
-        let deadlines = &self.link.session.deadlines;
-        let args = json!({
-            "id": id.as_str(),
-            "to": to.as_str(),
-            "text": text,
-            "ack_ms": Self::ms(deadlines.ack),
-            "check_ms": Self::ms(deadlines.number.min(deadlines.ack)),
-        });
-        self.link.session.memory.follow(id);
-        let answer = self.link.call("send", args, deadlines.ack + MARGIN).await;
-        self.heed(Self::outcome(id, answer))
+        let more = line_time(file.size);
+        let waited = tokio::time::timeout(more + MARGIN, self.files.acquire()).await;
+        let Ok(Ok(_permit)) = waited else {
+            return not_handed(of(
+                Operation::SendMedia,
+                Evidence::text("other files were still on their way"),
+            ));
+        };
+        let folder = self.link.session.media_dir.as_deref();
+        match upload(&self.link, folder, file).await {
+            Ok(in_page) => {
+                let token = Some(in_page.token.as_str());
+                let outcome = self.hand_over(id, to, body, token, more).await;
+                in_page.drop_it().await;
+                outcome
+            }
+            Err(not_uploaded) => self.heed(not_in_page(not_uploaded)),
+        }
     }
 
     async fn lookup(&self, id: &WaMessageId, to: &ChatId) -> LookupOutcome {
@@ -292,7 +388,7 @@ impl Engine for PageEngine {
         self.link.session.memory.follow(id);
         let deadline = deadlines.search * 4 + deadlines.ack + MARGIN;
         let answer = self.link.call("resend", args, deadline).await;
-        self.heed(Self::outcome(id, answer))
+        self.heed(Self::outcome(Operation::Send, id, answer))
     }
 
     async fn health(&self) -> Result<EngineHealth, Failure> {
@@ -382,8 +478,15 @@ impl Engine for PageEngine {
         limit: u64,
         into: &mut dyn FileSink,
     ) -> Result<u64, Failure> {
-        let _ = (message, limit, into);
-        Err(Failure::unsupported(Operation::Evaluate, "files"))
+        let waited =
+            tokio::time::timeout(self.link.session.deadlines.server, self.files.acquire()).await;
+        let Ok(Ok(_permit)) = waited else {
+            return Err(of(
+                Operation::Evaluate,
+                Evidence::text("other files were still on their way"),
+            ));
+        };
+        download(&self.link, message, limit, into).await
     }
 
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
@@ -471,7 +574,7 @@ mod tests {
     use super::*;
 
     fn outcome(sent: Sent) -> SendOutcome {
-        PageEngine::outcome(&WaMessageId::mint([1; 9]), Ok(sent))
+        PageEngine::outcome(Operation::Send, &WaMessageId::mint([1; 9]), Ok(sent))
     }
 
     fn error(message: &str) -> PageError {
@@ -576,7 +679,8 @@ mod tests {
                 }),
             ] {
                 let said = format!("{error:?}");
-                let outcome = PageEngine::outcome(&WaMessageId::mint([1; 9]), Err(error));
+                let outcome =
+                    PageEngine::outcome(Operation::Send, &WaMessageId::mint([1; 9]), Err(error));
                 assert_eq!(
                     matches!(outcome, SendOutcome::Unknown(_)),
                     unknown,

@@ -17,6 +17,7 @@ mod conclude;
 mod connector;
 mod engine;
 mod error;
+mod files;
 mod happenings;
 mod inbox;
 mod inject;

@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) library: Library,
     /// Whether the page's questions for a passkey are held for somebody elsewhere to answer.
     pub(crate) hold_passkeys: bool,
+    /// Where the files of messages are.
+    pub(crate) media_dir: Option<std::path::PathBuf>,
     pub(crate) wall_clock: fn() -> SystemTime,
 }
 

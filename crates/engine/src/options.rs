@@ -35,6 +35,8 @@ pub struct EngineOptions {
     pub hold_passkeys: bool,
     /// A wa-js bundle to use in place of the built-in one.
     pub library: Option<PathBuf>,
+    /// Where the files of messages are, each under its id; without it no file can be sent.
+    pub media_dir: Option<PathBuf>,
     /// How long things may take.
     pub deadlines: Deadlines,
     /// What the time is, as people count it.
@@ -96,6 +98,7 @@ impl EngineOptions {
             web_spki: None,
             hold_passkeys: true,
             library: None,
+            media_dir: None,
             deadlines: Deadlines::default(),
             wall_clock: SystemTime::now,
         }

@@ -15,7 +15,7 @@ pub const WA_JS_LICENCE: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-licen
 pub const WA_JS_NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-parts.txt"));
 
 const WA_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/wa.js"));
-const OURS: [&str; 8] = [
+const OURS: [&str; 10] = [
     include_str!("../page/base.js"),
     include_str!("../page/probe.js"),
     include_str!("../page/inbox.js"),
@@ -23,6 +23,8 @@ const OURS: [&str; 8] = [
     include_str!("../page/send.js"),
     include_str!("../page/actions.js"),
     include_str!("../page/passkey.js"),
+    include_str!("../page/kinds.js"),
+    include_str!("../page/files.js"),
     include_str!("../page/bridge.js"),
 ];
 
@@ -98,11 +100,12 @@ fn read_library(path: &Path) -> Result<String, Error> {
     }
 }
 
-/// wa-js calls a third party (Google Analytics) unless told not to, before it runs.
+/// wa-js calls third parties unless told not to, before it runs: Google
+/// Analytics, and servers that are told every link that is to be previewed.
 fn with_settings(library: &str) -> String {
     format!(
         "window.WPPConfig = {{...(window.WPPConfig ?? {{}}), disableGoogleAnalytics: true, \
-         sendStatusToDevice: false}};\n{library}\n"
+         linkPreviewApiServers: [], sendStatusToDevice: false}};\n{library}\n"
     )
 }
 

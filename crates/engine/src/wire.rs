@@ -2,9 +2,14 @@
 
 use serde::Deserialize;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::inbound::{Extras, InboundMessage};
+use steadfast_core::inbound::{Extras, InboundMessage, RemoteFile};
 use steadfast_core::port::PasskeyEnd;
 use steadfast_core::time::UnixMs;
+
+/// A group has no more members than this.
+const MOST_MENTIONS: usize = 1_024;
+/// Fifty contact cards of 16 KiB, and room around them.
+const MOST_CONTENT: usize = 1 << 20;
 
 /// One message that the page sent by itself.
 #[derive(Debug, Deserialize)]
@@ -166,6 +171,34 @@ pub(crate) enum Sent {
     Absent { conclusive: bool },
 }
 
+/// Answer to `file_begin` and `file_piece`: how much of the file is there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Have {
+    pub(crate) have: u64,
+}
+
+/// Answer to `file_open`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Opened {
+    pub(crate) found: bool,
+    /// Where not found: whether the chat was searched.
+    #[serde(default)]
+    pub(crate) conclusive: bool,
+    #[serde(default)]
+    pub(crate) why: String,
+    #[serde(default)]
+    pub(crate) size: u64,
+    #[serde(default)]
+    pub(crate) too_large: bool,
+}
+
+/// Answer to `file_read`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Piece {
+    /// Base64.
+    pub(crate) data: String,
+}
+
 /// Answer to `lookup`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Found {
@@ -208,6 +241,42 @@ pub(crate) struct Received {
     /// Unix seconds.
     pub(crate) t: i64,
     recovered: bool,
+    #[serde(default)]
+    extras: Carried,
+}
+
+/// What it carries beside its text.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Carried {
+    #[serde(default)]
+    push_name: Option<String>,
+    #[serde(default)]
+    reply_to: Option<String>,
+    #[serde(default)]
+    mentions: Vec<String>,
+    #[serde(default)]
+    media: Option<RemoteFile>,
+    #[serde(default)]
+    content: Option<String>,
+}
+
+impl Carried {
+    fn extras(&self) -> Extras {
+        let mentions = self.mentions.iter();
+        Extras {
+            push_name: self.push_name.clone(),
+            reply_to: self
+                .reply_to
+                .as_deref()
+                .and_then(|id| WaMessageId::parse(id).ok()),
+            mentions: mentions
+                .filter_map(|id| ChatId::parse(id).ok())
+                .take(MOST_MENTIONS)
+                .collect(),
+            media: self.media.clone(),
+            content: self.content.clone().filter(|c| c.len() <= MOST_CONTENT),
+        }
+    }
 }
 
 impl Received {
@@ -223,7 +292,7 @@ impl Received {
             text: self.text.clone(),
             sent_at: UnixMs(self.t.saturating_mul(1000)),
             recovered: self.recovered,
-            extras: Extras::default(),
+            extras: self.extras.extras(),
         })
     }
 }

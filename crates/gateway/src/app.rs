@@ -3,6 +3,7 @@
 
 use crate::clock::{Clock, Random};
 use crate::config::Config;
+use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::webhooks::Webhooks;
@@ -18,6 +19,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// What runs.
     pub sessions: Arc<dyn Sessions>,
+    /// Files of messages.
+    pub media: Arc<MediaStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.

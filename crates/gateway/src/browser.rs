@@ -170,6 +170,7 @@ impl BrowserConnectors {
         let profile = self.data_dir.profile(session);
         BrowserConnector::new(EngineOptions {
             proxy,
+            media_dir: Some(self.data_dir.media()),
             ..engine_options(&self.config, &profile)
         })
     }

@@ -236,6 +236,11 @@ impl DataDir {
         self.path.join("steadfast.db")
     }
 
+    /// The files of messages.
+    pub fn media(&self) -> PathBuf {
+        self.path.join("media")
+    }
+
     /// The folder of all profiles.
     pub fn profiles(&self) -> PathBuf {
         self.path.join("profiles")

@@ -109,6 +109,11 @@ events! {
     WEBHOOK_GAP = "webhook_gap";
     /// The store could not be asked or told about an endpoint; again soon.
     WEBHOOK_NOT_STORED = "webhook_not_stored";
+    // Files.
+    /// Old files of messages were removed (debug).
+    MEDIA_SWEPT = "media_swept";
+    /// A file of a message that nobody needs could not be removed; again later.
+    MEDIA_NOT_REMOVED = "media_not_removed";
     // A message.
     /// A message is on disk and owed (debug).
     MESSAGE_ACCEPTED = "message_accepted";

@@ -19,6 +19,7 @@ pub mod harness;
 pub mod http;
 pub mod inbox;
 pub mod logging;
+pub mod media;
 pub mod metrics;
 pub mod outgoing;
 pub mod passkey;

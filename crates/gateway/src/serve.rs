@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
 use crate::events;
 use crate::http::{HttpState, Server, TlsError};
+use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::outgoing::Outgoing;
 use crate::sessions::Sessions;
@@ -22,6 +23,7 @@ use steadfast_core::port::{Scope, Store, StoreError, TokenRecord};
 use steadfast_store::SqliteStore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What sessions are made from.
 pub struct Parts {
@@ -95,6 +97,9 @@ pub enum ServeError {
         /// What a person should do.
         remedy: String,
     },
+    /// The media folder cannot be used.
+    #[error("cannot use the media folder: {0}")]
+    Media(io::Error),
     /// A task of ours ended before it was done.
     #[error("the start was interrupted: {0}")]
     Interrupted(String),
@@ -127,6 +132,9 @@ impl ServeError {
             Self::Store(StoreError::Full) => "make room on that disk".to_owned(),
             Self::Tls(_) => "server.tls_cert and server.tls_key name two PEM files that this user can read and that belong together".to_owned(),
             Self::Browser { remedy, .. } => remedy.clone(),
+            Self::Media(_) => {
+                "make the folder media in the data folder writable for this user".to_owned()
+            }
             Self::Outgoing(_) => "outgoing.ca_file names a PEM file of certificate authorities that this user can read".to_owned(),
             Self::Store(_) | Self::Random(_) | Self::Webhooks(_) | Self::Interrupted(_) => {
                 "mend that, then start again; what was accepted is kept".to_owned()
@@ -144,6 +152,8 @@ pub struct Running {
     data_dir: DataDir,
     stopping: CancellationToken,
     http: Option<JoinHandle<()>>,
+    /// The removal of old files.
+    sweeping: TaskTracker,
     // Dropped last: the folder is ours until everything has ended.
     _lock: Lock,
 }
@@ -182,6 +192,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         metrics: options.metrics.clone(),
     })
     .await?;
+    let media = open_media(&data_dir, &config, &store, &clock, &random, outgoing.clone()).await?;
     let webhooks = Webhooks::new(
         config.clone(),
         store.clone(),
@@ -195,6 +206,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         config,
         store,
         sessions,
+        media: media.clone(),
         clock,
         random: random.clone(),
         webhooks,
@@ -204,6 +216,9 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     let address = server.as_ref().map(Server::address);
     let local = token::mint(Scope::Admin, random.as_ref())?;
     let stopping = CancellationToken::new();
+    let sweeping = TaskTracker::new();
+    sweeping.spawn(media.sweep_until(stopping.clone()));
+    sweeping.close();
     let state = HttpState::new(app.clone(), token::hash(&local), stopping.clone());
     let http = server.map(|server| server.serve(state.clone()));
     if let Some(address) = address {
@@ -223,6 +238,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         data_dir,
         stopping,
         http,
+        sweeping,
         _lock: lock,
     })
 }
@@ -274,6 +290,8 @@ impl Running {
             }
         };
         tokio::join!(browsers, requests);
+        // It writes to the store; a batch takes no time.
+        let _ = tokio::time::timeout(limit, self.sweeping.wait()).await;
         // Last of all that write: what the end itself tells is on disk by now,
         // and is delivered after the next start.
         self.app.webhooks.stop().await;
@@ -320,6 +338,25 @@ async fn open_store(data_dir: &DataDir) -> Result<SqliteStore, ServeError> {
     .await
     .map_err(|e| ServeError::Interrupted(e.to_string()))?;
     Ok(opened?)
+}
+
+async fn open_media(
+    data_dir: &DataDir,
+    config: &Config,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+    outgoing: Arc<Outgoing>,
+) -> Result<Arc<MediaStore>, ServeError> {
+    let folder = data_dir.media();
+    let (store, clock, random) = (store.clone(), clock.clone(), random.clone());
+    let config = config.media.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        MediaStore::open(folder, store, clock, random, config, outgoing)
+    })
+    .await
+    .map_err(|e| ServeError::Interrupted(e.to_string()))?;
+    opened.map(Arc::new).map_err(ServeError::Media)
 }
 
 /// Makes an admin token where there is no token at all.

@@ -7,10 +7,10 @@ use serde::Serialize;
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::Failure;
-use steadfast_core::ids::{ChatId, MessageId, SessionId};
+use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message};
 use steadfast_core::pacing::Held;
-use steadfast_core::port::{ChatSummary, OutboxDepth, StoreError};
+use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, StoreError};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
@@ -417,6 +417,16 @@ pub trait Sessions: Send + Sync {
     /// Does or asks one thing at WhatsApp, now. A refusal is
     /// [`SessionError::Refused`], never an answer.
     async fn perform(&self, session: &SessionId, action: Action) -> Result<Answer, SessionError>;
+
+    /// Fetches the file of a message, at most `limit` bytes, into the sink;
+    /// its length.
+    async fn download(
+        &self,
+        session: &SessionId,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, SessionError>;
 
     /// A message was accepted: delivery has something to do. Never blocks.
     fn notify_outbox(&self, session: &SessionId);

@@ -1,6 +1,7 @@
 //! Everything that the simulated server saw and did, in order.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// How many entries are kept. A chaos run of 100,000 messages makes about
 /// 800,000; past the bound the journal says that it is truncated and judges nothing.
@@ -134,6 +135,21 @@ pub struct Entry {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What a message carries beside its text, as it reached a phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<Map<String, Value>>>,
+    /// The file that the phone has fetched with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Box<ArrivedFile>>,
+}
+
+/// A file as it reached a phone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrivedFile {
+    /// Of the bytes that the media store has, in hex.
+    pub sha256: String,
+    /// How many they are.
+    pub bytes: u64,
 }
 
 impl Entry {
@@ -154,6 +170,8 @@ impl Entry {
             level: None,
             repeat: false,
             detail: None,
+            content: None,
+            file: None,
         }
     }
 
@@ -187,6 +205,10 @@ impl Entry {
     }
     pub(crate) fn body(mut self, body: &str) -> Self {
         self.body = Some(body.to_owned());
+        self
+    }
+    pub(crate) fn content(mut self, content: &Map<String, Value>) -> Self {
+        self.content = (!content.is_empty()).then(|| Box::new(content.clone()));
         self
     }
     pub(crate) fn level(mut self, level: i64) -> Self {

@@ -4,9 +4,10 @@
 
 use crate::control::Control;
 use crate::error::Error;
-use crate::journal::{Entry, Event};
+use crate::journal::{ArrivedFile, Entry, Event};
 use crate::world::{Fault, OutsideMessage, Passkey, PersonPatch};
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, WaMessageId};
 
@@ -19,6 +20,12 @@ pub struct Reached {
     pub to: String,
     /// Its text.
     pub text: String,
+    /// WhatsApp's name of its kind.
+    pub kind: String,
+    /// What it carries beside its text.
+    pub content: Map<String, Value>,
+    /// Its file, as the phone has fetched it.
+    pub file: Option<ArrivedFile>,
 }
 
 /// A phone, other people, and the world between.
@@ -176,6 +183,9 @@ impl Phone for WorldPhone {
                 wa_id: e.id.unwrap_or_default(),
                 to: e.peer.unwrap_or_default(),
                 text: e.body.unwrap_or_default(),
+                kind: e.kind.unwrap_or_default(),
+                content: e.content.map(|content| *content).unwrap_or_default(),
+                file: e.file.map(|file| *file),
             })
             .collect())
     }

@@ -16,8 +16,9 @@ pub use engine::{
 };
 pub use events::{EventLog, EventPage, EventQuery, EventSpan, TrimEvents, Trimmed};
 pub use store::{
-    Accepted, BatchAccepted, IdempotencyKey, Incident, IncidentStep, KeptAnswer, MessageQuery,
-    OutboxDepth, Outcome, Quota, Recorded, SessionRecord, Store, StoreError, StoredInbound,
+    Accepted, BatchAccepted, IdempotencyKey, Incident, IncidentStep, KeptAnswer, MediaRecord,
+    MessageQuery, OutboxDepth, Outcome, Quota, Recorded, SessionRecord, Store, StoreError,
+    StoredInbound,
 };
 pub use token::{PreviousSecret, Rotation, Scope, TokenEnd, TokenRecord};
 pub use webhooks::{

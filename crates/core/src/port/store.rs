@@ -4,7 +4,7 @@ use super::audit::{AuditEntry, NewAudit};
 use super::events::EventLog;
 use super::token::{Rotation, TokenRecord};
 use super::webhooks::WebhookStore;
-use crate::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use crate::ids::{ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId};
 use crate::inbound::InboundMessage;
 use crate::outbox::{Ack, Attempt, Claimed, Message, NewMessage, ParkReason, Priority, Status};
 use crate::pacing::History;
@@ -52,6 +52,9 @@ pub enum StoreError {
     /// Only writes say so; what is read of such a session is empty.
     #[error("there is no session {0}")]
     NoSession(SessionId),
+    /// A message needs a file that is not kept here (any more).
+    #[error("there is no file {0}")]
+    NoMedia(MediaId),
     /// The queue to the writer is full.
     #[error("the store is overloaded")]
     Overloaded,
@@ -279,16 +282,40 @@ pub struct StoredInbound {
     pub seq: i64,
     /// When it was stored.
     pub stored_at: UnixMs,
+    /// Its file, where it was fetched. The file itself may be gone again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<MediaId>,
     /// The message.
     #[serde(flatten)]
     pub message: InboundMessage,
+}
+
+/// A file that is kept in the media folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaRecord {
+    /// Its content's digest, and its name.
+    pub id: MediaId,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its type, as its first bytes show it.
+    pub mime: String,
+    /// When somebody last brought it, or needed it.
+    pub used_at: UnixMs,
 }
 
 /// What survives us. Every `Ok` of a write means: on disk, past any crash. What
 /// a write changes it tells in the log of events, in the same transaction.
 #[async_trait]
 pub trait Store: EventLog + WebhookStore + Send + Sync {
-    /// Stores a message, together with its idempotency key.
+    /// What an accept with this key would be answered, where the key was used before.
+    async fn seen_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<Accepted>, StoreError>;
+
+    /// Stores a message, together with its idempotency key. `NoMedia` where
+    /// it needs a file that is not kept.
     async fn accept(
         &self,
         message: NewMessage,
@@ -403,6 +430,15 @@ pub trait Store: EventLog + WebhookStore + Send + Sync {
     /// One message by our id.
     async fn message(&self, id: &MessageId) -> Result<Option<Message>, StoreError>;
 
+    /// The whole key of a message that was sent from here, or came in, by its
+    /// WhatsApp id. One that came in is looked for in this chat.
+    async fn message_key(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<MessageKey>, StoreError>;
+
     /// A page of a session's messages, in order of acceptance.
     async fn messages(
         &self,
@@ -437,6 +473,41 @@ pub trait Store: EventLog + WebhookStore + Send + Sync {
         message: InboundMessage,
         at: UnixMs,
     ) -> Result<bool, StoreError>;
+
+    /// One inbound message.
+    async fn inbound_message(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<StoredInbound>, StoreError>;
+
+    /// The file of an inbound message is kept now, under this id. Nothing
+    /// where there is no such message.
+    async fn inbound_fetched(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+        file: &MediaId,
+    ) -> Result<(), StoreError>;
+
+    /// Takes note of a file that is on disk; one that is known is as if new.
+    async fn put_media(&self, media: MediaRecord) -> Result<(), StoreError>;
+
+    /// A file by its id.
+    async fn media(&self, id: &MediaId) -> Result<Option<MediaRecord>, StoreError>;
+
+    /// Forgets up to `limit` files, longest unused first, that no message
+    /// which is still owed, or waits for a person, needs: those unused since
+    /// `before`, and those that are too many where all together have more
+    /// than `most_bytes`. Returns which: they may be removed.
+    async fn forget_media(
+        &self,
+        before: UnixMs,
+        most_bytes: u64,
+        limit: u32,
+    ) -> Result<Vec<MediaId>, StoreError>;
 
     /// A page of inbound messages.
     async fn inbound(

@@ -84,6 +84,7 @@ impl BrowserConnector {
             memory: Memory::default(),
             library,
             hold_passkeys: options.hold_passkeys,
+            media_dir: options.media_dir.clone(),
         });
         Ok(Self {
             options,

@@ -124,7 +124,7 @@ proptest! {
         let id = WaMessageId::mint([1; 9]);
         let sent = read::<Sent>(&answer);
         let unread = sent.is_err();
-        let outcome = PageEngine::outcome(&id, sent);
+        let outcome = PageEngine::outcome(Operation::Send, &id, sent);
         if unread {
             prop_assert!(matches!(&outcome, SendOutcome::Unknown(failure) if failure.resend == Resend::CheckFirst));
         }

@@ -4,7 +4,7 @@
 use crate::harness::{PHONE, options};
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_engine::BrowserConnector;
+use steadfast_engine::{BrowserConnector, EngineOptions};
 use steadfast_sim::contract::{CLAUSES, Rig};
 use steadfast_sim::phone::WorldPhone;
 use steadfast_sim::world::NewAccount;
@@ -19,8 +19,14 @@ async fn keeps(name: &str) {
     };
     sim.control().create_account(account).unwrap();
     let dir = tempfile::tempdir().unwrap();
+    let media_dir = dir.path().to_owned();
+    let options = EngineOptions {
+        media_dir: Some(media_dir.clone()),
+        ..options(&sim, &dir)
+    };
     let rig = Rig {
-        connector: Arc::new(BrowserConnector::new(options(&sim, &dir)).unwrap()),
+        media_dir,
+        connector: Arc::new(BrowserConnector::new(options).unwrap()),
         phone: Arc::new(WorldPhone::new(sim.control().clone(), PHONE).unwrap()),
         // Others use the machine too.
         patience: Duration::from_mins(1),

@@ -75,6 +75,7 @@ impl From<ServeError> for CliError {
             ServeError::Bind { .. } => Exit::Address,
             ServeError::Store(_) | ServeError::Webhooks(_) => Exit::Store,
             ServeError::Browser { .. } => Exit::Browser,
+            ServeError::Media(_) => Exit::DataFolder,
             ServeError::Tls(_) | ServeError::Outgoing(_) => Exit::Config,
             ServeError::Random(_) | ServeError::Interrupted(_) => Exit::Failed,
         };

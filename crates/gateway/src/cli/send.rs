@@ -6,9 +6,12 @@ use super::exit::Exit;
 use super::out::{CliError, Tone};
 use crate::app::DEFAULT_SESSION;
 use crate::config::duration_ms;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use steadfast_core::time::UnixMs;
 use tokio::time::Instant;
@@ -18,12 +21,18 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Most bytes read from standard input; more cannot be sent.
 const MAX_STDIN_BYTES: u64 = 512 * 1_024;
 
+/// Most bytes of a file that goes inside a request: media.max_inline_bytes unless changed.
+const MAX_FILE_BYTES: u64 = 16 * 1_024 * 1_024;
+
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
     /// 7 to 15 digits in international form, or a chat id
     to: String,
-    /// The text; - reads it from standard input
-    text: String,
+    /// The text, or what stands under a file; - reads it from standard input
+    #[arg(required_unless_present = "file")]
+    text: Option<String>,
+    #[command(flatten)]
+    file: FileArgs,
     /// The session that sends
     #[arg(long, default_value = DEFAULT_SESSION)]
     session: String,
@@ -47,6 +56,73 @@ pub(super) struct SendArgs {
     /// Makes the command safe to repeat: the same key sends once
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+}
+
+/// A file to send, and how WhatsApp shows it.
+#[derive(Debug, Args)]
+#[group(id = "file", multiple = false)]
+struct FileArgs {
+    /// Send a picture
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Send a film
+    #[arg(long, value_name = "FILE")]
+    video: Option<PathBuf>,
+    /// Send a sound file
+    #[arg(long, value_name = "FILE")]
+    audio: Option<PathBuf>,
+    /// Send a voice note
+    #[arg(long, value_name = "FILE")]
+    voice: Option<PathBuf>,
+    /// Send any file, shown by its name
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
+    /// Send a sticker
+    #[arg(long, value_name = "FILE")]
+    sticker: Option<PathBuf>,
+}
+
+impl FileArgs {
+    fn chosen(&self) -> Option<(&'static str, &Path)> {
+        let all = [
+            ("image", &self.image),
+            ("video", &self.video),
+            ("audio", &self.audio),
+            ("voice", &self.voice),
+            ("document", &self.document),
+            ("sticker", &self.sticker),
+        ];
+        all.into_iter()
+            .find_map(|(kind, path)| Some((kind, path.as_deref()?)))
+    }
+}
+
+/// The fields of a message with its file inside.
+fn with_file(
+    text: Option<String>,
+    kind: &str,
+    path: &Path,
+) -> Result<Map<String, Value>, CliError> {
+    let failed = |what: String| {
+        let message = format!("cannot send {}: {what}", path.display());
+        CliError::new(Exit::Usage, message, "name a file that this user can read")
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| failed(e.to_string()))?
+        .len();
+    if size > MAX_FILE_BYTES {
+        return Err(failed(format!(
+            "it has {size} bytes, and {MAX_FILE_BYTES} can be sent this way; upload it to /v1/media"
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let media = json!({ "base64": STANDARD.encode(bytes), "filename": name });
+    let mut fields = Map::new();
+    fields.insert("type".to_owned(), json!(kind));
+    fields.insert("media".to_owned(), media);
+    fields.extend(text.map(|text| ("caption".to_owned(), json!(text))));
+    Ok(fields)
 }
 
 /// What --wait waits for.
@@ -98,13 +174,17 @@ fn options(args: &SendArgs) -> Result<Map<String, Value>, CliError> {
 
 pub(super) async fn run(context: &Context, args: SendArgs) -> Result<Exit, CliError> {
     let mut body = options(&args)?;
-    let text = if args.text == "-" {
-        read_stdin()?
-    } else {
-        args.text
+    let text = match args.text {
+        Some(text) if text == "-" => Some(read_stdin()?),
+        text => text,
     };
     body.insert("to".to_owned(), json!(args.to));
-    body.insert("text".to_owned(), json!(text));
+    match args.file.chosen() {
+        Some((kind, path)) => body.extend(with_file(text, kind, path)?),
+        None => {
+            body.insert("text".to_owned(), json!(text));
+        }
+    }
     let body = Value::Object(body);
     let client = Client::must_find(context).await?;
     let path = format!("/v1/sessions/{}/messages", args.session);

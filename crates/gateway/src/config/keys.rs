@@ -3,6 +3,7 @@
 use super::check;
 use super::key::{Key, Kind, Preset};
 
+const MIB: i64 = 1024 * 1024;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -616,6 +617,77 @@ pub const KEYS: &[Key] = &[
         1,
         1_000_000_000,
         "Most events that are kept, whatever their age, where a webhook endpoint has not been given them yet. Beyond it the oldest go all the same, and a webhook.gap event tells it.",
+    ),
+    // ------------------------------------------------------------- media
+    number(
+        "media.max_image_bytes",
+        16 * MIB,
+        1_024,
+        64 * MIB,
+        "Largest picture that is sent as one. WhatsApp takes 16 MiB.",
+    ),
+    number(
+        "media.max_video_bytes",
+        64 * MIB,
+        1_024,
+        256 * MIB,
+        "Largest film that is sent as one. WhatsApp Web takes 64 MiB.",
+    ),
+    number(
+        "media.max_audio_bytes",
+        64 * MIB,
+        1_024,
+        256 * MIB,
+        "Largest sound file or voice note.",
+    ),
+    number(
+        "media.max_document_bytes",
+        100 * MIB,
+        1_024,
+        256 * MIB,
+        "Largest document. The browser holds a file whole while it sends it.",
+    ),
+    number(
+        "media.max_sticker_bytes",
+        MIB,
+        1_024,
+        16 * MIB,
+        "Largest sticker.",
+    ),
+    number(
+        "media.max_inline_bytes",
+        16 * MIB,
+        0,
+        64 * MIB,
+        "Largest file that may stand in a request as base64; a few such requests are read at a time. Larger ones are uploaded, or fetched by URL.",
+    ),
+    number(
+        "media.max_inbound_bytes",
+        100 * MIB,
+        1_024,
+        256 * MIB,
+        "Largest file of a message of others that is fetched. It is fetched when somebody asks for it: a stranger must not be able to fill the disk.",
+    ),
+    number(
+        "media.max_pixels",
+        100_000_000,
+        1_000,
+        1_000_000_000,
+        "Most pixels of a picture or sticker: a small file can unfold into one that fills the browser's memory. Only its header is read for this.",
+    ),
+    number(
+        "media.keep_ms",
+        7 * DAY_MS,
+        60_000,
+        365 * DAY_MS,
+        "How long a file is kept after it was last brought or used. One that an owed or parked message needs is kept in any case.",
+    ),
+    number(
+        "media.max_total_bytes",
+        10 * 1024 * MIB,
+        MIB,
+        i64::MAX / 2,
+        "How much all files may take together. Beyond it those go first that were unused longest, however old; never one that an owed or parked message needs.",
     ),
     // ---------------------------------------------------------- webhooks
     number(

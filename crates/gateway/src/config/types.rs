@@ -23,6 +23,8 @@ pub struct Config {
     pub outgoing: Outgoing,
     /// The log of events.
     pub events: Events,
+    /// Files of messages.
+    pub media: Media,
     /// Events that are pushed.
     pub webhooks: Webhooks,
     /// Events that are streamed.
@@ -172,6 +174,23 @@ pub struct Events {
     pub keep_ms: u64,
     pub keep: u64,
     pub keep_owed: u64,
+}
+
+/// `[media]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Media {
+    pub max_image_bytes: u64,
+    pub max_video_bytes: u64,
+    pub max_audio_bytes: u64,
+    pub max_document_bytes: u64,
+    pub max_sticker_bytes: u64,
+    pub max_inline_bytes: u64,
+    pub max_inbound_bytes: u64,
+    pub max_pixels: u64,
+    pub keep_ms: u64,
+    pub max_total_bytes: u64,
 }
 
 /// `[webhooks]`. What each key means stands in `config::KEYS`.

@@ -1,6 +1,7 @@
 //! From a request to a message on disk: bounds, ids, idempotency, commit.
 //! Whatever returns `Ok` here is durable.
 
+use super::content::{Content, Draft, Named, Pending};
 use super::options::{Options, Wait};
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson};
@@ -15,7 +16,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
+use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId, WaMessageId};
 use steadfast_core::outbox::{Body, Message, NewMessage};
 use steadfast_core::port::{Accepted, BatchAccepted, IdempotencyKey, KeptAnswer};
 
@@ -26,21 +27,104 @@ pub(super) const MAX_TEXT_CHARS: usize = 65_536;
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     pub(super) to: ChatId,
-    pub(super) body: Body,
+    pub(super) body: Pending,
     /// When, in which lane, and what the answer waits for.
     pub(super) options: Options,
 }
 
 impl Order {
+    /// Checks recipient and content, and finds the messages that it speaks of.
+    pub(super) async fn of(
+        state: &HttpState,
+        session: &SessionId,
+        to: &str,
+        content: Content,
+    ) -> Result<Self, Problem> {
+        let to = ChatId::parse(to)?;
+        let body = content.read()?;
+        Self::from_draft(state, session, to, body).await
+    }
+
+    /// The order for a body whose messages are still to be found.
+    pub(super) async fn from_draft(
+        state: &HttpState,
+        session: &SessionId,
+        to: ChatId,
+        draft: Draft,
+    ) -> Result<Self, Problem> {
+        let mut keys = Vec::new();
+        for (named, ours) in draft.speaks_of() {
+            let key = key_of(state, session, &to, named, ours).await?;
+            keys.push((named.clone(), key));
+        }
+        let found = |named: &Named| {
+            let found = keys.iter().find(|(known, _)| known == named);
+            found.map(|(_, key)| key.clone())
+        };
+        Ok(Self {
+            body: draft.body(found)?,
+            to,
+            options: Options::default(),
+        })
+    }
+
+    /// Brings its file here, where it needs one.
+    pub(super) async fn whole(mut self, state: &HttpState) -> Result<Self, Problem> {
+        if let Pending::File(file) = self.body {
+            self.body = Pending::Ready(file.bring(&state.app.media).await?);
+        }
+        Ok(self)
+    }
+
     /// Checks recipient and text.
     pub(super) fn text(to: &str, text: String, field: &str) -> Result<Self, Problem> {
         let to = ChatId::parse(to)?;
         Ok(Self {
             to,
-            body: text_body(text, field)?,
+            body: Pending::Ready(text_body(text, field)?),
             options: Options::default(),
         })
     }
+}
+
+/// The whole key of a message that a caller names, perhaps by its id alone.
+async fn key_of(
+    state: &HttpState,
+    session: &SessionId,
+    chat: &ChatId,
+    named: &Named,
+    ours: bool,
+) -> Result<MessageKey, Problem> {
+    let key = match named {
+        Named::Key(key) => key.clone(),
+        Named::Id(id) => match state.app.store.message_key(session, chat, id).await? {
+            Some(key) => key,
+            // An id of ours whose message waits, or that an older outbox sent.
+            None if ours || is_minted(id) => MessageKey {
+                chat: chat.clone(),
+                id: id.clone(),
+                from_me: true,
+                participant: None,
+            },
+            None => {
+                let what = format!(
+                    "no message {id} of this chat is known here; give its whole key (false_{chat}_{id}; in a group with _AUTHOR behind it)"
+                );
+                return Err(Problem::new(Code::InvalidField, what).with("field", "message"));
+            }
+        },
+    };
+    if ours && !key.from_me {
+        let what = "this message was written by somebody else; only one of yours can be changed";
+        return Err(Problem::new(Code::InvalidField, what).with("field", "message"));
+    }
+    Ok(key)
+}
+
+/// Whether an id has the form that web clients, and so we, make.
+fn is_minted(id: &WaMessageId) -> bool {
+    let text = id.as_str();
+    text.len() == 22 && text.starts_with("3EB0") && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Checks a text.
@@ -105,15 +189,20 @@ pub(super) async fn accept(
         Some(key) => Some(state.in_flight.begin(key).ok_or_else(in_flight)?),
         None => None,
     };
-    let said = order.options.digested();
-    let message = mint(state, session, order)?;
+    let said = said(session, &order);
+    let now = state.app.clock.unix();
     let key = key.map(|key| IdempotencyKey {
         key,
-        digest: digest(&order_parts(&message, said)),
-        keep_until: message
-            .accepted_at
-            .plus(state.app.config.server.idempotency_keep_ms),
+        digest: digest(&said),
+        keep_until: now.plus(state.app.config.server.idempotency_keep_ms),
     });
+    // A file is not brought again for a request that only repeats another.
+    if let (Pending::File(_), Some(key)) = (&order.body, &key)
+        && let Some(seen) = state.app.store.seen_before(key, now).await?
+    {
+        return already(seen);
+    }
+    let message = mint(state, session, order).await?;
     let answer = AcceptedJson::from(&message);
     let id = message.id.clone();
     match state.app.store.accept(message, key).await? {
@@ -126,12 +215,19 @@ pub(super) async fn accept(
                 replayed: false,
             })
         }
+        seen @ (Accepted::Replayed { .. } | Accepted::KeyReused) => already(seen),
+    }
+}
+
+/// What a request is answered whose key was used before.
+fn already(seen: Accepted) -> Result<OnDisk, Problem> {
+    match seen {
         Accepted::Replayed { message } => Ok(OnDisk {
             id: message.id.clone(),
             answer: AcceptedJson::first_answer(&message),
             replayed: true,
         }),
-        Accepted::KeyReused => Err(key_reused()),
+        Accepted::Stored | Accepted::KeyReused => Err(key_reused()),
     }
 }
 
@@ -242,10 +338,10 @@ pub(super) async fn accept_batch(
         Some((text, _)) => Some(state.in_flight.begin(text).ok_or_else(in_flight)?),
         None => None,
     };
-    let messages = orders
-        .into_iter()
-        .map(|order| mint(state, session, order))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut messages = Vec::with_capacity(orders.len());
+    for order in orders {
+        messages.push(mint(state, session, order).await?);
+    }
     let answer = answer(messages.iter().map(AcceptedJson::from).collect())?;
     let count = messages.len();
     let at = state.app.clock.unix();
@@ -307,8 +403,12 @@ fn stored(state: &HttpState, session: &SessionId, count: usize) {
     state.app.sessions.notify_outbox(session);
 }
 
-fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessage, Problem> {
+async fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessage, Problem> {
     let random = state.app.random.as_ref();
+    let body = match order.body {
+        Pending::Ready(body) => body,
+        Pending::File(file) => file.bring(&state.app.media).await?,
+    };
     let now = state.app.clock.unix();
     let due_at = match order.options.schedule {
         Some(schedule) => schedule.resolve(now)?,
@@ -319,7 +419,7 @@ fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessa
         wa_message_id: WaMessageId::mint(random_bytes(random)?),
         session: session.clone(),
         to: order.to,
-        body: order.body,
+        body,
         priority: order.options.priority,
         accepted_at: now,
         due_at,
@@ -328,11 +428,14 @@ fn mint(state: &HttpState, session: &SessionId, order: Order) -> Result<NewMessa
 }
 
 /// What the caller asked for, as the parts of a digest. A body is compared in
-/// the form in which it is stored.
-fn order_parts(message: &NewMessage, options: Vec<String>) -> Vec<String> {
-    let body = serde_json::to_string(&message.body).unwrap_or_default();
-    let mut parts = vec![message.session.to_string(), message.to.to_string(), body];
-    parts.extend(options);
+/// the form in which it is stored, but for its file.
+fn said(session: &SessionId, order: &Order) -> Vec<String> {
+    let body = match &order.body {
+        Pending::Ready(body) => serde_json::to_string(body).unwrap_or_default(),
+        Pending::File(file) => file.said(),
+    };
+    let mut parts = vec![session.to_string(), order.to.to_string(), body];
+    parts.extend(order.options.digested());
     parts
 }
 

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
+use steadfast_core::ids::SessionId;
 use steadfast_core::time::UnixMs;
 use utoipa::ToSchema;
 
@@ -82,8 +83,10 @@ pub(super) async fn send_batch(
         }
     });
     let now = state.app.clock.unix();
-    let messages = body.messages.into_iter();
-    let parsed: Vec<Result<Order, Problem>> = messages.map(|one| order(one, now)).collect();
+    let mut parsed: Vec<Result<Order, Problem>> = Vec::with_capacity(body.messages.len());
+    for one in body.messages {
+        parsed.push(order(&state, &session, one, now).await);
+    }
     let good = parsed.iter().filter_map(|order| order.as_ref().ok());
     let orders: Vec<Order> = good.cloned().collect();
     if orders.is_empty() {
@@ -103,10 +106,15 @@ pub(super) async fn send_batch(
     Ok(whole.into_response())
 }
 
-fn order(message: Value, now: UnixMs) -> Result<Order, Problem> {
+async fn order(
+    state: &HttpState,
+    session: &SessionId,
+    message: Value,
+    now: UnixMs,
+) -> Result<Order, Problem> {
     let request: SendRequest = serde_json::from_value(message)
         .map_err(|error| Problem::new(Code::InvalidField, error.to_string()))?;
-    let order = request.order()?;
+    let order = request.order(state, session).await?;
     if let Some(schedule) = order.options.schedule {
         schedule.resolve(now)?;
     }
@@ -114,7 +122,8 @@ fn order(message: Value, now: UnixMs) -> Result<Order, Problem> {
         let what = "a batch is answered at once; look at its messages afterwards";
         return Err(Problem::field("wait", what));
     }
-    Ok(order)
+    // A file that cannot be had refuses its own message alone.
+    order.whole(state).await
 }
 
 fn results(parsed: &[Result<Order, Problem>], accepted: Vec<AcceptedJson>) -> Vec<BatchResult> {

@@ -3,6 +3,7 @@
 
 use super::HttpState;
 use super::accept::{self, Order};
+use super::content::Pending;
 use super::expiry::Expiry;
 use super::extract::idempotency_key;
 use super::options::{Options, Schedule};
@@ -66,7 +67,7 @@ pub(crate) async fn accept(
     };
     let order = Order {
         to: order.to,
-        body: order.body,
+        body: Pending::Ready(order.body),
         options: Options {
             expiry: order.expires_at.map(Expiry::At),
             schedule: order.send_at.map(Schedule::At),

@@ -1,7 +1,9 @@
 //! Bodies, paths and queries, bounded, with a clear problem where they do not fit.
 
 use super::HttpState;
+use super::content::Named;
 use super::problem::{Code, Problem, session_unknown};
+use crate::config::Server;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -20,38 +22,53 @@ impl<T: DeserializeOwned> FromRequest<Arc<HttpState>> for Json<T> {
 
     async fn from_request(request: Request, state: &Arc<HttpState>) -> Result<Self, Problem> {
         let bounds = &state.app.config.server;
-        media_type(request.headers())?;
-        let too_large = || {
-            Problem::new(
-                Code::BodyTooLarge,
-                format!("a body may have {} bytes", bounds.max_body_bytes),
-            )
-            .with("max_bytes", bounds.max_body_bytes)
-        };
-        let declared = request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.parse::<u64>().ok());
-        if declared.is_some_and(|bytes| bytes > bounds.max_body_bytes as u64) {
-            return Err(too_large());
-        }
-        let body = Limited::new(request.into_body(), bounds.max_body_bytes);
-        let deadline = Duration::from_millis(bounds.body_timeout_ms);
-        let bytes = match tokio::time::timeout(deadline, body.collect()).await {
-            Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(error)) => {
-                let detail = format!("the body broke off: {error}");
-                return Err(Problem::new(Code::InvalidRequest, detail));
-            }
-            Err(_) => {
-                let detail = format!("the body did not come within {} ms", bounds.body_timeout_ms);
-                return Err(Problem::new(Code::BodyTimeout, detail));
-            }
-        };
-        parse(&bytes, bounds.max_json_depth).map(Self)
+        read_json(request, bounds, bounds.max_body_bytes)
+            .await
+            .map(Self)
     }
+}
+
+/// The length that a request declares.
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads a JSON body of at most so many bytes.
+pub(super) async fn read_json<T: DeserializeOwned>(
+    request: Request,
+    bounds: &Server,
+    max_bytes: usize,
+) -> Result<T, Problem> {
+    media_type(request.headers())?;
+    let too_large = || {
+        Problem::new(
+            Code::BodyTooLarge,
+            format!("a body may have {max_bytes} bytes"),
+        )
+        .with("max_bytes", max_bytes)
+    };
+    let declared = declared_length(request.headers());
+    if declared.is_some_and(|bytes| bytes > max_bytes as u64) {
+        return Err(too_large());
+    }
+    let body = Limited::new(request.into_body(), max_bytes);
+    let deadline = Duration::from_millis(bounds.body_timeout_ms);
+    let bytes = match tokio::time::timeout(deadline, body.collect()).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(error)) => {
+            let detail = format!("the body broke off: {error}");
+            return Err(Problem::new(Code::InvalidRequest, detail));
+        }
+        Err(_) => return Err(too_slow(bounds)),
+    };
+    parse(&bytes, bounds.max_json_depth)
+}
+
+/// A body that did not come in time.
+pub(super) fn too_slow(bounds: &Server) -> Problem {
+    let detail = format!("the body did not come within {} ms", bounds.body_timeout_ms);
+    Problem::new(Code::BodyTimeout, detail)
 }
 
 fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -82,7 +99,7 @@ fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8], max_depth: u32) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], max_depth: u32) -> Result<T, Problem> {
     if bytes.is_empty() {
         let detail = "the body is empty; one JSON object is expected";
         return Err(Problem::new(Code::InvalidJson, detail));
@@ -226,6 +243,18 @@ impl<S: Sync> FromRequestParts<S> for WebhookName {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let text = path_text(parts, "webhook").await?;
         Ok(Self(WebhookId::parse(&text)?))
+    }
+}
+
+/// `{wa_id}` in the path: a message by its WhatsApp id, or its whole key.
+pub(super) struct MessageInChat(pub(super) Named);
+
+impl<S: Sync> FromRequestParts<S> for MessageInChat {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = path_text(parts, "wa_id").await?;
+        Named::read("wa_id", &text).map(Self)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::accept::{self, Order};
 use super::auth::{Caller, Sorting, ToRead, ToSend};
-use super::extract::{IdempotencyHeader, Json, MessageName, Query, SessionName};
+use super::content::Content;
+use super::extract::{IdempotencyHeader, MessageName, Query, SessionName};
+use super::files::MediaRequest;
+use super::media::{SendForm, Sending};
 use super::options::SendOptions;
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson, Page};
@@ -13,7 +16,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
-use steadfast_core::ids::MessageId;
+use steadfast_core::ids::{MessageId, SessionId};
 use steadfast_core::outbox::{Message, Status};
 use steadfast_core::port::MessageQuery;
 use utoipa::{IntoParams, ToSchema};
@@ -29,20 +32,31 @@ pub(super) struct SendRequest {
     /// ends in @c.us, @lid or @g.us.
     #[schema(example = "4915123456789")]
     to: String,
-    /// The text.
-    #[schema(min_length = 1, max_length = 65_536, example = "Hello")]
-    text: String,
+    #[serde(flatten)]
+    content: Content,
     #[serde(flatten)]
     options: SendOptions,
 }
 
 impl SendRequest {
-    /// Checks every field.
-    pub(super) fn order(self) -> Result<Order, Problem> {
+    /// Checks every field, and finds the messages that it speaks of.
+    pub(super) async fn order(
+        self,
+        state: &HttpState,
+        session: &SessionId,
+    ) -> Result<Order, Problem> {
         Ok(Order {
             options: self.options.read()?,
-            ..Order::text(&self.to, self.text, "text")?
+            ..Order::of(state, session, &self.to, self.content).await?
         })
+    }
+}
+
+impl SendRequest {
+    /// With a file that came in the same form.
+    pub(super) fn with_file(mut self, file: MediaRequest) -> Result<Self, Problem> {
+        self.content.set_file(file)?;
+        Ok(self)
     }
 }
 
@@ -52,16 +66,16 @@ impl SendRequest {
 #[utoipa::path(post, path = "/v1/sessions/{session}/messages", tag = "messages",
     params(("session" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: the first answer is given again.")),
-    request_body = SendRequest,
+    request_body(content((SendRequest = "application/json"), (SendForm = "multipart/form-data"))),
     responses((status = 202, body = AcceptedJson), (status = 200, body = MessageJson)))]
 pub(super) async fn send(
     caller: Caller<ToSend>,
     State(state): AppState,
     SessionName(session): SessionName,
     IdempotencyHeader(key): IdempotencyHeader,
-    Json(body): Json<SendRequest>,
+    Sending { request: body, .. }: Sending,
 ) -> Result<Response, Problem> {
-    let order = body.order()?;
+    let order = body.order(&state, &session).await?;
     let wait = order.options.wait;
     let on_disk = accept::accept(&state, &caller.name, &session, order, key).await?;
     accept::answer(&state, on_disk, wait).await

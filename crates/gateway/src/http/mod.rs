@@ -5,16 +5,21 @@ mod accept;
 mod audit_log;
 mod auth;
 mod batch;
+mod changes;
 mod chats;
+mod content;
 mod cors;
 pub(crate) mod embedded;
 mod event_json;
 mod events;
 mod expiry;
 mod extract;
+mod files;
 mod groups;
 mod layers;
+mod media;
 mod messages;
+mod multipart;
 mod openapi;
 mod options;
 mod original;
@@ -65,6 +70,8 @@ pub struct HttpState {
     usage: usage::Usage,
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
+    /// Requests with a file in them that are read at a time: each is held whole.
+    inline: Arc<Semaphore>,
     stopping: CancellationToken,
 }
 
@@ -84,10 +91,14 @@ impl HttpState {
             local_token,
             in_flight: accept::InFlight::default(),
             usage: usage::Usage::default(),
+            inline: Arc::new(Semaphore::new(INLINE_AT_ONCE)),
             stopping,
         })
     }
 }
+
+/// Large requests that are held at a time.
+const INLINE_AT_ONCE: usize = 4;
 
 /// Every route with its description.
 fn api() -> OpenApiRouter<Arc<HttpState>> {
@@ -147,6 +158,10 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(groups::invite, groups::revoke_invite))
         .routes(routes!(groups::leave))
         .routes(routes!(messages::send, messages::list))
+        .routes(routes!(media::upload))
+        .routes(routes!(media::of_message))
+        .routes(routes!(changes::react, changes::unreact))
+        .routes(routes!(changes::edit, changes::revoke))
         .routes(routes!(batch::send_batch))
         .routes(routes!(messages::get, messages::cancel))
         .routes(routes!(messages::release))

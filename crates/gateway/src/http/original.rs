@@ -6,6 +6,7 @@
 
 use super::accept::{self, OnDisk, Order, WholeKey};
 use super::auth::{Caller, ToAdmin, ToRead, ToSend};
+use super::content::Pending;
 use super::extract::{IdempotencyHeader, Json};
 use super::options::Options;
 use super::problem::{Code, Problem};
@@ -443,7 +444,7 @@ pub(super) async fn send_bulk(
         .map(|number| {
             Ok(Order {
                 to: ChatId::parse(number)?,
-                body: text.clone(),
+                body: Pending::Ready(text.clone()),
                 options: Options::default(),
             })
         })

@@ -2,6 +2,8 @@
 //! stable `code`, and what a caller can do about it.
 
 use crate::clock::RandomError;
+use crate::media::MediaError;
+use crate::media::rules::Unfit;
 use crate::sessions::{SessionError, SessionState};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -64,6 +66,7 @@ codes! {
     InviteInvalid = "invite_invalid", 404, "The invite code leads to no group", "Ask for a new one; codes are revoked.";
     NoSuchToken = "no_such_token", 404, "There is no such token", "GET /v1/tokens lists their names.";
     WebhookUnknown = "webhook_unknown", 404, "There is no such webhook", "GET /v1/webhooks lists them.";
+    NoFile = "no_file", 404, "The message has no file that could be had", "The detail says why: it never had one, or WhatsApp has it no more.";
     NoQr = "no_qr", 404, "There is no QR code now", "A code exists only while a session is linking; ask again, or look at its state.";
     NoPasskey = "no_passkey", 404, "No passkey is asked for now", "WhatsApp asks some accounts after the scan, for a short time; look at the session's state, or link again.";
     MethodNotAllowed = "method_not_allowed", 405, "This method is not for this address", "The Allow header names the methods that are.";
@@ -80,6 +83,7 @@ codes! {
     GroupForbidden = "group_forbidden", 409, "The account may not do this in the group", "The detail says what it lacks; an admin of the group can give it.";
     GroupFull = "group_full", 409, "The group is full", "Remove somebody, or use another group.";
     BodyTooLarge = "body_too_large", 413, "The body is too large", "Send less at once; server.max_body_bytes is the bound.";
+    MediaTooLarge = "media_too_large", 413, "The file is too large", "Send a smaller one; the detail names the limit and its setting.";
     UrlTooLong = "url_too_long", 414, "The URL is too long", "Shorten it; server.max_url_bytes is the bound.";
     WrongMediaType = "wrong_media_type", 415, "The body is not declared as JSON", "Send Content-Type: application/json, in UTF-8.";
     InvalidField = "invalid_field", 422, "A field does not fit", "The detail names the field and what would be right.";
@@ -87,6 +91,9 @@ codes! {
     NotOnWhatsApp = "not_on_whatsapp", 422, "The number is not on WhatsApp", "Check the number with its country code.";
     WhatsAppRefused = "whatsapp_refused", 422, "WhatsApp refuses this", "Change the request: the same one will be refused again.";
     PasskeyRefused = "passkey_refused", 422, "This does not answer the passkey's challenge", "Make the answer on https://web.whatsapp.com from the options of GET .../passkey, unchanged; docs/LINKING.md says how.";
+    MediaUnfit = "media_unfit", 422, "The file does not fit what it is to be sent as", "The detail says what would be right; as a document any file can be sent.";
+    MediaUnknown = "media_unknown", 422, "There is no file of this id", "Upload it to /v1/media (again): files are kept for media.keep_ms after their last use.";
+    MediaUnreachable = "media_unreachable", 422, "The file could not be fetched from its URL", "The detail says why. Nothing was accepted; correct the URL, or upload the file.";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "This key was used for another request", "Use a new key for each new request, and the old key only to repeat one unchanged.";
     HeadTooLarge = "head_too_large", 431, "The request head is too large", "Send fewer or shorter headers; server.max_header_bytes is the bound.";
     TooManyRequests = "too_many_requests", 429, "Too many requests", "Ask again after retry_after seconds, and more slowly; server.token_requests_per_minute is the bound.";
@@ -240,6 +247,7 @@ impl From<StoreError> for Problem {
             StoreError::Full => {
                 Self::new(Code::StorageFull, "the disk is full; nothing was stored").retry_after(30)
             }
+            StoreError::NoMedia(_) => Self::new(Code::MediaUnknown, error.to_string()),
             StoreError::NoSession(session) => session_unknown(session.as_str()),
             StoreError::Overloaded => {
                 Self::new(Code::StorageOverloaded, error.to_string()).retry_after(1)
@@ -254,6 +262,34 @@ impl From<StoreError> for Problem {
             | StoreError::Failed(_) => {
                 tracing::error!(event = crate::events::STORE_FAILED, %error, "the store failed");
                 Self::new(Code::StorageFailed, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<MediaError> for Problem {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::Full => StoreError::Full.into(),
+            MediaError::TooLarge(_) => Self::new(Code::MediaTooLarge, error.to_string()),
+            MediaError::Io(_) => {
+                tracing::error!(event = crate::events::STORE_FAILED, %error, "the media folder failed");
+                Self::new(Code::StorageFailed, error.to_string())
+            }
+            MediaError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Unfit> for Problem {
+    fn from(unfit: Unfit) -> Self {
+        let text = unfit.to_string();
+        match unfit {
+            Unfit::TooLarge { limit, .. } => {
+                Self::new(Code::MediaTooLarge, text).with("max_bytes", limit)
+            }
+            Unfit::WrongType { .. } | Unfit::TooManyPixels { .. } | Unfit::Empty => {
+                Self::new(Code::MediaUnfit, text)
             }
         }
     }

@@ -413,7 +413,10 @@ pub(super) async fn inbound(
         .filter(|_| full)
         .map(|last| last.seq.to_string());
     Ok(JsonAnswer(Page {
-        items: found.into_iter().map(Into::into).collect(),
+        items: found
+            .into_iter()
+            .map(|stored| InboundJson::of(&session, stored))
+            .collect(),
         next,
     }))
 }

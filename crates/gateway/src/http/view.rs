@@ -3,7 +3,9 @@
 use super::waits::Waits;
 use crate::sessions::{Check, CheckStatus, HealthView, Overall, Pace, SessionView};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use steadfast_core::ids::SessionId;
 use steadfast_core::outbox::{Attempt, Body, Message, NewMessage, Status};
 use steadfast_core::port::{ChatSummary, Incident, StoredInbound};
 use steadfast_core::time::UnixMs;
@@ -310,10 +312,13 @@ pub(super) struct MessageJson {
     wa_message_id: String,
     session: String,
     to: String,
-    /// Its kind: text.
+    /// text, image, video, audio, voice, document, sticker, location, contacts, poll, forward, reaction, edit, revoke.
     kind: &'static str,
-    /// Its text.
+    /// Its text or caption.
     text: Option<String>,
+    /// All of a message that is more than a text, as it was accepted.
+    #[schema(value_type = Option<Object>)]
+    content: Option<Value>,
     /// accepted, sending, sent, delivered, read, played, rejected, expired, cancelled, parked.
     status: &'static str,
     /// Why it was rejected or parked, or why it waits: a stable name.
@@ -341,17 +346,17 @@ pub(super) struct MessageJson {
 
 impl From<&Message> for MessageJson {
     fn from(message: &Message) -> Self {
-        let text = match &message.body {
-            Body::Text(text) => Some(text.text.clone()),
-            _ => None,
-        };
+        let (kind, text) = shown(&message.body);
+        let content = (message.body != Body::text(text.unwrap_or_default()))
+            .then(|| serde_json::to_value(&message.body).unwrap_or_default());
         Self {
             id: message.id.to_string(),
             wa_message_id: message.wa_message_id.to_string(),
             session: message.session.to_string(),
             to: message.to.to_string(),
-            kind: message.body.kind(),
-            text,
+            kind,
+            text: text.map(str::to_owned),
+            content,
             status: message.status.as_str(),
             reason: message.reason.clone(),
             detail: message.detail.clone(),
@@ -373,6 +378,24 @@ impl From<&Message> for MessageJson {
             updated_at: message.updated_at.rfc3339(),
             attempt_log: None,
         }
+    }
+}
+
+/// The kind and the text of a body, as lists show them.
+fn shown(body: &Body) -> (&'static str, Option<&str>) {
+    match body {
+        Body::Text(text) => (body.kind(), Some(&text.text)),
+        Body::Edit(edit) => (body.kind(), Some(&edit.text)),
+        Body::Media(media) => (
+            media.shown_as.as_str(),
+            Some(media.caption.as_str()).filter(|caption| !caption.is_empty()),
+        ),
+        Body::Location(_)
+        | Body::Contacts(_)
+        | Body::Poll(_)
+        | Body::Forward(_)
+        | Body::Reaction(_)
+        | Body::Revoke(_) => (body.kind(), None),
     }
 }
 
@@ -425,11 +448,54 @@ pub(super) struct InboundJson {
     received_at: String,
     /// True where it was fetched after a recovery instead of pushed live.
     recovered: bool,
+    /// The name that its sender goes by.
+    push_name: Option<String>,
+    /// The WhatsApp id of the message that it answers.
+    reply_to: Option<String>,
+    /// Whom it mentions.
+    mentions: Vec<String>,
+    /// Its file; its bytes are at `media.url`.
+    media: Option<RemoteFileJson>,
+    /// The place, contact cards or poll that it is.
+    #[schema(value_type = Option<Object>)]
+    content: Option<Value>,
+}
+
+/// The file of a message that came in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RemoteFileJson {
+    /// Its type, by its sender's word.
+    mime: String,
+    /// Its length in bytes, by its sender's word.
+    size: Option<u64>,
+    filename: Option<String>,
+    /// Where its bytes are, on this gateway.
+    url: String,
+}
+
+impl InboundJson {
+    /// A message of this session.
+    pub(super) fn of(session: &SessionId, stored: StoredInbound) -> Self {
+        let key = stored.message.key();
+        let file = stored.message.extras.media.clone();
+        let mut json = Self::from(stored);
+        json.media = file.map(|file| RemoteFileJson {
+            mime: file.mime,
+            size: file.size,
+            filename: file.name,
+            url: format!(
+                "/v1/sessions/{session}/chats/{}/messages/{key}/media",
+                key.chat
+            ),
+        });
+        json
+    }
 }
 
 impl From<StoredInbound> for InboundJson {
     fn from(stored: StoredInbound) -> Self {
         let message = stored.message;
+        let extras = message.extras;
         Self {
             wa_message_id: message.wa_message_id.into(),
             chat: message.chat.into(),
@@ -440,6 +506,13 @@ impl From<StoredInbound> for InboundJson {
             sent_at: message.sent_at.rfc3339(),
             received_at: stored.stored_at.rfc3339(),
             recovered: message.recovered,
+            push_name: extras.push_name,
+            reply_to: extras.reply_to.map(Into::into),
+            mentions: extras.mentions.into_iter().map(Into::into).collect(),
+            media: None,
+            content: extras
+                .content
+                .and_then(|content| serde_json::from_str(&content).ok()),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Target {
     }
 
     /// What the request line says.
-    pub(super) fn path(&self) -> &PathAndQuery {
+    pub fn path(&self) -> &PathAndQuery {
         &self.path
     }
 

@@ -26,9 +26,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::Kind;
-use steadfast_core::ids::{ChatId, Epoch, LoginGeneration, MessageId, SessionId};
+use steadfast_core::ids::{ChatId, Epoch, LoginGeneration, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message, Status};
-use steadfast_core::port::{ChatSummary, Connector, Engine, SessionRecord, Store, StoreError};
+use steadfast_core::port::{
+    ChatSummary, Connector, Engine, FileSink, SessionRecord, Store, StoreError,
+};
 use steadfast_core::proxy::{Proxy, ProxySetting};
 use steadfast_core::session::{Machine, Policy, State};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
@@ -711,6 +713,19 @@ impl Sessions for Supervisor {
             Action::CheckNumbers(numbers) => self.check_numbers(session, numbers).await,
             action => self.ask(session, &action).await,
         }
+    }
+
+    async fn download(
+        &self,
+        session: &SessionId,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, SessionError> {
+        let engine = self.engine(session, "ready", is_ready)?;
+        // The engine has a deadline of its own, by the size of the file.
+        let fetched = engine.download(message, limit, into).await;
+        fetched.map_err(|failure| SessionError::Failed(Box::new(failure)))
     }
 
     fn notify_outbox(&self, session: &SessionId) {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
-use steadfast_core::ids::{ChatId, MessageId, SessionId};
+use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::Ack;
-use steadfast_core::port::{ChatSummary, OutboxDepth};
+use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::passkey::Assertion;
@@ -34,6 +34,18 @@ pub(crate) struct FakeSessions {
     pub(crate) performed: Mutex<Vec<Action>>,
     /// How often delivery was told of work.
     pub(crate) notified: AtomicUsize,
+    /// The files that WhatsApp has, by the keys of their messages.
+    pub(crate) files: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+fn missing_file() -> Failure {
+    Failure {
+        kind: Kind::MediaInvalid,
+        rung: Rung::RejectMessage,
+        resend: Resend::Yes,
+        operation: Operation::Evaluate,
+        evidence: "WhatsApp has no such file".to_owned(),
+    }
 }
 
 pub(crate) fn id(name: &str) -> SessionId {
@@ -78,6 +90,7 @@ impl FakeSessions {
             answer: Mutex::new(Ok(Answer::Done)),
             performed: Mutex::default(),
             notified: AtomicUsize::new(0),
+            files: Mutex::default(),
         }
     }
 
@@ -286,6 +299,32 @@ impl Sessions for FakeSessions {
         let answer = self.answer.lock().unwrap().clone();
         self.performed.lock().unwrap().push(action);
         answer.map_err(SessionError::Refused)
+    }
+
+    async fn download(
+        &self,
+        session: &SessionId,
+        message: &MessageKey,
+        limit: u64,
+        into: &mut dyn FileSink,
+    ) -> Result<u64, SessionError> {
+        self.ready(session)?;
+        let file = self
+            .files
+            .lock()
+            .unwrap()
+            .get(&message.to_string())
+            .cloned();
+        let file = file.ok_or_else(|| SessionError::Failed(Box::new(missing_file())))?;
+        if file.len() as u64 > limit {
+            return Err(SessionError::Failed(Box::new(missing_file())));
+        }
+        for piece in file.chunks(1_000) {
+            into.write(piece)
+                .await
+                .map_err(|_| SessionError::ShuttingDown)?;
+        }
+        Ok(file.len() as u64)
     }
 
     fn notify_outbox(&self, _: &SessionId) {

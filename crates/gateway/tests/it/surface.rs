@@ -12,12 +12,14 @@ use steadfast_gateway::app::App;
 use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
 use steadfast_gateway::http::{HttpState, Server};
+use steadfast_gateway::media::MediaStore;
 use steadfast_gateway::metrics::Metrics;
 use steadfast_gateway::outgoing::Outgoing;
 use steadfast_gateway::sessions::Sessions;
 use steadfast_gateway::token;
 use steadfast_gateway::webhooks::Webhooks;
 use steadfast_store::MemoryStore;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +28,7 @@ pub(crate) struct Surface<S = MemoryStore> {
     pub(crate) sessions: Arc<FakeSessions>,
     pub(crate) store: Arc<S>,
     pub(crate) app: Arc<App>,
+    pub(crate) folder: TempDir,
     pub(crate) admin: String,
     pub(crate) send: String,
     pub(crate) read: String,
@@ -92,10 +95,20 @@ impl<S: Store + 'static> Surface<S> {
             Arc::new(Outgoing::new(&config.outgoing).unwrap()),
         );
         webhooks.start().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let media = MediaStore::open(
+            folder.path().join("media"),
+            store.clone(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom),
+            config.media.clone(),
+            Arc::new(Outgoing::new(&config.outgoing).unwrap()),
+        );
         let app = Arc::new(App {
             config,
             store: store.clone(),
             sessions: instead.unwrap_or_else(|| sessions.clone()),
+            media: Arc::new(media.unwrap()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             webhooks,
@@ -116,6 +129,7 @@ impl<S: Store + 'static> Surface<S> {
             sessions,
             store,
             app,
+            folder,
             admin,
             send,
             read,

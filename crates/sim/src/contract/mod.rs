@@ -6,12 +6,15 @@
 //! [`CLAUSES`] on it. A clause that is not kept says so as [`Broken`].
 
 mod clauses;
+mod files;
 mod recorder;
 
+pub use files::SampleFile;
 pub use recorder::{Recorder, Seen};
 
 use crate::phone::Phone;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +29,18 @@ pub struct Rig {
     pub connector: Arc<dyn Connector>,
     /// The phone of an account with no companion.
     pub phone: Arc<dyn Phone>,
+    /// Where the connector looks for files: each under its id.
+    pub media_dir: PathBuf,
     /// How long anything may take. Only a broken engine ever needs it.
     pub patience: Duration,
+}
+
+impl Rig {
+    /// Puts a file where the connector looks for it.
+    pub(crate) fn keep(&self, sample: &SampleFile) -> Kept {
+        std::fs::write(self.media_dir.join(sample.id().as_str()), &sample.bytes)
+            .map_err(|error| Broken::Otherwise(format!("the media folder: {error}")))
+    }
 }
 
 /// A clause that was not kept.
@@ -102,19 +115,26 @@ macro_rules! engine_clauses {
             a_logout_unlinks,
             health_tells_the_phase_by_level,
             chats_are_listed,
-            typing_reading_and_being_online_are_seen,
-            numbers_are_checked_in_one_go,
-            people_are_known_by_their_names,
             a_chat_is_read_back_piece_by_piece,
+            a_file_that_came_in_is_fetched_byte_for_byte,
+            a_file_that_is_refused_or_gone_blames_the_message,
             a_group_is_made_and_its_people_change,
             a_group_is_set_invited_to_and_left,
-            who_is_no_admin_is_told_so,
-            we_say_who_we_are,
-            whom_we_block_is_listed,
+            changes_of_groups_are_told,
             edits_reactions_and_deletions_are_told,
+            every_kind_of_message_arrives_as_it_was_meant,
+            files_arrive_byte_for_byte,
+            numbers_are_checked_in_one_go,
+            people_are_known_by_their_names,
+            typing_reading_and_being_online_are_seen,
+            we_say_who_we_are,
+            what_comes_in_is_told_with_all_that_it_carries,
             what_happened_and_could_not_be_stored_is_offered_again,
             what_happens_while_closed_is_told_at_the_next_epoch,
-            changes_of_groups_are_told,
+            what_speaks_of_a_message_reaches_it,
+            what_speaks_of_no_message_is_rejected,
+            who_is_no_admin_is_told_so,
+            whom_we_block_is_listed,
         ];
     };
 }

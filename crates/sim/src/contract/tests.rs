@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use std::sync::Mutex;
 use steadfast_core::action::{Action, Answer};
 use steadfast_core::ids::MessageKey;
-use steadfast_core::inbound::{Happening, InboundMessage};
+use steadfast_core::inbound::{Extras, Happening, InboundMessage};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
     Capabilities, ChatSummary, EngineHealth, EventSink, FileSink, InboundRefused, LookupOutcome,
@@ -67,6 +67,12 @@ enum Lie {
     SwallowsHappenings,
     /// Forgets what happened and could not be stored.
     DropsRefusedHappenings,
+    /// Sends the bare words of everything.
+    SendsOnlyText,
+    /// Fetches files without their last byte.
+    CutsFiles,
+    /// Tells the bare words of what comes in.
+    TellsOnlyText,
 }
 
 /// Each lie and a clause that must catch it.
@@ -149,6 +155,28 @@ const CAUGHT: &[(Lie, &str)] = &[
         Lie::DropsRefusedHappenings,
         "what_happened_and_could_not_be_stored_is_offered_again",
     ),
+    (
+        Lie::SendsOnlyText,
+        "every_kind_of_message_arrives_as_it_was_meant",
+    ),
+    (Lie::SendsOnlyText, "what_speaks_of_a_message_reaches_it"),
+    (Lie::SendsOnlyText, "files_arrive_byte_for_byte"),
+    (
+        Lie::SendsOnlyText,
+        "a_file_that_is_refused_or_gone_blames_the_message",
+    ),
+    (
+        Lie::IgnoresRefusals,
+        "what_speaks_of_no_message_is_rejected",
+    ),
+    (
+        Lie::CutsFiles,
+        "a_file_that_came_in_is_fetched_byte_for_byte",
+    ),
+    (
+        Lie::TellsOnlyText,
+        "what_comes_in_is_told_with_all_that_it_carries",
+    ),
 ];
 
 struct Liar {
@@ -160,6 +188,20 @@ struct LyingEngine {
     honest: Arc<dyn Engine>,
     lie: Lie,
     held: Mutex<Option<(WaMessageId, ChatId, Body)>>,
+}
+
+/// Passes on what came before, and keeps the newest piece to itself.
+struct LateSink<'a> {
+    honest: &'a mut dyn FileSink,
+    held: Vec<u8>,
+}
+
+#[async_trait]
+impl FileSink for LateSink<'_> {
+    async fn write(&mut self, piece: &[u8]) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.held, piece.to_vec());
+        self.honest.write(&before).await
+    }
 }
 
 struct LyingSink {
@@ -202,6 +244,13 @@ impl EventSink for LyingSink {
                 // Tried once, and forgotten whatever came of it.
                 let _ = self.honest.inbound(epoch, message).await;
                 Ok(())
+            }
+            Lie::TellsOnlyText => {
+                let bare = InboundMessage {
+                    extras: Extras::default(),
+                    ..message
+                };
+                self.honest.inbound(epoch, bare).await
             }
             _ => self.honest.inbound(epoch, message).await,
         }
@@ -293,6 +342,13 @@ impl Engine for LyingEngine {
                 SendOutcome::HandedOff(Ack::Server)
             }
             Lie::Reorders => self.send_swapped(id, to, body).await,
+            Lie::SendsOnlyText => {
+                let words = match body {
+                    Body::Text(text) => text.text.as_str(),
+                    _ => "something",
+                };
+                self.honest.send(id, to, &Body::text(words)).await
+            }
             _ => self.honest.send(id, to, body).await,
         }
     }
@@ -359,7 +415,14 @@ impl Engine for LyingEngine {
         limit: u64,
         into: &mut dyn FileSink,
     ) -> Result<u64, Failure> {
-        self.honest.download(message, limit, into).await
+        if self.lie != Lie::CutsFiles {
+            return self.honest.download(message, limit, into).await;
+        }
+        let mut late = LateSink {
+            honest: into,
+            held: Vec::new(),
+        };
+        self.honest.download(message, limit, &mut late).await
     }
 
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {
@@ -383,7 +446,10 @@ async fn every_lie_is_caught_by_the_clause_that_is_there_for_it() {
         let clause = CLAUSES.iter().find(|c| c.name == *name).expect(name);
         let world = ScriptedWorld::start(7, Knobs::default(), "4915100000001").unwrap();
         let (honest, _) = world.connector(1);
+        let dir = tempfile::tempdir().unwrap();
+        let honest = honest.with_media(dir.path().to_owned());
         let rig = Rig {
+            media_dir: dir.path().to_owned(),
             connector: Arc::new(Liar { honest, lie: *lie }),
             phone: Arc::new(world.phone.clone()),
             patience: Duration::from_mins(1),

@@ -1,12 +1,15 @@
 //! The calls of a supervisor, answered from the scripted page.
 
+use super::content::{media_kind, speaks_of, written};
 use super::page::Page;
+use super::profile::Written;
 use super::script::{LookupScript, Script, SendScript};
 use crate::frames::{ClientFrame, PasskeyAssertion, QueryFrame};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer};
@@ -14,7 +17,7 @@ use steadfast_core::failure::{
     CdpFault, Evidence, Failure, Kind, Observed, Operation, Resend, Rung, classify,
 };
 use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
-use steadfast_core::outbox::{Ack, Body, Text};
+use steadfast_core::outbox::{Ack, Body, Media};
 use steadfast_core::port::{
     Capabilities, ChatSummary, Engine, EngineHealth, FileSink, LookupOutcome, Phase, SendOutcome,
 };
@@ -29,6 +32,7 @@ const ACK_DEADLINE: Duration = Duration::from_secs(2);
 pub(super) struct ScriptedEngine {
     pub(super) page: Arc<Page>,
     script: Arc<Script>,
+    media_dir: Option<PathBuf>,
 }
 
 pub(super) fn failure(operation: Operation, evidence: Evidence) -> Failure {
@@ -64,8 +68,76 @@ fn read_answer(answer: &str) -> Option<(String, PasskeyAssertion)> {
 }
 
 impl ScriptedEngine {
-    pub(super) fn new(page: Arc<Page>, script: Arc<Script>) -> Self {
-        Self { page, script }
+    pub(super) fn new(page: Arc<Page>, script: Arc<Script>, media_dir: Option<PathBuf>) -> Self {
+        Self {
+            page,
+            script,
+            media_dir,
+        }
+    }
+
+    /// Uploads the file of a message, and gives what its frame says of it.
+    async fn upload(&self, media: &Media) -> Result<Value, SendOutcome> {
+        let operation = Operation::SendMedia;
+        let gone = |what: &str| {
+            SendOutcome::Rejected(Failure {
+                kind: Kind::MediaInvalid,
+                rung: Rung::RejectMessage,
+                resend: Resend::Yes,
+                operation,
+                evidence: what.to_owned(),
+            })
+        };
+        let bytes = self
+            .media_dir
+            .as_ref()
+            .and_then(|folder| std::fs::read(folder.join(media.file.id.as_str())).ok())
+            .ok_or_else(|| gone("the file is no longer in the media folder"))?;
+        let permission = self.query(operation, "media_conn", json!({})).await;
+        let permission = permission.map_err(|why| SendOutcome::NotSent(before(why, operation)))?;
+        let auth = permission.get("auth").and_then(Value::as_str);
+        let kind = media_kind(media.shown_as);
+        let uploaded = self
+            .page
+            .upload(kind, auth.unwrap_or_default(), bytes)
+            .map_err(|status| gone(&format!("media upload: upload refused ({status})")))?;
+        Ok(json!({
+            "direct_path": uploaded.direct_path,
+            "mimetype": media.file.mime,
+            "size": media.file.size,
+            "sha256": uploaded.sha256,
+            "filename": media.file.name,
+        }))
+    }
+
+    /// The message as its frame says it, or why there can be none.
+    async fn write(&self, body: &Body) -> Result<Written, SendOutcome> {
+        let mut forwarded = None;
+        if let Some(key) = speaks_of(body) {
+            let known = self.page.profile().messages.get(key.id.as_str()).cloned();
+            let Some(known) = known else {
+                return Err(SendOutcome::Rejected(Failure {
+                    kind: Kind::PermanentRequestError,
+                    rung: Rung::RejectMessage,
+                    resend: Resend::Yes,
+                    operation: Operation::Send,
+                    evidence: "the message that is meant is not in the chat".to_owned(),
+                }));
+            };
+            forwarded = Some(known.written);
+        }
+        let media = match body {
+            Body::Media(media) => Some(self.upload(media).await?),
+            Body::Text(_)
+            | Body::Location(_)
+            | Body::Contacts(_)
+            | Body::Poll(_)
+            | Body::Forward(_)
+            | Body::Reaction(_)
+            | Body::Edit(_)
+            | Body::Revoke(_) => None,
+        };
+        Ok(written(body, media, forwarded))
     }
 
     /// Fails where the page cannot begin a call now.
@@ -180,9 +252,9 @@ impl ScriptedEngine {
     }
 
     /// Gives the message to the page and waits for the server, bounded.
-    async fn hand_over(&self, id: &WaMessageId, to: &str, text: &str) -> SendOutcome {
+    async fn hand_over(&self, id: &WaMessageId, to: &str, what: Written) -> SendOutcome {
         let operation = Operation::Send;
-        let level = self.page.hand_over(id.as_str(), to, text);
+        let level = self.page.hand_over(id.as_str(), to, what);
         // A page that dies closes its answers too: its death is what counts,
         // and the same inputs must always end the same way.
         let answered = tokio::select! {
@@ -227,7 +299,7 @@ impl Engine for ScriptedEngine {
         Capabilities {
             lookup: true,
             pairing_code: true,
-            everything: false,
+            everything: true,
         }
     }
 
@@ -253,9 +325,6 @@ impl Engine for ScriptedEngine {
 
     async fn send(&self, id: &WaMessageId, to: &ChatId, body: &Body) -> SendOutcome {
         let operation = Operation::Send;
-        let Body::Text(Text { text, .. }) = body else {
-            return SendOutcome::Rejected(Failure::unsupported(operation, body.kind()));
-        };
         if let Some(why) = self.page.death() {
             return SendOutcome::NotSent(before(why, operation));
         }
@@ -265,11 +334,15 @@ impl Engine for ScriptedEngine {
             SendScript::Rejected(why) => return SendOutcome::Rejected(why),
             SendScript::UnknownLost(why) => return SendOutcome::Unknown(why),
             SendScript::UnknownTaken(why) => {
-                drop(self.page.hand_over(id.as_str(), to.as_str(), text));
+                if let Ok(what) = self.write(body).await {
+                    drop(self.page.hand_over(id.as_str(), to.as_str(), what));
+                }
                 return SendOutcome::Unknown(why);
             }
             SendScript::Dies(why) => {
-                drop(self.page.hand_over(id.as_str(), to.as_str(), text));
+                if let Ok(what) = self.write(body).await {
+                    drop(self.page.hand_over(id.as_str(), to.as_str(), what));
+                }
                 self.page.fail(&why);
                 return SendOutcome::Unknown(Failure {
                     resend: Resend::CheckFirst,
@@ -308,7 +381,10 @@ impl Engine for ScriptedEngine {
                 Err(why) => return SendOutcome::NotSent(before(why, operation)),
             }
         }
-        self.hand_over(id, to.as_str(), text).await
+        match self.write(body).await {
+            Ok(what) => self.hand_over(id, to.as_str(), what).await,
+            Err(outcome) => outcome,
+        }
     }
 
     async fn lookup(&self, id: &WaMessageId, _to: &ChatId) -> LookupOutcome {
@@ -346,7 +422,7 @@ impl Engine for ScriptedEngine {
             Some(known) if known.level > 0 => {
                 SendOutcome::HandedOff(Ack::from_level(known.level).unwrap_or(Ack::Server))
             }
-            Some(known) => self.hand_over(id, &known.chat, &known.body).await,
+            Some(known) => self.hand_over(id, &known.chat, known.written).await,
             None => SendOutcome::NotSent(before(
                 failure(operation, Evidence::text("no such message in the outbox")),
                 operation,
@@ -406,8 +482,45 @@ impl Engine for ScriptedEngine {
         limit: u64,
         into: &mut dyn FileSink,
     ) -> Result<u64, Failure> {
-        let _ = (message, limit, into);
-        Err(Failure::unsupported(Operation::Evaluate, "files"))
+        let operation = Operation::Evaluate;
+        self.alive(operation).await?;
+        let missing = |what: &str| Failure {
+            kind: Kind::PermanentRequestError,
+            rung: Rung::RejectMessage,
+            ..failure(operation, Evidence::text(what))
+        };
+        let known = self
+            .page
+            .profile()
+            .messages
+            .get(message.id.as_str())
+            .cloned();
+        let known = known.ok_or_else(|| missing("there is no such message any more"))?;
+        let path = known
+            .written
+            .content
+            .get("media")
+            .and_then(|m| m["direct_path"].as_str());
+        let path = path.ok_or_else(|| missing("the message has no file"))?;
+        let stored = self.page.fetch(path).map_err(|status| Failure {
+            kind: Kind::MediaInvalid,
+            ..missing(&format!("media download: {status}"))
+        })?;
+        let length = stored.bytes.len() as u64;
+        if length > limit {
+            return Err(Failure {
+                kind: Kind::MediaInvalid,
+                ..missing(&format!(
+                    "the file has {length} bytes, and at most {limit} are wanted"
+                ))
+            });
+        }
+        for piece in stored.bytes.chunks(64 * 1024) {
+            into.write(piece)
+                .await
+                .map_err(|why| failure(operation, Evidence::text(why)))?;
+        }
+        Ok(length)
     }
 
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure> {

@@ -1,13 +1,14 @@
 //! What a scripted page does with messages: levels of ours, those of others.
 
+use super::content::extras;
 use super::happenings::is_no_message;
 use super::page::Page;
-use super::profile::Known;
+use super::profile::{Known, Written};
 use crate::frames::{Item, Me, MessageFrame};
 use serde_json::Value;
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, WaMessageId};
-use steadfast_core::inbound::{Extras, InboundMessage};
+use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{ChatSummary, EngineEvent, InboundRefused};
 use steadfast_core::time::UnixMs;
@@ -116,7 +117,11 @@ impl Page {
             message.id,
             Known {
                 chat: message.chat.clone(),
-                body: message.body.clone(),
+                written: Written {
+                    kind: message.kind.clone(),
+                    body: message.body.clone(),
+                    content: message.content.clone(),
+                },
                 level: if message.from_me { message.ack } else { 1 },
             },
         );
@@ -133,6 +138,12 @@ impl Page {
             });
         summary.unread = summary.unread.saturating_add(unread);
         summary.last_message_at = Some(sent_at);
+        let extras = extras(
+            &message.kind,
+            &message.push_name,
+            &message.body,
+            &message.content,
+        );
         profile.inbound.push_back(InboundMessage {
             wa_message_id,
             chat,
@@ -142,7 +153,7 @@ impl Page {
             text: message.body,
             sent_at,
             recovered: false,
-            extras: Extras::default(),
+            extras,
         });
         true
     }
@@ -159,7 +170,11 @@ impl Page {
             .entry(message.id.clone())
             .or_insert_with(|| Known {
                 chat: message.chat.clone(),
-                body: message.body.clone(),
+                written: Written {
+                    kind: message.kind.clone(),
+                    body: message.body.clone(),
+                    content: message.content.clone(),
+                },
                 level: message.ack.max(1),
             });
     }

@@ -11,6 +11,7 @@
 //! `messages`, `happenings` (one epoch's page), `engine`, `actions` (the calls), `script` (what a test may do).
 
 mod actions;
+mod content;
 mod engine;
 mod happenings;
 mod messages;
@@ -31,6 +32,7 @@ use async_trait::async_trait;
 use engine::ScriptedEngine;
 use page::Page;
 use profile::Profile;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use steadfast_core::failure::{CdpFault, Evidence, Failure, Observed, Operation, classify};
 use steadfast_core::ids::Epoch;
@@ -44,6 +46,7 @@ pub struct ScriptedConnector {
     hub: Arc<Hub>,
     script: Arc<Script>,
     tasks: TaskTracker,
+    media_dir: Option<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -62,6 +65,7 @@ impl ScriptedConnector {
             hub,
             script: Arc::clone(&script),
             tasks: TaskTracker::new(),
+            media_dir: None,
             state: Mutex::new(State {
                 profile: Arc::new(Mutex::new(Profile::empty(seed))),
                 snapshot: None,
@@ -70,6 +74,13 @@ impl ScriptedConnector {
             }),
         };
         (connector, script)
+    }
+
+    /// Files of messages are in this folder, each under its id.
+    #[must_use]
+    pub fn with_media(mut self, folder: PathBuf) -> Self {
+        self.media_dir = Some(folder);
+        self
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -143,6 +154,7 @@ impl Connector for ScriptedConnector {
         Ok(Arc::new(ScriptedEngine::new(
             page,
             Arc::clone(&self.script),
+            self.media_dir.clone(),
         )))
     }
 

@@ -1,9 +1,9 @@
 //! One epoch's page: a socket to the world, kept up as the real page keeps it.
 
-use super::profile::{Known, Profile};
+use super::profile::{Known, Profile, Written};
 use crate::frames::{ClientFrame, Hello, PasskeyAssertion, Plain, SendFrame, ServerFrame};
 use crate::hub::{Connection, Hub, Outbound};
-use crate::world::{ConnId, Network};
+use crate::world::{ConnId, Network, StoredMedia, Uploaded};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -195,7 +195,12 @@ impl Page {
 
     /// Puts a message into the outbox and on the wire. The receiver tells the
     /// level of the server's answer; it ends where the socket does.
-    pub(super) fn hand_over(&self, id: &str, chat: &str, body: &str) -> oneshot::Receiver<i64> {
+    pub(super) fn hand_over(
+        &self,
+        id: &str,
+        chat: &str,
+        written: Written,
+    ) -> oneshot::Receiver<i64> {
         let (told, level) = oneshot::channel();
         {
             let mut profile = self.profile();
@@ -203,7 +208,7 @@ impl Page {
                 id.to_owned(),
                 Known {
                     chat: chat.to_owned(),
-                    body: body.to_owned(),
+                    written,
                     level: 0,
                 },
             );
@@ -224,11 +229,26 @@ impl Page {
             self.frame(&ClientFrame::Send(SendFrame {
                 id: id.to_owned(),
                 chat: known.chat,
-                kind: "chat".to_owned(),
-                body: known.body,
-                content: Map::new(),
+                kind: known.written.kind,
+                body: known.written.body,
+                content: known.written.content,
             }));
         }
+    }
+
+    /// Uploads a file; the HTTP status where it is refused.
+    pub(super) fn upload(&self, kind: &str, auth: &str, bytes: Vec<u8>) -> Result<Uploaded, u16> {
+        self.hub
+            .with(|world| world.upload(kind, auth, bytes))
+            .map_err(|refusal| refusal.0)
+    }
+
+    /// Fetches a file by its path; the HTTP status where it is not there.
+    pub(super) fn fetch(&self, path: &str) -> Result<Arc<StoredMedia>, u16> {
+        let handle = path.rsplit('/').next().unwrap_or_default();
+        self.hub
+            .with(|world| world.download(handle))
+            .map_err(|refusal| refusal.0)
     }
 
     // ------------------------------------------------------------ life

@@ -2,6 +2,7 @@
 
 use crate::frames::{DeviceLogin, PageKeys};
 use crate::rng::Rng;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
 use steadfast_core::action::Contact;
 use steadfast_core::ids::ChatId;
@@ -12,9 +13,17 @@ use steadfast_core::port::ChatSummary;
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) chat: String,
-    pub(super) body: String,
+    pub(super) written: Written,
     /// WhatsApp's level; 0 is in the outbox, negative has failed.
     pub(super) level: i64,
+}
+
+/// A message as its frame says it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Written {
+    pub(super) kind: String,
+    pub(super) body: String,
+    pub(super) content: Map<String, Value>,
 }
 
 /// A profile.

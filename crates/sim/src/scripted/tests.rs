@@ -17,8 +17,10 @@ async fn the_scripted_engine_keeps_the_contract() {
     for clause in CLAUSES {
         let world = ScriptedWorld::start(7, Knobs::default(), PHONE).unwrap();
         let (connector, _script) = world.connector(1);
+        let dir = tempfile::tempdir().unwrap();
         let rig = Rig {
-            connector: Arc::new(connector),
+            connector: Arc::new(connector.with_media(dir.path().to_owned())),
+            media_dir: dir.path().to_owned(),
             phone: Arc::new(world.phone.clone()),
             patience: PATIENCE,
         };

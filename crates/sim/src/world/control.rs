@@ -87,6 +87,22 @@ pub struct OutsideMessage {
     /// The id; only for a single one. Made up where absent.
     #[serde(default)]
     pub id: Option<String>,
+    /// The file that comes with it, of a kind that has one.
+    #[serde(default)]
+    pub file: Option<OutsideFile>,
+}
+
+/// A file that somebody sends to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideFile {
+    /// Its bytes in base64.
+    pub data: String,
+    /// Its type.
+    pub mimetype: String,
+    /// Its name, where it has one.
+    #[serde(default)]
+    pub filename: Option<String>,
 }
 
 impl World {
@@ -387,6 +403,10 @@ impl World {
             }
         };
         let kind = message.kind.clone().unwrap_or_else(|| "chat".to_owned());
+        let mut content = message.content.clone();
+        if let Some(file) = &message.file {
+            content.insert("media".to_owned(), self.outside_media(&kind, file)?);
+        }
         let mut ids = Vec::with_capacity(count as usize);
         for n in 1..=count {
             let id = message.id.clone().unwrap_or_else(|| self.phones_id());
@@ -395,7 +415,7 @@ impl World {
                 author: from.clone(),
                 kind: kind.clone(),
                 body: message.text.replace("{n}", &n.to_string()),
-                content: message.content.clone(),
+                content: content.clone(),
                 t: self.t(),
             };
             self.incoming(account, &from, &chat, &stored);

@@ -124,7 +124,9 @@ impl World {
         .chat(&envelope.senders_chat(to))
         .id(&envelope.message.id)
         .kind(&envelope.message.kind)
-        .body(&envelope.message.body);
+        .body(&envelope.message.body)
+        .content(&envelope.message.content);
+        entry.file = self.media.arrived(&envelope.message.content);
         entry.repeat = seen_before;
         self.log(entry);
         !dropped

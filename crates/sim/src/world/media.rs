@@ -1,14 +1,18 @@
 //! The media store: bytes by path, bounded.
 
 use super::World;
+use super::control::OutsideFile;
 use crate::address::Number;
-use crate::journal::{Entry, Event};
+use crate::error::Error;
+use crate::journal::{ArrivedFile, Entry, Event};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use steadfast_core::ids::MediaId;
 
 /// All bytes together.
 const MAX_BYTES: usize = 512 * 1024 * 1024;
@@ -55,6 +59,17 @@ impl Media {
     pub(super) fn knows(&self, path: &str) -> bool {
         path.strip_prefix(GET_PREFIX)
             .is_some_and(|h| self.items.contains_key(h))
+    }
+
+    /// The file that a message's content names, as its recipient fetches it.
+    pub(super) fn arrived(&self, content: &Map<String, Value>) -> Option<Box<ArrivedFile>> {
+        let path = content.get("media")?.get("direct_path")?.as_str()?;
+        let stored = self.items.get(path.strip_prefix(GET_PREFIX)?)?.as_ref()?;
+        let digest = Sha256::digest(&stored.bytes);
+        Some(Box::new(ArrivedFile {
+            sha256: MediaId::of(&digest.into()).into(),
+            bytes: stored.bytes.len() as u64,
+        }))
     }
 
     pub(super) fn expire_all(&mut self) {
@@ -123,9 +138,15 @@ impl World {
             self.log(entry.level(i64::from(status)));
             return Err(MediaRefusal(status));
         }
+        let uploaded = self.store_media(kind, bytes);
+        self.log(entry.detail(uploaded.handle.clone()));
+        Ok(uploaded)
+    }
+
+    /// Stores bytes, whoever they come from.
+    pub(super) fn store_media(&mut self, kind: &str, bytes: Vec<u8>) -> Uploaded {
         let digest = Sha256::digest(&bytes);
         let handle = URL_SAFE_NO_PAD.encode(digest);
-        self.log(entry.detail(handle.clone()));
         self.media.bytes += bytes.len();
         let stored = Arc::new(Stored {
             bytes,
@@ -135,12 +156,34 @@ impl World {
             self.media.bytes = self.media.bytes.saturating_sub(older.bytes.len());
         }
         let direct_path = format!("{GET_PREFIX}{handle}");
-        Ok(Uploaded {
+        Uploaded {
             url: format!("https://web.whatsapp.com{direct_path}"),
             direct_path,
             handle,
             sha256: STANDARD.encode(digest),
-        })
+        }
+    }
+
+    /// The content of a message with this file of somebody outside.
+    pub(super) fn outside_media(&mut self, kind: &str, file: &OutsideFile) -> Result<Value, Error> {
+        let bytes = STANDARD
+            .decode(&file.data)
+            .map_err(|_| Error::Invalid("file.data: base64".to_owned()))?;
+        if self.media.bytes.saturating_add(bytes.len()) > MAX_BYTES {
+            return Err(Error::Invalid("file: the media store is full".to_owned()));
+        }
+        let size = bytes.len();
+        let stored = self.store_media(kind, bytes);
+        let mut media = serde_json::json!({
+            "direct_path": stored.direct_path,
+            "mimetype": file.mimetype,
+            "size": size,
+            "sha256": stored.sha256,
+        });
+        if let Some(name) = &file.filename {
+            media["filename"] = Value::from(name.as_str());
+        }
+        Ok(media)
     }
 
     /// Fetches media by the last part of its path.

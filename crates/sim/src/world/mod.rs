@@ -29,7 +29,7 @@ mod tests;
 
 pub use crate::frames::{PageFault, ThrowWhen};
 pub use account::{AccountView, DeviceView};
-pub use control::{NewAccount, OutsideMessage, PersonPatch};
+pub use control::{NewAccount, OutsideFile, OutsideMessage, PersonPatch};
 pub use faults::{CutWhen, Fault};
 pub use media::{MediaRefusal, Stored as StoredMedia, Uploaded};
 pub use passkey::Passkey;

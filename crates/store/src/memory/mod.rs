@@ -11,14 +11,16 @@ use crate::rules;
 use async_trait::async_trait;
 use state::State;
 use std::sync::{Mutex, PoisonError};
-use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::ids::{
+    ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
+};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
-    NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store, StoreError,
-    StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
+    MessageQuery, NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store,
+    StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -62,6 +64,14 @@ impl Store for MemoryStore {
         key: Option<IdempotencyKey>,
     ) -> Result<Accepted, StoreError> {
         self.with(|state| state.accept(message, key))
+    }
+
+    async fn seen_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<Accepted>, StoreError> {
+        self.with(|state| Ok(state.seen_before(key, now)))
     }
 
     async fn accept_batch(
@@ -146,6 +156,15 @@ impl Store for MemoryStore {
         self.with(|state| Ok(state.message(id)))
     }
 
+    async fn message_key(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<MessageKey>, StoreError> {
+        self.with(|state| Ok(state.message_key(session, chat, id)))
+    }
+
     async fn messages(
         &self,
         session: &SessionId,
@@ -182,6 +201,48 @@ impl Store for MemoryStore {
         at: UnixMs,
     ) -> Result<bool, StoreError> {
         self.with(|state| state.keep_inbound(session, message, at))
+    }
+
+    async fn inbound_message(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<StoredInbound>, StoreError> {
+        self.with(|state| {
+            let mut all = state.inbound(session, 0, u32::MAX).into_iter();
+            Ok(all.find(|kept| kept.message.chat == *chat && kept.message.wa_message_id == *id))
+        })
+    }
+
+    async fn inbound_fetched(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+        file: &MediaId,
+    ) -> Result<(), StoreError> {
+        self.with(|state| state.inbound_fetched(session, chat, id, file))
+    }
+
+    async fn put_media(&self, media: MediaRecord) -> Result<(), StoreError> {
+        self.with(|state| {
+            state.put_media(media);
+            Ok(())
+        })
+    }
+
+    async fn media(&self, id: &MediaId) -> Result<Option<MediaRecord>, StoreError> {
+        self.with(|state| Ok(state.media.get(id).cloned()))
+    }
+
+    async fn forget_media(
+        &self,
+        before: UnixMs,
+        most_bytes: u64,
+        limit: u32,
+    ) -> Result<Vec<MediaId>, StoreError> {
+        self.with(|state| Ok(state.forget_media(before, most_bytes, limit)))
     }
 
     async fn inbound(

@@ -7,15 +7,15 @@ use crate::rules::{
     outcome_name, told,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use steadfast_core::event::{self, EventData, EventKind};
-use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::event::{EventData, EventKind, self};
+use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
 use steadfast_core::pacing::{History, Quarter, quarter_of};
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
-    NewAudit, OutboxDepth, Outcome, PreviousSecret, Quota, Recorded, Rotation, SessionRecord,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
+    MessageQuery, NewAudit, OutboxDepth, Outcome, PreviousSecret, Quota, Recorded, Rotation,
+    SessionRecord, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -29,6 +29,7 @@ pub(super) struct State {
     pub(super) tokens: BTreeMap<String, TokenRecord>,
     audit: VecDeque<AuditEntry>,
     last_audit: i64,
+    pub(super) media: BTreeMap<MediaId, MediaRecord>,
     fence: u64,
     last_seq: i64,
     last_inbound: i64,
@@ -123,24 +124,104 @@ impl State {
         self.session(&message.session)?;
         let now = message.accepted_at;
         if let Some(key) = &key
-            && let Some(known) = self.known_key(key, now)
+            && let Some(answer) = self.seen_before(key, now)
         {
-            return Ok(match &known.kept {
-                Kept::Message(seq) if known.digest == key.digest => match self.view(*seq) {
-                    Some(message) => Accepted::Replayed {
-                        message: Box::new(message),
-                    },
-                    None => Accepted::KeyReused,
-                },
-                Kept::Message(_) | Kept::Answer(..) => Accepted::KeyReused,
-            });
+            return Ok(answer);
         }
         self.refuse_repeat(&message.id)?;
+        self.need(&message)?;
         let seq = self.insert(message)?;
         if let Some(key) = key {
             self.keep_key(key, Kept::Message(seq), now);
         }
         Ok(Accepted::Stored)
+    }
+
+    pub(super) fn seen_before(&self, key: &IdempotencyKey, now: UnixMs) -> Option<Accepted> {
+        let known = self.known_key(key, now)?;
+        Some(match &known.kept {
+            Kept::Message(seq) if known.digest == key.digest => match self.view(*seq) {
+                Some(message) => Accepted::Replayed {
+                    message: Box::new(message),
+                },
+                None => Accepted::KeyReused,
+            },
+            Kept::Message(_) | Kept::Answer(..) => Accepted::KeyReused,
+        })
+    }
+
+    /// Fails where a message needs a file that is not kept; marks it as used.
+    fn need(&mut self, message: &NewMessage) -> Result<(), StoreError> {
+        let Some(file) = message.body.file() else {
+            return Ok(());
+        };
+        match self.media.get_mut(&file.id) {
+            Some(media) => {
+                media.used_at = media.used_at.max(message.accepted_at);
+                Ok(())
+            }
+            None => Err(StoreError::NoMedia(file.id.clone())),
+        }
+    }
+
+    pub(super) fn put_media(&mut self, media: MediaRecord) {
+        let known = self.media.get(&media.id);
+        let used_at = known.map_or(media.used_at, |known| known.used_at.max(media.used_at));
+        self.media
+            .insert(media.id.clone(), MediaRecord { used_at, ..media });
+    }
+
+    pub(super) fn forget_media(
+        &mut self,
+        before: UnixMs,
+        most_bytes: u64,
+        limit: u32,
+    ) -> Vec<MediaId> {
+        let waits = |row: &&Row| {
+            matches!(
+                row.standing.status,
+                Status::Accepted | Status::Sending | Status::Parked
+            )
+        };
+        let needed: HashSet<&MediaId> = self
+            .messages
+            .values()
+            .filter(waits)
+            .filter_map(|row| row.message.body.file().map(|file| &file.id))
+            .collect();
+        let mut left: u64 = self.media.values().map(|media| media.size).sum();
+        let mut unneeded: Vec<_> = self.media.values().collect();
+        unneeded.retain(|media| !needed.contains(&media.id));
+        unneeded.sort_by_key(|media| (media.used_at, &media.id));
+        let mut forgotten = Vec::new();
+        for media in unneeded.into_iter().take(limit as usize) {
+            if media.used_at >= before && left <= most_bytes {
+                break;
+            }
+            left = left.saturating_sub(media.size);
+            forgotten.push(media.id.clone());
+        }
+        for id in &forgotten {
+            self.media.remove(id);
+        }
+        forgotten
+    }
+
+    pub(super) fn inbound_fetched(
+        &mut self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+        file: &MediaId,
+    ) -> Result<(), StoreError> {
+        let kept = &mut self.session(session)?.inbound;
+        let found = kept
+            .iter_mut()
+            .find(|kept| kept.message.chat == *chat && kept.message.wa_message_id == *id);
+        if let Some(found) = found {
+            found.file = Some(file.clone());
+        }
+        Ok(())
     }
 
     fn known_key(&self, key: &IdempotencyKey, now: UnixMs) -> Option<&Key> {
@@ -191,6 +272,9 @@ impl State {
             if !ids.insert(message.id.clone()) {
                 return Err(StoreError::Exists);
             }
+        }
+        for message in &messages {
+            self.need(message)?;
         }
         for message in messages {
             self.insert(message)?;
@@ -642,12 +726,34 @@ impl State {
         let stored = StoredInbound {
             seq,
             stored_at: at,
+            file: None,
             message,
         };
         whose.inbound.push(stored.clone());
         self.last_inbound = seq;
         self.log.tell_inbound(session, &stored);
         Ok(true)
+    }
+
+    pub(super) fn message_key(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Option<MessageKey> {
+        let session = self.sessions.get(session)?;
+        let ours = session.by_wa.get(id).and_then(|seq| self.messages.get(seq));
+        if let Some(row) = ours.filter(|row| row.standing.attempts > 0) {
+            return Some(MessageKey {
+                chat: row.message.to.clone(),
+                id: id.clone(),
+                from_me: true,
+                participant: None,
+            });
+        }
+        let mut kept = session.inbound.iter();
+        kept.find(|kept| kept.message.chat == *chat && kept.message.wa_message_id == *id)
+            .map(|kept| kept.message.key())
     }
 
     pub(super) fn inbound(

@@ -17,6 +17,7 @@
 mod audit;
 mod error;
 mod events;
+mod media;
 mod open;
 mod outbox;
 mod pace;
@@ -37,14 +38,16 @@ use outbox::Draft;
 use readers::Readers;
 use sessions::Sweep;
 use std::path::Path;
-use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
+use steadfast_core::ids::{
+    ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
+};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
-    NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store, StoreError,
-    StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
+    MessageQuery, NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store,
+    StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -176,6 +179,16 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn seen_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<Accepted>, StoreError> {
+        let key = key.clone();
+        self.read(move |db| Ok(outbox::seen_before(db, &key, now)?))
+            .await
+    }
+
     async fn accept_batch(
         &self,
         messages: Vec<NewMessage>,
@@ -284,6 +297,17 @@ impl Store for SqliteStore {
         self.read(move |db| Ok(rows::by_id(db, &id)?)).await
     }
 
+    async fn message_key(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<MessageKey>, StoreError> {
+        let (session, chat, id) = (session.clone(), chat.clone(), id.clone());
+        self.read(move |db| Ok(records::message_key(db, &session, &chat, &id)?))
+            .await
+    }
+
     async fn messages(
         &self,
         session: &SessionId,
@@ -328,6 +352,48 @@ impl Store for SqliteStore {
     ) -> Result<bool, StoreError> {
         let session = session.clone();
         self.write(move |tx| records::keep_inbound(tx, &session, &message, at))
+            .await
+    }
+
+    async fn inbound_message(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<StoredInbound>, StoreError> {
+        let (session, chat, id) = (session.clone(), chat.clone(), id.clone());
+        self.read(move |db| Ok(records::inbound_message(db, &session, &chat, &id)?))
+            .await
+    }
+
+    async fn inbound_fetched(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+        file: &MediaId,
+    ) -> Result<(), StoreError> {
+        let (session, chat, id, file) = (session.clone(), chat.clone(), id.clone(), file.clone());
+        self.write(move |tx| media::fetched(tx, &session, &chat, &id, &file))
+            .await
+    }
+
+    async fn put_media(&self, media: MediaRecord) -> Result<(), StoreError> {
+        self.write(move |tx| media::put(tx, &media)).await
+    }
+
+    async fn media(&self, id: &MediaId) -> Result<Option<MediaRecord>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| Ok(media::get(db, &id)?)).await
+    }
+
+    async fn forget_media(
+        &self,
+        before: UnixMs,
+        most_bytes: u64,
+        limit: u32,
+    ) -> Result<Vec<MediaId>, StoreError> {
+        self.write(move |tx| media::forget(tx, before, most_bytes, limit))
             .await
     }
 

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_expiry.sql"),
     include_str!("../../migrations/0003_lanes.sql"),
     include_str!("../../migrations/0004_events.sql"),
+    include_str!("../../migrations/0005_media.sql"),
     include_str!("../../migrations/0006_tokens.sql"),
     include_str!("../../migrations/0007_waha.sql"),
 ];

@@ -4,9 +4,10 @@ use super::error::{self, Error};
 use super::queue::Spot;
 use super::rows::{self, Entry, select_entry, select_message};
 use super::writer::{Job, NewEvent, Tx};
-use super::{events, pace, queue, sessions};
-use crate::rules::{self, MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing};
+use super::{events, media, pace, queue, sessions};
+use crate::rules::{MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing, self};
 use steadfast_core::event::EventKind;
+use rusqlite::{Connection, OptionalExtension as _};
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::outbox::{Ack, Claimed, Message, NewMessage, Status};
 use steadfast_core::port::{
@@ -42,12 +43,9 @@ pub(super) fn accept(
     let sid = tx.sid(&draft.message.session)?;
     let now = draft.message.accepted_at;
     if let Some(key) = key
-        && let Some(used) = used_before(tx, key, now)?
+        && let Some(answer) = seen_before(tx.db, key, now)?
     {
-        return Ok(match used {
-            Used::Message(message) => Accepted::Replayed { message },
-            Used::Answer(_) | Used::Otherwise => Accepted::KeyReused,
-        });
+        return Ok(answer);
     }
     let seq = insert(tx, sid, draft)?;
     if let Some(key) = key {
@@ -70,7 +68,7 @@ pub(super) fn accept_batch(
     }) = key
     {
         let sid = tx.sid(session)?;
-        match used_before(tx, key, *at)? {
+        match used_before(tx.db, key, *at)? {
             None => keep_key(tx, key, sid, Kept::Answer(answer), *at)?,
             Some(Used::Answer(answer)) => return Ok(BatchAccepted::Replayed(answer)),
             Some(Used::Message(_) | Used::Otherwise) => return Ok(BatchAccepted::KeyReused),
@@ -85,6 +83,7 @@ pub(super) fn accept_batch(
 
 fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     let Draft { message, body } = draft;
+    media::need(tx, &message.body, message.accepted_at)?;
     let inserted = tx.run(
         "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
          accepted_at, due_at, expires_at, updated_at, lane)
@@ -108,6 +107,7 @@ fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
         Err(error) => return Err(error.into()),
     }
     let seq = tx.db.last_insert_rowid();
+    media::refer(tx, &message.body, seq)?;
     tx.count(sid, None, Some(Status::Accepted));
     tx.accepted(seq, message.accepted_at)?;
     Ok(seq)
@@ -123,19 +123,24 @@ enum Used {
     Otherwise,
 }
 
-fn used_before(tx: &Tx<'_>, key: &IdempotencyKey, now: UnixMs) -> Result<Option<Used>, Error> {
+fn used_before(
+    db: &Connection,
+    key: &IdempotencyKey,
+    now: UnixMs,
+) -> Result<Option<Used>, rusqlite::Error> {
     // Where the session was removed, its keys are gone with it.
-    let found = tx.one(
-        "SELECT k.digest, k.seq, k.answer FROM idempotency_keys k
-         JOIN sessions s ON s.sid = k.sid AND s.name IS NOT NULL
-         WHERE k.key = ?1 AND k.keep_until > ?2",
-        (&key.key, now.0),
-        |row| {
+    let found = db
+        .prepare_cached(
+            "SELECT k.digest, k.seq, k.answer FROM idempotency_keys k
+             JOIN sessions s ON s.sid = k.sid AND s.name IS NOT NULL
+             WHERE k.key = ?1 AND k.keep_until > ?2",
+        )?
+        .query_row((&key.key, now.0), |row| {
             let digest = row.get::<_, Vec<u8>>(0)?;
             let seq = row.get::<_, Option<i64>>(1)?;
             Ok((digest, seq, row.get::<_, Option<String>>(2)?))
-        },
-    )?;
+        })
+        .optional()?;
     let Some((digest, seq, answer)) = found else {
         return Ok(None);
     };
@@ -146,10 +151,23 @@ fn used_before(tx: &Tx<'_>, key: &IdempotencyKey, now: UnixMs) -> Result<Option<
         return Ok(Some(Used::Answer(answer)));
     }
     let message = match seq {
-        Some(seq) => rows::by_seq(tx.db, seq)?,
+        Some(seq) => rows::by_seq(db, seq)?,
         None => None,
     };
     Ok(message.map(|message| Used::Message(Box::new(message))))
+}
+
+/// What an accept with this key would be answered.
+pub(super) fn seen_before(
+    db: &Connection,
+    key: &IdempotencyKey,
+    now: UnixMs,
+) -> Result<Option<Accepted>, rusqlite::Error> {
+    let used = used_before(db, key, now)?;
+    Ok(used.map(|used| match used {
+        Used::Message(message) => Accepted::Replayed { message },
+        Used::Answer(_) | Used::Otherwise => Accepted::KeyReused,
+    }))
 }
 
 /// What a key is kept with.

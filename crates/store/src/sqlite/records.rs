@@ -4,12 +4,12 @@ use super::error::Error;
 use super::rows::{damaged, parsed};
 use super::writer::{NewEvent, Tx};
 use super::{events, sessions};
-use crate::rules::{self, MAX_INCIDENTS_KEPT};
+use crate::rules::{MAX_INCIDENTS_KEPT, self};
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use steadfast_core::event::{self, EventKind};
-use steadfast_core::ids::SessionId;
+use steadfast_core::event::{EventKind, self};
+use steadfast_core::ids::{ChatId, MediaId, MessageKey, SessionId, WaMessageId};
 use steadfast_core::inbound::{Extras, InboundMessage};
-use steadfast_core::port::{Incident, StoredInbound};
+use steadfast_core::port::{Incident, StoreError, StoredInbound};
 use steadfast_core::time::UnixMs;
 
 /// A query for inbound messages, as [`stored_inbound`] reads them.
@@ -17,7 +17,7 @@ macro_rules! select_inbound {
     ($rest:literal) => {
         concat!(
             "SELECT seq, stored_at, wa_message_id, chat, sender, from_me, kind, text, sent_at, ",
-            "recovered FROM inbound ",
+            "recovered, extras, file FROM inbound ",
             $rest
         )
     };
@@ -52,9 +52,13 @@ pub(super) fn keep_inbound(
     if known.is_some() || (message.from_me && is_ours(tx, sid, message)?) {
         return Ok(false);
     }
+    let extras = (!message.extras.is_empty())
+        .then(|| serde_json::to_string(&message.extras))
+        .transpose()
+        .map_err(|error| StoreError::Failed(error.to_string()))?;
     tx.run(
         "INSERT INTO inbound (sid, chat, wa_message_id, sender, from_me, kind, text, sent_at,
-         recovered, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         recovered, stored_at, extras) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             sid,
             message.chat.as_str(),
@@ -66,6 +70,7 @@ pub(super) fn keep_inbound(
             message.sent_at.0,
             message.recovered,
             at.0,
+            extras,
         ),
     )?;
     let kind = if message.from_me {
@@ -117,6 +122,46 @@ pub(super) fn set_note(
     Ok(())
 }
 
+/// The whole key of a message that went out, or came in to this chat.
+pub(super) fn message_key(
+    db: &Connection,
+    session: &SessionId,
+    chat: &ChatId,
+    id: &WaMessageId,
+) -> Result<Option<MessageKey>, rusqlite::Error> {
+    let Some(sid) = sessions::find(db, session)? else {
+        return Ok(None);
+    };
+    let ours = db
+        .prepare_cached(
+            "SELECT chat FROM messages INDEXED BY messages_by_wa
+             WHERE sid = ?1 AND wa_message_id = ?2 AND attempts > 0 LIMIT 1",
+        )?
+        .query_row((sid, id.as_str()), |row| parsed(row, 0))
+        .optional()?;
+    if let Some(chat) = ours {
+        return Ok(Some(MessageKey {
+            chat,
+            id: id.clone(),
+            from_me: true,
+            participant: None,
+        }));
+    }
+    db.prepare_cached(
+        "SELECT sender, from_me FROM inbound WHERE sid = ?1 AND chat = ?2 AND wa_message_id = ?3",
+    )?
+    .query_row((sid, chat.as_str(), id.as_str()), |row| {
+        let sender = parsed(row, 0)?;
+        Ok(MessageKey {
+            chat: chat.clone(),
+            id: id.clone(),
+            from_me: row.get(1)?,
+            participant: chat.is_group().then_some(sender),
+        })
+    })
+    .optional()
+}
+
 /// A page of inbound messages.
 pub(super) fn inbound(
     db: &Connection,
@@ -144,11 +189,36 @@ pub(super) fn inbound_by_seq(
         .optional()
 }
 
+/// One inbound message.
+pub(super) fn inbound_message(
+    db: &Connection,
+    session: &SessionId,
+    chat: &ChatId,
+    id: &WaMessageId,
+) -> Result<Option<StoredInbound>, rusqlite::Error> {
+    let Some(sid) = sessions::find(db, session)? else {
+        return Ok(None);
+    };
+    db.prepare_cached(select_inbound!(
+        "WHERE sid = ?1 AND chat = ?2 AND wa_message_id = ?3"
+    ))?
+    .query_row((sid, chat.as_str(), id.as_str()), stored_inbound)
+    .optional()
+}
+
 /// Reads a row of [`select_inbound`].
 fn stored_inbound(row: &Row<'_>) -> rusqlite::Result<StoredInbound> {
+    let extras = match row.get_ref(10)?.as_str_or_null()? {
+        Some(json) => serde_json::from_str(json).map_err(|error| damaged(10, error))?,
+        None => Extras::default(),
+    };
+    let file: Option<String> = row.get(11)?;
     Ok(StoredInbound {
         seq: row.get(0)?,
         stored_at: UnixMs(row.get(1)?),
+        file: file
+            .map(|id| MediaId::parse(&id).map_err(|error| damaged(11, error)))
+            .transpose()?,
         message: InboundMessage {
             wa_message_id: parsed(row, 2)?,
             chat: parsed(row, 3)?,
@@ -158,7 +228,7 @@ fn stored_inbound(row: &Row<'_>) -> rusqlite::Result<StoredInbound> {
             text: row.get(7)?,
             sent_at: UnixMs(row.get(8)?),
             recovered: row.get(9)?,
-            extras: Extras::default(),
+            extras,
         },
     })
 }

@@ -6,6 +6,7 @@ use super::super::HttpState;
 use super::super::JsonAnswer;
 use super::super::accept::{self, OnDisk, Order};
 use super::super::auth::{Caller, Sorting, ToSend};
+use super::super::content::Pending;
 use super::super::extract::{IdempotencyHeader, Json};
 use super::super::options::Options;
 use super::super::problem::{Code, Problem};
@@ -107,7 +108,7 @@ fn no_id_of_its_own(id: Option<&str>) -> Result<(), Problem> {
 fn order(to: ChatId, body: Body) -> Order {
     Order {
         to,
-        body,
+        body: Pending::Ready(body),
         options: Options::default(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod happening;
+mod kinds;
 mod life;
 mod linking;
 mod receiving;
@@ -9,6 +10,7 @@ mod sending;
 
 pub(super) use asking::*;
 pub(super) use happening::*;
+pub(super) use kinds::*;
 pub(super) use life::*;
 pub(super) use linking::*;
 pub(super) use receiving::*;

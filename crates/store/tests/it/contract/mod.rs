@@ -5,6 +5,7 @@ mod acks;
 mod delivery;
 mod events;
 mod lanes;
+mod media;
 mod people;
 mod records;
 mod webhooks;
@@ -102,6 +103,12 @@ contract! {
         old_events_go_and_that_is_told,
         news_wake_those_who_wait,
         a_look_at_the_log_is_bounded;
+    media:
+        a_message_needs_its_file,
+        a_file_stays_while_a_message_needs_it,
+        old_files_are_forgotten_first,
+        files_are_forgotten_where_they_are_too_much,
+        a_key_is_known_without_an_accept;
     people:
         only_what_waits_can_be_cancelled,
         a_cancelled_head_lets_the_next_one_up,
@@ -114,7 +121,7 @@ contract! {
     records:
         inbound_is_kept_once,
         what_we_sent_is_not_inbound,
-        notes_stay_until_their_session_goes,
+messages_are_known_by_their_whatsapp_ids, notes_stay_until_their_session_goes, what_a_message_carries_is_kept_with_it,
         inbound_comes_in_pages,
         sessions_are_kept,
         a_removed_session_leaves_nothing,

@@ -1,8 +1,8 @@
 //! Inbound messages, sessions, tokens, acts, incidents.
 
 use crate::support::{Desk, NONE, chat, id, key, message, record_of, session, wa};
-use steadfast_core::ids::LoginGeneration;
-use steadfast_core::inbound::{Extras, InboundMessage};
+use steadfast_core::ids::{ChatId, LoginGeneration, MediaId};
+use steadfast_core::inbound::{Extras, InboundMessage, RemoteFile};
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
     Accepted, Incident, IncidentStep, MessageQuery, NewAudit, OutboxDepth, PreviousSecret,
@@ -104,6 +104,90 @@ pub(super) async fn what_we_sent_is_not_inbound(store: &dyn Store) {
     // Of another account, or by somebody else, it is another message.
     assert!(keep(&other, true).await);
     assert!(keep(&desk, false).await);
+}
+
+pub(super) async fn messages_are_known_by_their_whatsapp_ids(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    let key_of = async |of, to| {
+        store
+            .message_key(&desk.session, &chat(to), &wa(of))
+            .await
+            .unwrap()
+            .map(|key| key.to_string())
+    };
+    desk.accept(7, 1).await;
+    assert_eq!(key_of(7, 1).await, None, "nobody can have it yet");
+    assert_eq!(desk.claim().await, [7]);
+    let sent = format!("true_{}_{}", chat(1), wa(7));
+    assert_eq!(key_of(7, 1).await, Some(sent.clone()));
+    assert_eq!(key_of(7, 2).await, Some(sent), "wherever it is looked for");
+    store
+        .keep_inbound(&desk.session, inbound(9, 1), UnixMs(2_000))
+        .await
+        .unwrap();
+    let came = format!("false_{}_{}", chat(1), wa(9));
+    assert_eq!(key_of(9, 1).await, Some(came));
+    assert_eq!(key_of(9, 2).await, None, "of another chat");
+    let group = ChatId::parse("120363@g.us").unwrap();
+    let in_group = InboundMessage {
+        chat: group.clone(),
+        ..inbound(11, 1)
+    };
+    store
+        .keep_inbound(&desk.session, in_group, UnixMs(2_000))
+        .await
+        .unwrap();
+    let found = store.message_key(&desk.session, &group, &wa(11)).await;
+    assert_eq!(found.unwrap().unwrap().participant, Some(chat(101)));
+    let nobody = session("nobody");
+    let found = store.message_key(&nobody, &chat(1), &wa(7)).await;
+    assert_eq!(found, Ok(None));
+}
+
+pub(super) async fn what_a_message_carries_is_kept_with_it(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    let carrying = InboundMessage {
+        extras: Extras {
+            push_name: Some("Bob".to_owned()),
+            reply_to: Some(wa(3)),
+            mentions: vec![chat(7)],
+            media: Some(RemoteFile {
+                mime: "image/png".to_owned(),
+                size: Some(5),
+                name: Some("a.png".to_owned()),
+            }),
+            content: Some("{}".to_owned()),
+        },
+        ..inbound(1, 1)
+    };
+    store
+        .keep_inbound(&desk.session, carrying.clone(), UnixMs(2_000))
+        .await
+        .unwrap();
+    let one = async || {
+        store
+            .inbound_message(&desk.session, &chat(1), &wa(1))
+            .await
+            .unwrap()
+    };
+    let kept = one().await.unwrap();
+    assert_eq!((kept.message, kept.file), (carrying, None));
+    let file = MediaId::of(&[7; 32]);
+    store
+        .inbound_fetched(&desk.session, &chat(1), &wa(1), &file)
+        .await
+        .unwrap();
+    let kept = one().await.unwrap();
+    assert_eq!(kept.file, Some(file.clone()));
+    let page = store.inbound(&desk.session, 0, 10).await.unwrap();
+    assert_eq!(page, [kept]);
+    // Nothing that is not there, and nothing noted of it.
+    let missing = store.inbound_message(&desk.session, &chat(2), &wa(1)).await;
+    assert_eq!(missing, Ok(None));
+    let noted = store
+        .inbound_fetched(&desk.session, &chat(2), &wa(1), &file)
+        .await;
+    assert_eq!(noted, Ok(()));
 }
 
 pub(super) async fn inbound_comes_in_pages(store: &dyn Store) {
