@@ -1,7 +1,7 @@
 //! Files over HTTP: uploads, and the files of messages.
 
 use super::HttpState;
-use super::auth::{Caller, ToRead, ToSend};
+use super::auth::{Caller, Sorting, ToRead, ToSend};
 use super::content::Named;
 use super::extract::{
     ChatName, MessageInChat, SessionName, declared_length, parse, read_json, too_slow,
@@ -81,7 +81,8 @@ pub(super) struct SendForm {
     request_body(content((Vec<u8> = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses((status = 201, body = UploadedJson)))]
 pub(super) async fn upload(
-    _: Caller<ToSend>,
+    // A file is nobody's until a message of some session names it.
+    _: Caller<Sorting<ToSend>>,
     State(state): AppState,
     request: Request,
 ) -> Result<(StatusCode, JsonAnswer<UploadedJson>), Problem> {

@@ -3,6 +3,7 @@
 
 use crate::client::DEADLINE;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use steadfast_gateway::browser::supervisor_options;
 use steadfast_gateway::clock::{Clock, Random, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
 use steadfast_gateway::http::{HttpState, Server};
+use steadfast_gateway::media::MediaStore;
 use steadfast_gateway::metrics::Metrics;
 use steadfast_gateway::outgoing::Outgoing;
 use steadfast_gateway::sessions::SessionState;
@@ -32,12 +34,14 @@ const PHONE: &str = "4915100000001";
 struct InWorld {
     world: Arc<ScriptedWorld>,
     made: AtomicU64,
+    media_dir: PathBuf,
 }
 
 impl Connectors for InWorld {
     fn connector(&self, _: &SessionId, _: ProxySetting) -> Arc<dyn Connector> {
         let seed = self.made.fetch_add(1, Ordering::Relaxed);
-        Arc::new(self.world.connector(seed).0)
+        let (connector, _) = self.world.connector(seed);
+        Arc::new(connector.with_media(self.media_dir.clone()))
     }
 }
 
@@ -76,6 +80,7 @@ impl Scripted {
         let connectors = InWorld {
             world: Arc::clone(&world),
             made: AtomicU64::new(1),
+            media_dir: folder.path().join("media"),
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -102,7 +107,17 @@ impl Scripted {
             Arc::new(Outgoing::new(&config.outgoing).unwrap()),
         );
         webhooks.start().await.unwrap();
+        let media_folder = folder.path().join("media");
+        let media = MediaStore::open(
+            media_folder,
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            config.media.clone(),
+            Arc::new(Outgoing::new(&config.outgoing).unwrap()),
+        );
         let app = Arc::new(App {
+            media: Arc::new(media.unwrap()),
             started: clock.mono(),
             config,
             store,

@@ -3,13 +3,16 @@
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
 use steadfast_core::event::Told;
-use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId, WebhookId};
+use steadfast_core::ids::{
+    ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
+    WebhookId,
+};
 use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
     Accepted, AuditEntry, BatchAccepted, Delivery, DeliveryAttempt, DeliveryCounts, DeliveryState,
-    EventLog, EventPage, EventQuery, EventSpan, IdempotencyKey, Incident, KeptAnswer, MessageQuery,
+    EventLog, EventPage, EventQuery, EventSpan, IdempotencyKey, Incident, KeptAnswer, MediaRecord, MessageQuery,
     NewAudit, OutboxDepth, Quota, Recorded, Replay, Rotation, SessionRecord, Settled, Store,
     StoreError, StoredInbound, StoredWebhook, TokenRecord, TrimEvents, Trimmed, WebhookRecord,
     WebhookStore,
@@ -142,6 +145,62 @@ impl<S: Store> WebhookStore for Full<S> {
 
 #[async_trait]
 impl<S: Store> Store for Full<S> {
+    async fn seen_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<Accepted>, StoreError> {
+        self.inner.seen_before(key, now).await
+    }
+
+    async fn message_key(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<MessageKey>, StoreError> {
+        self.inner.message_key(session, chat, id).await
+    }
+
+    async fn inbound_message(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+    ) -> Result<Option<StoredInbound>, StoreError> {
+        self.inner.inbound_message(session, chat, id).await
+    }
+
+    async fn inbound_fetched(
+        &self,
+        session: &SessionId,
+        chat: &ChatId,
+        id: &WaMessageId,
+        file: &MediaId,
+    ) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.inbound_fetched(session, chat, id, file).await
+    }
+
+    async fn put_media(&self, media: MediaRecord) -> Result<(), StoreError> {
+        self.room()?;
+        self.inner.put_media(media).await
+    }
+
+    async fn media(&self, id: &MediaId) -> Result<Option<MediaRecord>, StoreError> {
+        self.inner.media(id).await
+    }
+
+    async fn forget_media(
+        &self,
+        before: UnixMs,
+        most_bytes: u64,
+        limit: u32,
+    ) -> Result<Vec<MediaId>, StoreError> {
+        self.room()?;
+        self.inner.forget_media(before, most_bytes, limit).await
+    }
+
     async fn accept(
         &self,
         message: NewMessage,
