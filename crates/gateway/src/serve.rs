@@ -192,7 +192,15 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         metrics: options.metrics.clone(),
     })
     .await?;
-    let media = open_media(&data_dir, &config, &store, &clock, &random, outgoing.clone()).await?;
+    let media = open_media(
+        &data_dir,
+        &config,
+        &store,
+        &clock,
+        &random,
+        outgoing.clone(),
+    )
+    .await?;
     let webhooks = Webhooks::new(
         config.clone(),
         store.clone(),

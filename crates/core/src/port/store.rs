@@ -4,7 +4,9 @@ use super::audit::{AuditEntry, NewAudit};
 use super::events::EventLog;
 use super::token::{Rotation, TokenRecord};
 use super::webhooks::WebhookStore;
-use crate::ids::{ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId};
+use crate::ids::{
+    ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
+};
 use crate::inbound::InboundMessage;
 use crate::outbox::{Ack, Attempt, Claimed, Message, NewMessage, ParkReason, Priority, Status};
 use crate::pacing::History;

@@ -7,8 +7,10 @@ use crate::rules::{
     outcome_name, told,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use steadfast_core::event::{EventData, EventKind, self};
-use steadfast_core::ids::{ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId};
+use steadfast_core::event::{self, EventData, EventKind};
+use steadfast_core::ids::{
+    ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
+};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
 use steadfast_core::pacing::{History, Quarter, quarter_of};

@@ -5,9 +5,9 @@ use super::queue::Spot;
 use super::rows::{self, Entry, select_entry, select_message};
 use super::writer::{Job, NewEvent, Tx};
 use super::{events, media, pace, queue, sessions};
-use crate::rules::{MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing, self};
-use steadfast_core::event::EventKind;
+use crate::rules::{self, MAX_ATTEMPTS_KEPT, MAX_CLAIM, Standing};
 use rusqlite::{Connection, OptionalExtension as _};
+use steadfast_core::event::EventKind;
 use steadfast_core::ids::{Fence, LoginGeneration, MessageId, SessionId, WaMessageId};
 use steadfast_core::outbox::{Ack, Claimed, Message, NewMessage, Status};
 use steadfast_core::port::{
