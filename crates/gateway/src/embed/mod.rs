@@ -46,6 +46,7 @@
 
 mod builder;
 mod error;
+mod events;
 mod outgoing;
 mod session;
 
@@ -57,8 +58,10 @@ pub use crate::sessions::{
 };
 pub use builder::Builder;
 pub use error::{Error, Refusal};
+pub use events::Events;
 pub use outgoing::{Accepted, Outgoing};
 pub use session::{LinkStep, Session};
+pub use steadfast_core::event::{Event, EventData, EventKind};
 pub use steadfast_core::failure::{Failure, Kind, Operation};
 pub use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
 pub use steadfast_core::outbox::{Ack, Attempt, Body, Message, Priority, Status};
@@ -198,6 +201,20 @@ impl Gateway {
             .sessions
             .wait_for_ack(id, level, deadline)
             .await?)
+    }
+
+    /// Everything that happens, from a position on: 0 for the oldest that is kept,
+    /// [`Gateway::newest_event`] for what is still to come.
+    pub fn events(&self, after: i64) -> Events {
+        Events::new(Arc::clone(self.state()), after)
+    }
+
+    /// The newest position in the log of events.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the store fails.
+    pub async fn newest_event(&self) -> Result<i64, Error> {
+        Ok(self.app().store.event_span().await?.newest)
     }
 
     /// Where the HTTP interface is, where [`Builder::http`] asked for it.

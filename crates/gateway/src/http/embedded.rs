@@ -40,6 +40,11 @@ impl HttpState {
     pub(crate) fn app(&self) -> &Arc<App> {
         &self.app
     }
+
+    /// Ends when the gateway does.
+    pub(crate) async fn ended(&self) {
+        self.stopping.cancelled().await;
+    }
 }
 
 impl NewOrder {

@@ -88,7 +88,25 @@ async fn what_was_taken_before_linking_is_sent_after_and_survives_a_restart() {
     let inbound = tokio::time::timeout(PATIENCE, inbound).await.unwrap();
     assert_eq!(inbound.message.wa_message_id.as_str(), id);
     assert_eq!(inbound.message.text, "thanks");
+    // All of it stands in the log, from the first thing on.
+    let mut events = gateway.events(0).kinds(["message.*"]).unwrap();
+    let mut told = Vec::new();
+    while !told.contains(&"message.received") {
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
+        told.push(event.unwrap().kind.as_str());
+    }
+    assert_eq!(told[..2], ["message.accepted", "message.sent"]);
+    assert!(events.position() <= gateway.newest_event().await.unwrap());
+    assert!(!events.missed_some());
     gateway.shutdown().await;
+    let end = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Err(end) = events.next().await {
+                return end;
+            }
+        }
+    });
+    assert_eq!(code(&end.await.unwrap()), "shutting_down");
 
     // Another process, as it were: the key is still known, and so is the message.
     let gateway = Gateway::builder(dir.path())
