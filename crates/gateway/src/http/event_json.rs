@@ -4,6 +4,7 @@ use super::view::InboundJson;
 use serde::Serialize;
 use serde_json::{Value, json};
 use steadfast_core::event::{Event, EventData};
+use steadfast_core::ids::SessionId;
 use steadfast_core::inbound::Happening;
 use steadfast_core::time::UnixMs;
 use utoipa::ToSchema;
@@ -36,12 +37,12 @@ impl From<&Event> for EventJson {
             kind: event.kind.as_str(),
             session: event.session.as_ref().map(ToString::to_string),
             timestamp: event.at.rfc3339(),
-            data: data(&event.data),
+            data: data(event.session.as_ref(), &event.data),
         }
     }
 }
 
-fn data(data: &EventData) -> Value {
+fn data(session: Option<&SessionId>, data: &EventData) -> Value {
     match data {
         EventData::Message(moved) => json!({
             "id": moved.id,
@@ -55,8 +56,12 @@ fn data(data: &EventData) -> Value {
         }),
         EventData::Received(stored) => {
             let key = stored.message.key().to_string();
-            let mut value = serde_json::to_value(InboundJson::from(stored.as_ref().clone()))
-                .unwrap_or_default();
+            let stored = stored.as_ref().clone();
+            let told = match session {
+                Some(session) => InboundJson::of(session, stored),
+                None => InboundJson::from(stored),
+            };
+            let mut value = serde_json::to_value(told).unwrap_or_default();
             if let Some(fields) = value.as_object_mut() {
                 fields.insert("key".to_owned(), key.into());
             }
