@@ -7,6 +7,7 @@ use crate::sessions::{
     HealthView, PasskeyChallenge, QrCode, SessionError, SessionState, SessionView, Sessions,
     Standing,
 };
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, SessionId};
@@ -196,6 +197,31 @@ impl Session {
         Ok(embedded::accept(&self.state, &self.name, order, key)
             .await?
             .into())
+    }
+
+    /// Takes a message of any kind, as the body of `POST /v1/sessions/{session}/messages` says it
+    /// (docs/API.md): files, places, contacts, polls, replies, reactions, edits. `wait` has no
+    /// effect here; [`super::Gateway::wait_for_ack`] waits.
+    ///
+    /// ```no_run
+    /// # async fn example(session: steadfast_gateway::embed::Session) -> Result<(), steadfast_gateway::embed::Error> {
+    /// use serde_json::json;
+    ///
+    /// let request = json!({
+    ///     "to": "4915198765432", "type": "image", "caption": "Your parcel",
+    ///     "media": {"url": "https://shop.example/parcel.jpg"},
+    /// });
+    /// session.send_request(request, Some("parcel-4711")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Session::send`], and those that are in the way of this kind: `invalid_field`, ...
+    pub async fn send_request(&self, request: Value, key: Option<&str>) -> Result<Accepted, Error> {
+        let key = key.map(str::to_owned);
+        let accepted = embedded::accept_request(&self.state, &self.name, request, key);
+        Ok(accepted.await?.into())
     }
 
     /// Its messages, in the order in which they were accepted.

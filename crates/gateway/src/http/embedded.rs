@@ -6,9 +6,11 @@ use super::accept::{self, Order};
 use super::content::Pending;
 use super::expiry::Expiry;
 use super::extract::idempotency_key;
+use super::messages::SendRequest;
 use super::options::{Options, Schedule};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use crate::app::App;
+use serde_json::Value;
 use std::sync::Arc;
 use steadfast_core::ids::{ChatId, MessageId, SessionId, WaMessageId};
 use steadfast_core::outbox::{Body, Priority};
@@ -66,10 +68,6 @@ pub(crate) async fn accept(
     order: NewOrder,
     key: Option<String>,
 ) -> Result<OnDisk, Problem> {
-    let key = match key {
-        Some(text) => Some(idempotency_key(&text)?),
-        None => None,
-    };
     let order = Order {
         to: order.to,
         body: Pending::Ready(order.body),
@@ -80,6 +78,29 @@ pub(crate) async fn accept(
             wait: None,
         },
     };
+    keep(state, session, order, key).await
+}
+
+/// As `POST /v1/sessions/{session}/messages` with this body.
+pub(crate) async fn accept_request(
+    state: &HttpState,
+    session: &SessionId,
+    request: Value,
+    key: Option<String>,
+) -> Result<OnDisk, Problem> {
+    let request: SendRequest = serde_json::from_value(request)
+        .map_err(|error| Problem::new(Code::InvalidField, error.to_string()))?;
+    let order = request.order(state, session).await?;
+    keep(state, session, order, key).await
+}
+
+async fn keep(
+    state: &HttpState,
+    session: &SessionId,
+    order: Order,
+    key: Option<String>,
+) -> Result<OnDisk, Problem> {
+    let key = key.map(|text| idempotency_key(&text)).transpose()?;
     let on_disk = accept::accept(state, CALLER, session, order, key).await?;
     let wa_message_id = WaMessageId::parse(&on_disk.answer.wa_message_id)?;
     Ok(OnDisk {

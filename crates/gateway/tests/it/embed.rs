@@ -182,6 +182,17 @@ async fn sessions_come_and_go_and_refuse_with_the_codes_of_http() {
         .send(Outgoing::text(THEIRS, "kept").unwrap())
         .await
         .unwrap();
+    let place =
+        serde_json::json!({"to": THEIRS, "type": "location", "latitude": 52.5, "longitude": 13.4});
+    let placed = shop.send_request(place.clone(), Some("place-1")).await;
+    let placed = placed.unwrap();
+    let stored = gateway.message(&placed.id).await.unwrap().unwrap();
+    assert_eq!(stored.body.kind(), "location");
+    let again = shop.send_request(place, Some("place-1")).await.unwrap();
+    assert_eq!((again.id, again.replayed), (placed.id, true));
+    let nowhere = serde_json::json!({"to": THEIRS, "type": "location"});
+    let refused = shop.send_request(nowhere, None).await.unwrap_err();
+    assert_eq!(code(&refused), "invalid_field");
     let ended = shop.wait_until_ready(PATIENCE).await.unwrap_err();
     assert_eq!(code(&ended), "wrong_state");
     let waited = gateway
@@ -195,7 +206,7 @@ async fn sessions_come_and_go_and_refuse_with_the_codes_of_http() {
         after: 0,
         limit: 10,
     };
-    assert_eq!(shop.messages(query).await.unwrap().len(), 2);
+    assert_eq!(shop.messages(query).await.unwrap().len(), 3);
     shop.delete().await.unwrap();
     assert_eq!(names(gateway.sessions().await.unwrap()), ["default"]);
     gateway.shutdown().await;
