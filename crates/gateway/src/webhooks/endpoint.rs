@@ -40,6 +40,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How far, and for how long, the cursor on disk may be behind where nothing was sent.
 const LAZY_POSITIONS: i64 = 1_000;
 const LAZY_MS: u64 = 5_000;
+/// How long requests that are under way may take to end when the task is told to.
+const GRACE: Duration = Duration::from_secs(1);
 /// Pause after the store did not take what came of a request.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -171,14 +173,25 @@ pub(super) async fn run(brief: Brief) {
         brief,
     };
     let stop = endpoint.brief.stop.clone();
-    // What is under way when it is told to stop is sent again after the next start.
-    let _ = stop.run_until_cancelled(endpoint.serve()).await;
+    let patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(2 * GRACE).await;
+    };
+    tokio::select! {
+        () = endpoint.serve() => {}
+        // The store takes nothing: what was under way is sent again after the next start.
+        () = patience => {}
+    }
 }
 
 impl Endpoint {
-    /// Ends where the store is closed, or the endpoint is gone.
+    /// Ends where it is told to, the store is closed, or the endpoint is gone.
     async fn serve(&mut self) {
+        let stop = self.brief.stop.clone();
         loop {
+            if stop.is_cancelled() {
+                return self.drain().await;
+            }
             let until = match self.fill().await {
                 Ok(until) => until,
                 Err(StoreError::Closed) => return,
@@ -216,6 +229,7 @@ impl Endpoint {
                     }
                 }
                 () = nap => {}
+                () = stop.cancelled() => continue,
             }
             while let Some(done) = self.requests.try_join_next() {
                 broken |= done.is_err();
@@ -234,6 +248,21 @@ impl Endpoint {
             if !ended.is_empty() && self.finish(ended).await {
                 return;
             }
+        }
+    }
+
+    /// Lets what is under way end, for a moment: what is answered by then is
+    /// written down, and not sent again.
+    async fn drain(&mut self) {
+        let mut ended = Vec::new();
+        let all = async {
+            while let Some(done) = self.requests.join_next().await {
+                ended.extend(done);
+            }
+        };
+        let _ = tokio::time::timeout(GRACE, all).await;
+        if !ended.is_empty() {
+            self.finish(ended).await;
         }
     }
 

@@ -129,6 +129,23 @@ async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
     let posted = receiver.taken();
     assert_eq!(posted[2].json()["type"], "webhook.test");
     assert!(posted[2].is_signed_with(&new));
+    // What came of each is on disk a moment after it was taken.
+    let deadline = tokio::time::Instant::now() + crate::client::DEADLINE;
+    loop {
+        let attempts = surface.get(&format!("{path}/attempts")).await.json();
+        let outcomes: Vec<_> = attempts["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|attempt| attempt["outcome"].clone())
+            .collect();
+        if outcomes.len() == 3 {
+            assert_eq!(outcomes, ["delivered"; 3]);
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{attempts}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let changed = patch(
         &surface,
         &path,
@@ -136,14 +153,6 @@ async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
     )
     .await;
     assert_eq!(changed.json()["state"], "disabled");
-    let attempts = surface.get(&format!("{path}/attempts")).await.json();
-    let outcomes: Vec<&str> = attempts["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|attempt| attempt["outcome"].as_str().unwrap())
-        .collect();
-    assert_eq!(outcomes, ["delivered"; 3]);
     assert_eq!(surface.delete(&path).await.status, 204);
     surface.get(&path).await.problem(404, "webhook_unknown");
     surface.delete(&path).await.problem(404, "webhook_unknown");
