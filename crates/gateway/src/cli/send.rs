@@ -59,7 +59,7 @@ pub(super) struct SendArgs {
 }
 
 /// A file to send, and how WhatsApp shows it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[group(id = "file", multiple = false)]
 struct FileArgs {
     /// Send a picture
@@ -294,7 +294,8 @@ mod tests {
     fn args(at: Option<&str>, expires: Option<&str>) -> SendArgs {
         SendArgs {
             to: String::new(),
-            text: String::new(),
+            text: None,
+            file: FileArgs::default(),
             session: String::new(),
             wait: None,
             wait_seconds: 60,

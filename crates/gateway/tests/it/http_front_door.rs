@@ -205,7 +205,7 @@ async fn web_pages_may_read_nothing_until_they_are_named() {
     let refused = preflight(&closed, page).await;
     refused.problem(405, "method_not_allowed");
     for reply in [refused, get(&closed, page).await] {
-        let named = reply.headers.keys().map(|name| name.as_str());
+        let named = reply.headers.keys().map(hyper::http::HeaderName::as_str);
         let open: Vec<_> = named.filter(|n| n.starts_with("access-control")).collect();
         assert!(open.is_empty(), "{open:?}");
     }

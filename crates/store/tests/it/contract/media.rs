@@ -89,7 +89,10 @@ pub(super) async fn a_file_stays_while_a_message_needs_it(store: &dyn Store) {
     assert_eq!(store.media(&file(1)).await, Ok(None));
     store.unpark(&id(2), false, UnixMs(3_000)).await.unwrap();
     assert_eq!(forget(store, i64::MAX, 0).await, [file(2)]);
-    store.remove_session(&desk.session).await.unwrap();
+    store
+        .remove_session(&desk.session, UnixMs(4_000))
+        .await
+        .unwrap();
     assert_eq!(forget(store, i64::MAX, 0).await, [file(3)]);
 }
 
