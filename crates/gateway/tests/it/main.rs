@@ -16,6 +16,7 @@ mod cli_explain;
 mod cli_link;
 mod cli_outbox;
 mod cli_serve;
+mod cli_webhooks;
 mod client;
 mod embed;
 mod fake;
