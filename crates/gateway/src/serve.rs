@@ -6,7 +6,7 @@ use crate::clock::{Clock, Random, RandomError, SystemClock, SystemRandom};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
 use crate::events;
-use crate::http::{HttpState, Server, TlsError};
+use crate::http::{HttpState, Server, TlsError, WahaEnvelope};
 use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::outgoing::Outgoing;
@@ -209,6 +209,8 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         options.metrics.clone(),
         outgoing,
     );
+    let envelope = WahaEnvelope::new(store.clone(), sessions.clone(), config.clone());
+    webhooks.with_envelope(WahaEnvelope::NAME, Arc::new(envelope));
     webhooks.start().await?;
     let app = Arc::new(App {
         config,

@@ -47,6 +47,7 @@ pub use openapi::document_json;
 pub(crate) use peer::network;
 pub use server::Server;
 pub use tls::TlsError;
+pub use waha::WahaEnvelope;
 
 use crate::app::App;
 use axum::Json as JsonAnswer;

@@ -14,11 +14,11 @@ use steadfast_gateway::app::App;
 use steadfast_gateway::browser::supervisor_options;
 use steadfast_gateway::clock::{Clock, Random, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
-use steadfast_gateway::http::{HttpState, Server};
+use steadfast_gateway::http::{HttpState, Server, WahaEnvelope};
 use steadfast_gateway::media::MediaStore;
 use steadfast_gateway::metrics::Metrics;
 use steadfast_gateway::outgoing::Outgoing;
-use steadfast_gateway::sessions::SessionState;
+use steadfast_gateway::sessions::{SessionState, Sessions};
 use steadfast_gateway::supervisor::{Connectors, Supervisor};
 use steadfast_gateway::token;
 use steadfast_gateway::webhooks::Webhooks;
@@ -106,6 +106,13 @@ impl Scripted {
             Arc::clone(&metrics),
             Arc::new(Outgoing::new(&config.outgoing).unwrap()),
         );
+        let sessions: Arc<dyn Sessions> = sessions;
+        let waha = WahaEnvelope::new(
+            Arc::clone(&store),
+            Arc::clone(&sessions),
+            Arc::clone(&config),
+        );
+        webhooks.with_envelope(WahaEnvelope::NAME, Arc::new(waha));
         webhooks.start().await.unwrap();
         let media_folder = folder.path().join("media");
         let media = MediaStore::open(

@@ -11,7 +11,7 @@ use steadfast_core::port::{Scope, SessionRecord, Store, TokenRecord};
 use steadfast_gateway::app::App;
 use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
 use steadfast_gateway::config::Config;
-use steadfast_gateway::http::{HttpState, Server};
+use steadfast_gateway::http::{HttpState, Server, WahaEnvelope};
 use steadfast_gateway::media::MediaStore;
 use steadfast_gateway::metrics::Metrics;
 use steadfast_gateway::outgoing::Outgoing;
@@ -94,6 +94,9 @@ impl<S: Store + 'static> Surface<S> {
             metrics.clone(),
             Arc::new(Outgoing::new(&config.outgoing).unwrap()),
         );
+        let answering: Arc<dyn Sessions> = instead.unwrap_or_else(|| sessions.clone());
+        let waha = WahaEnvelope::new(store.clone(), answering.clone(), config.clone());
+        webhooks.with_envelope(WahaEnvelope::NAME, Arc::new(waha));
         webhooks.start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let media = MediaStore::open(
@@ -107,7 +110,7 @@ impl<S: Store + 'static> Surface<S> {
         let app = Arc::new(App {
             config,
             store: store.clone(),
-            sessions: instead.unwrap_or_else(|| sessions.clone()),
+            sessions: answering,
             media: Arc::new(media.unwrap()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),

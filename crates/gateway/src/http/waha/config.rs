@@ -2,11 +2,13 @@
 //! means something here. It is kept beside the session and shown again.
 
 use super::super::HttpState;
-use super::super::problem::{Code, Problem};
+use super::super::problem::Problem;
+use super::webhooks::{self, WahaWebhook};
 use super::{not_supported, nullable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use steadfast_core::ids::SessionId;
+use steadfast_core::port::{Store, StoreError};
 use steadfast_core::proxy::{Proxy, ProxyError};
 use utoipa::ToSchema;
 
@@ -29,10 +31,9 @@ pub(super) struct WahaConfig {
     /// Through which it reaches WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<WahaProxy>,
-    /// Not supported here yet.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Object>)]
-    webhooks: Vec<Value>,
+    /// Where its events go.
+    #[serde(deserialize_with = "nullable")]
+    pub(super) webhooks: Vec<WahaWebhook>,
 }
 
 /// A proxy, as WAHA names it.
@@ -66,9 +67,7 @@ impl WahaProxy {
 impl WahaConfig {
     /// What is wrong with it, where something is; else its proxy.
     pub(super) fn check(&self) -> Result<Option<Proxy>, Problem> {
-        if !self.webhooks.is_empty() {
-            return Err(not_supported("webhooks of the session (config.webhooks)"));
-        }
+        webhooks::check(&self.webhooks)?;
         let bytes = json!(self).to_string().len();
         if bytes > MAX_BYTES {
             let what = format!("it has {bytes} bytes as JSON; {MAX_BYTES} are kept");
@@ -79,7 +78,15 @@ impl WahaConfig {
 
     /// As it is shown.
     pub(super) fn shown(&self) -> Value {
-        json!(self)
+        json!(self.hidden())
+    }
+
+    /// Without what is secret: that is kept with the endpoints.
+    fn hidden(&self) -> Self {
+        let mut hidden = self.clone();
+        let webhooks = hidden.webhooks.into_iter();
+        hidden.webhooks = webhooks.map(WahaWebhook::hidden).collect();
+        hidden
     }
 }
 
@@ -88,20 +95,29 @@ pub(super) async fn kept(
     state: &HttpState,
     session: &SessionId,
 ) -> Result<Option<WahaConfig>, Problem> {
-    let Some(text) = state.app.store.note(session, NOTE).await? else {
-        return Ok(None);
-    };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Problem::new(Code::StorageFailed, error.to_string()))
+    Ok(note(state.app.store.as_ref(), session).await?)
 }
 
-/// Keeps it.
+/// The same for those who have only the store.
+pub(super) async fn note(
+    store: &dyn Store,
+    session: &SessionId,
+) -> Result<Option<WahaConfig>, StoreError> {
+    let Some(text) = store.note(session, NOTE).await? else {
+        return Ok(None);
+    };
+    let read = serde_json::from_str(&text);
+    read.map(Some)
+        .map_err(|error| StoreError::Failed(format!("the note {NOTE:?}: {error}")))
+}
+
+/// Keeps it: the endpoints first, which may refuse it.
 pub(super) async fn keep(
     state: &HttpState,
     session: &SessionId,
     config: &WahaConfig,
 ) -> Result<(), Problem> {
-    let text = json!(config).to_string();
+    webhooks::keep(state, session, &config.webhooks).await?;
+    let text = json!(config.hidden()).to_string();
     Ok(state.app.store.set_note(session, NOTE, Some(text)).await?)
 }

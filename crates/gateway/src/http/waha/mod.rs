@@ -9,6 +9,7 @@
 mod acts;
 mod chats;
 mod config;
+mod envelope;
 mod groups;
 mod history;
 mod linking;
@@ -18,7 +19,9 @@ mod server;
 mod sessions;
 mod shape;
 mod unsupported;
+mod webhooks;
 
+pub use envelope::WahaEnvelope;
 pub(super) use unsupported::add_to as unsupported_routes;
 
 use super::auth::Caller;

@@ -1,9 +1,10 @@
 //! What is asked of the gateway itself, in WAHA's words.
 
+use super::super::JsonAnswer;
 use super::super::auth::{Caller, ToRead};
 use super::super::problem::Problem;
-use super::super::{HttpState, JsonAnswer};
 use super::AppState;
+use crate::config::Config;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -104,8 +105,8 @@ pub(super) struct WahaVersion {
 }
 
 /// What runs here, also as a part of each webhook.
-pub(super) fn environment(state: &HttpState) -> WahaVersion {
-    let path = state.app.config.browser.path.as_ref();
+pub(super) fn environment(config: &Config) -> WahaVersion {
+    let path = config.browser.path.as_ref();
     WahaVersion {
         version: env!("CARGO_PKG_VERSION"),
         engine: ENGINE,
@@ -123,14 +124,14 @@ pub(super) async fn server_version(
     _: Caller<ToRead>,
     State(state): AppState,
 ) -> JsonAnswer<WahaVersion> {
-    JsonAnswer(environment(&state))
+    JsonAnswer(environment(&state.app.config))
 }
 
 /// The version, at its older address.
 #[utoipa::path(get, path = "/api/version", tag = "waha",
     responses((status = 200, body = WahaVersion)))]
 pub(super) async fn version(_: Caller<ToRead>, State(state): AppState) -> JsonAnswer<WahaVersion> {
-    JsonAnswer(environment(&state))
+    JsonAnswer(environment(&state.app.config))
 }
 
 /// Since when it runs.

@@ -6,6 +6,7 @@ use super::super::problem::{Code, Problem};
 use super::super::{HttpState, JsonAnswer};
 use super::config::{self, WahaConfig};
 use super::shape::{WahaMe, WahaSession};
+use super::webhooks;
 use super::{Answer, AppState};
 use crate::app::DEFAULT_SESSION;
 use crate::clock::random_bytes;
@@ -89,8 +90,12 @@ pub(super) async fn create(
     let config = body.config.unwrap_or_default();
     let proxy = config.check()?;
     caller.act("session_created", session.as_str());
+    let mut fresh = false;
     let mut view = match state.app.sessions.create(&session, proxy.clone()).await {
-        Ok(view) => view,
+        Ok(view) => {
+            fresh = true;
+            view
+        }
         Err(SessionError::Exists(_)) if is_untouched(&state, &session).await? => {
             if state.app.sessions.get(&session).await?.proxy != proxy {
                 state.app.sessions.set_proxy(&session, proxy).await?;
@@ -99,7 +104,14 @@ pub(super) async fn create(
         }
         Err(error) => return Err(error.into()),
     };
-    config::keep(&state, &session, &config).await?;
+    if let Err(problem) = config::keep(&state, &session, &config).await {
+        if fresh {
+            // Half of it is worth nothing, and the same request may be made again.
+            state.app.sessions.delete(&session).await?;
+            webhooks::forget(&state, &session).await?;
+        }
+        return Err(problem);
+    }
     if !body.start {
         view = state.app.sessions.stop(&session).await?;
     }
@@ -175,9 +187,11 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     caller.act("session_deleted", session.as_str());
     match state.app.sessions.delete(&session).await {
-        Ok(()) | Err(SessionError::NotFound(_)) => Ok(StatusCode::OK),
-        Err(error) => Err(error.into()),
+        Ok(()) | Err(SessionError::NotFound(_)) => {}
+        Err(error) => return Err(error.into()),
     }
+    webhooks::forget(&state, &session).await?;
+    Ok(StatusCode::OK)
 }
 
 /// Who the session is at WhatsApp; null before it is linked.

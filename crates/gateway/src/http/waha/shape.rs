@@ -192,6 +192,16 @@ impl WahaMessage {
 }
 
 impl WahaMessage {
+    /// A message of ours as it was when it was accepted, whatever came of it since.
+    pub(super) fn as_accepted(message: &Message, me: Option<&ChatId>) -> Self {
+        let message = Message {
+            status: Status::Accepted,
+            reason: None,
+            ..message.clone()
+        };
+        Self::of_ours(&message, me)
+    }
+
     /// A message as it stands in its chat.
     pub(super) fn of_history(held: HistoryMessage, me: Option<&ChatId>) -> Self {
         let ack = held.ack;
