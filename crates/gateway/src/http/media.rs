@@ -24,6 +24,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io::SeekFrom;
 use std::sync::Arc;
 use std::time::Duration;
@@ -307,15 +308,36 @@ impl FromRequest<Arc<HttpState>> for Sending {
                 _turn: None,
             });
         }
+        let WithFile { value, turn } = WithFile::from_request(request, state).await?;
+        Ok(Self {
+            request: value,
+            _turn: turn,
+        })
+    }
+}
+
+/// JSON that may have a file inside, and be that much longer.
+pub(super) struct WithFile<T> {
+    pub(super) value: T,
+    /// Held for as long as a large request is.
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<HttpState>> for WithFile<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Arc<HttpState>) -> Result<Self, Problem> {
+        let bounds = &state.app.config.server;
         let declared = declared_length(request.headers()).unwrap_or(0);
         if declared <= bounds.max_body_bytes as u64 {
             return Ok(Self {
-                request: read_json(request, bounds, bounds.max_body_bytes).await?,
-                _turn: None,
+                value: read_json(request, bounds, bounds.max_body_bytes).await?,
+                turn: None,
             });
         }
         // With a file inside, four letters for three bytes and line ends among them.
-        let inline = usize::try_from(media.config.max_inline_bytes).unwrap_or(usize::MAX / 4);
+        let inline = state.app.media.config.max_inline_bytes;
+        let inline = usize::try_from(inline).unwrap_or(usize::MAX / 4);
         let most = bounds.max_body_bytes + inline / 2 * 3;
         if declared > most as u64 {
             let what = format!(
@@ -330,8 +352,8 @@ impl FromRequest<Arc<HttpState>> for Sending {
             return Err(Problem::new(Code::StorageOverloaded, what).retry_after(5));
         };
         Ok(Self {
-            request: read_json(request, bounds, most).await?,
-            _turn: Some(turn),
+            value: read_json(request, bounds, most).await?,
+            turn: Some(turn),
         })
     }
 }

@@ -9,7 +9,7 @@ use steadfast_core::action::{
 };
 use steadfast_core::ids::ChatId;
 use steadfast_core::inbound::{Extras, InboundMessage};
-use steadfast_core::outbox::{Ack, Status};
+use steadfast_core::outbox::{Ack, Body, Message, Status};
 use steadfast_core::port::{MessageQuery, Store as _};
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::sessions::{AckWait, Me, SessionState};
@@ -288,7 +288,7 @@ async fn what_cannot_be_sent_is_said() {
     refused(&reply, 403, "scope_missing");
     refused(&surface.get("/api/nothing").await, 404, "not_found");
     refused(
-        &surface.post("/api/sendSticker", &json!({})).await,
+        &surface.post("/api/sendList", &json!({})).await,
         501,
         "unsupported",
     );
@@ -599,5 +599,220 @@ async fn groups_people_and_the_profile() {
             json!({"success": true})
         )
     );
+    surface.stop().await;
+}
+
+/// The newest message of the outbox.
+async fn newest(surface: &Surface) -> Message {
+    let all = MessageQuery {
+        limit: 100,
+        ..MessageQuery::default()
+    };
+    let session = "default".parse().unwrap();
+    let mut stored = surface.store.messages(&session, all).await.unwrap();
+    stored.pop().unwrap()
+}
+
+/// The smallest PNG.
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+
+#[tokio::test]
+async fn every_kind_is_accepted_in_either_clients_form() {
+    let surface = Surface::start().await;
+    let card = "BEGIN:VCARD\nVERSION:3.0\nFN:Bob\nEND:VCARD";
+    let ours = format!("true_{CHAT}_3EB0ABABABABABABABABAB");
+    for (path, body, kind) in [
+        (
+            "sendLocation",
+            json!({"latitude": 52.5, "longitude": 13, "title": "Berlin"}),
+            "location",
+        ),
+        (
+            "sendPoll",
+            json!({"poll": {"name": "?", "options": ["a", "b"], "multipleAnswers": false}}),
+            "poll",
+        ),
+        (
+            "sendPoll",
+            json!({"poll": "?", "options": [{"name": "a", "localId": 0}, {"name": "b", "localId": 1}], "multipleAnswers": true}),
+            "poll",
+        ),
+        (
+            "sendContactVcard",
+            json!({"contacts": [{"vcard": card}]}),
+            "contacts",
+        ),
+        (
+            "sendContactVcard",
+            json!({"contacts": [{"fullName": "Bob", "phoneNumber": "+4915155500002", "vcard": null}]}),
+            "contacts",
+        ),
+        (
+            "sendImage",
+            json!({"file": {"mimetype": "image/png", "filename": "dot.png", "data": PNG}, "caption": "a dot"}),
+            "media",
+        ),
+        (
+            "sendFile",
+            json!({"file": {"mimetype": "text/plain", "filename": "a.txt", "data": "aGVsbG8="}}),
+            "media",
+        ),
+        ("forwardMessage", json!({"messageId": ours}), "forward"),
+        ("reply", json!({"text": "yes", "reply_to": ours}), "text"),
+    ] {
+        let mut body = body;
+        body["chatId"] = CHAT.into();
+        body["session"] = "default".into();
+        let reply = surface.post(&format!("/api/{path}"), &body).await;
+        assert_eq!(
+            reply.status,
+            201,
+            "{path}: {}",
+            String::from_utf8_lossy(&reply.bytes)
+        );
+        let stored = newest(&surface).await;
+        assert_eq!(stored.body.kind(), kind, "{path}");
+        assert_eq!(stored.to.as_str(), CHAT);
+        let said = reply.json();
+        assert_eq!(said["id"], format!("true_{CHAT}_{}", stored.wa_message_id));
+        assert_eq!(said["hasMedia"], kind == "media", "{path}");
+    }
+    let Body::Text(text) = newest(&surface).await.body else {
+        panic!("a text was answered")
+    };
+    assert_eq!(text.reply_to.unwrap().to_string(), ours);
+
+    let reaction = json!({"messageId": ours, "reaction": "👍", "session": "default"});
+    let reply = surface
+        .change(Method::PUT, "/api/reaction", &reaction)
+        .await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(newest(&surface).await.body.kind(), "reaction");
+    let path = format!("/api/default/chats/{CHAT}/messages/{ours}");
+    let reply = surface
+        .change(Method::PUT, &path, &json!({"text": "better"}))
+        .await;
+    assert_eq!(
+        (reply.status, newest(&surface).await.body.kind()),
+        (200, "edit")
+    );
+    let reply = surface.delete(&path).await;
+    assert_eq!(
+        (reply.status, newest(&surface).await.body.kind()),
+        (200, "revoke")
+    );
+
+    for (path, body, status, code) in [
+        (
+            "sendImage",
+            json!({"file": {"mimetype": "image/png", "data": "no base64!"}}),
+            422,
+            "invalid_field",
+        ),
+        (
+            "sendImage",
+            json!({"file": {"mimetype": "image/png"}}),
+            422,
+            "invalid_field",
+        ),
+        (
+            "sendVideo",
+            json!({"file": {"data": PNG}, "asNote": true}),
+            501,
+            "unsupported",
+        ),
+        (
+            "sendPoll",
+            json!({"poll": {"name": "?", "options": ["a"]}}),
+            422,
+            "invalid_field",
+        ),
+        (
+            "sendLocation",
+            json!({"latitude": 91, "longitude": 0}),
+            422,
+            "invalid_field",
+        ),
+        (
+            "forwardMessage",
+            json!({"messageId": "3EB0"}),
+            422,
+            "invalid_field",
+        ),
+    ] {
+        let mut body = body;
+        body["chatId"] = CHAT.into();
+        let reply = surface.post(&format!("/api/{path}"), &body).await;
+        refused(&reply, status, code);
+    }
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn webhooks_of_a_session_are_endpoints_with_their_secrets_hidden() {
+    let surface = Surface::with(|config| {
+        config.outgoing.allow = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    let config = |key: &str, events: Value| {
+        json!({
+            "metadata": {"a": 1},
+            "webhooks": [{
+                "url": "http://127.0.0.1:9/hook",
+                "events": events,
+                "hmac": {"key": key},
+                "retries": {"policy": "constant", "delaySeconds": 3, "attempts": 2},
+                "customHeaders": [{"name": "X-Mine", "value": "for my eyes"}],
+            }],
+        })
+    };
+    let all = json!(["message", "message.any", "session.status"]);
+    let body = json!({"name": "default", "config": config("a secret", all.clone())});
+    let made = surface.post("/api/sessions", &body).await;
+    assert_eq!(made.status, 201, "{}", String::from_utf8_lossy(&made.bytes));
+    let shown = made.json()["config"]["webhooks"][0].clone();
+    assert_eq!(shown["hmac"]["key"], "***");
+    assert_eq!(shown["customHeaders"][0]["value"], "***");
+    assert_eq!(shown["events"], all);
+    let listed = surface.get("/v1/webhooks").await;
+    let text = String::from_utf8_lossy(&listed.bytes).into_owned();
+    assert!(
+        !text.contains("a secret") && !text.contains("for my eyes"),
+        "{text}"
+    );
+    let ids = |reply: Reply| -> Vec<String> {
+        let all = reply.json();
+        let one = |w: &Value| w["id"].as_str().unwrap().to_owned();
+        let mut ids: Vec<String> = all["items"].as_array().unwrap().iter().map(one).collect();
+        ids.sort();
+        ids
+    };
+    // What is made of the same events stands at two endpoints.
+    let before = ids(listed);
+    assert_eq!(before.len(), 2);
+    // Given back as they were shown, they stay as they are.
+    let body = json!({"config": config("***", all)});
+    let path = "/api/sessions/default";
+    assert_eq!(surface.change(Method::PUT, path, &body).await.status, 200);
+    assert_eq!(ids(surface.get("/v1/webhooks").await), before);
+    let body = json!({"config": config("***", json!(["message"]))});
+    assert_eq!(surface.change(Method::PUT, path, &body).await.status, 200);
+    assert_eq!(ids(surface.get("/v1/webhooks").await).len(), 1);
+    let body = json!({"config": config("k", json!(["messages"]))});
+    let wrong = surface.change(Method::PUT, path, &body).await;
+    refused(&wrong, 422, "invalid_field");
+    let away = json!({"name": "shop", "config": {"webhooks": [{"url": "http://10.0.0.1/", "events": ["*"]}]}});
+    refused(
+        &surface.post("/api/sessions", &away).await,
+        422,
+        "invalid_field",
+    );
+    refused(
+        &surface.get("/api/sessions/shop").await,
+        404,
+        "session_unknown",
+    );
+    assert_eq!(surface.delete(path).await.status, 200);
+    assert!(ids(surface.get("/v1/webhooks").await).is_empty());
     surface.stop().await;
 }

@@ -1,12 +1,19 @@
 //! The Python clients `waha-py` and `waha`, as they are published: every
-//! address that they know is there.
+//! address that they know, and with a real browser a whole journey each.
 
+use crate::binary::{Serving, steadfast};
 use crate::python::python;
 use crate::surface::Surface;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+use steadfast_sim::world::NewAccount;
+use steadfast_sim::{SimConfig, Simulator};
+
+const PHONES: [&str; 2] = ["4915112345678", "4915112345679"];
+/// A browser starts and a phone links, then some twenty messages, each waited for.
+const JOURNEY: Duration = Duration::from_mins(5);
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -58,4 +65,54 @@ async fn every_address_of_waha_py_is_known() {
 #[tokio::test]
 async fn every_address_of_waha_is_known() {
     every_address_is_known("waha").await;
+}
+
+#[test]
+fn the_clients_work_unmodified() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let simulator = runtime
+        .block_on(Simulator::start(SimConfig::default()))
+        .unwrap();
+    for phone in PHONES {
+        let account = NewAccount {
+            phone: phone.to_owned(),
+            push_name: Some("Shop".to_owned()),
+            addressing: None,
+            passkey: false,
+        };
+        simulator.control().create_account(account).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = steadfast(dir.path());
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+        .env_remove("STEADFAST_BROWSER__PATH")
+        .env(
+            "STEADFAST_BROWSER__WEB_RESOLVE",
+            simulator.addr().to_string(),
+        )
+        .env("STEADFAST_BROWSER__WEB_SPKI", simulator.spki())
+        // The receiver of the webhooks is on this machine.
+        .env("STEADFAST_OUTGOING__ALLOW", "127.0.0.1");
+    let serving = Serving::start_as(&mut command);
+    for (client, program, phone) in [
+        ("waha-py", "with_waha_py.py", PHONES[0]),
+        ("waha", "with_waha.py", PHONES[1]),
+    ] {
+        let mut journey = python(client);
+        journey
+            .arg(script(program))
+            .arg(format!("http://{}", serving.address()))
+            .arg(serving.token())
+            .arg(simulator.control_url())
+            .arg(phone);
+        let said = succeeds(&mut journey, JOURNEY);
+        assert!(said.contains("all is well"), "{said}");
+    }
+    assert_eq!(serving.end("TERM").0, Some(0));
+    runtime.block_on(simulator.shutdown());
 }

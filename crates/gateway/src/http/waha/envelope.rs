@@ -146,17 +146,20 @@ impl WahaEnvelope {
         name: &str,
         me: Option<&ChatId>,
     ) -> Result<Option<Value>, String> {
+        let Some(session) = &event.session else {
+            return Ok(None);
+        };
         Ok(match (&event.data, name) {
             (EventData::State(change), "session.status") => {
-                session_status(event.session.as_ref(), change, event.at)
+                session_status(session, change, event.at)
             }
             (EventData::State(change), "state.change") => {
-                state(&change.to).map(|to| json!({"name": event.session, "state": to.original()}))
+                state(&change.to).map(|to| json!({"name": session, "state": to.original()}))
             }
             (EventData::Received(stored), "message" | "message.any") => {
                 let fits = name == "message.any" || event.kind == EventKind::MessageReceived;
                 let message = stored.message.clone();
-                fits.then(|| json!(WahaMessage::of_inbound(message, None, me)))
+                fits.then(|| json!(WahaMessage::of_inbound(message, session, None, me)))
             }
             (EventData::Message(moved), "message.any")
                 if event.kind == EventKind::MessageAccepted =>
@@ -243,7 +246,7 @@ fn state(name: &str) -> Option<SessionState> {
 }
 
 /// Nothing where WAHA has one word for both states.
-fn session_status(session: Option<&SessionId>, change: &StateChange, at: UnixMs) -> Option<Value> {
+fn session_status(session: &SessionId, change: &StateChange, at: UnixMs) -> Option<Value> {
     let to = shape::status(state(&change.to)?);
     let from = state(&change.from).map(shape::status);
     let point = |status| json!({"status": status, "timestamp": at.0});

@@ -2,12 +2,16 @@
 
 use super::super::auth::{Caller, Sorting, ToRead};
 use super::super::chats::{off_the_point, perform};
-use super::super::extract::{ChatName, Query, SessionName};
+use super::super::content::Named;
+use super::super::extract::{ChatName, MessageInChat, Query, SessionName};
+use super::super::media;
 use super::super::problem::{Code, Problem};
 use super::super::{HttpState, JsonAnswer};
 use super::shape::WahaMessage;
 use super::{Answer as Answered, AppState, MessageId, chat_named, session_named};
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use steadfast_core::action::{Action, Answer, HistoryMessage};
 use steadfast_core::ids::{ChatId, SessionId};
@@ -150,7 +154,7 @@ async fn messages(
     let mut page: Vec<WahaMessage> = found
         .into_iter()
         .skip(query.offset)
-        .map(|held| WahaMessage::of_history(held, me.as_ref()))
+        .map(|held| WahaMessage::of_history(held, session, me.as_ref()))
         .collect();
     if query.sort_order == WahaOrder::Asc {
         page.reverse();
@@ -217,9 +221,44 @@ pub(super) async fn get(
     .await?;
     let me = me(&state, &session).await?;
     found
-        .map(|held| JsonAnswer(WahaMessage::of_history(held, me.as_ref())))
+        .map(|held| JsonAnswer(WahaMessage::of_history(held, &session, me.as_ref())))
         .ok_or_else(|| {
             let detail = format!("it is not among the newest {MOST_LOOKED_AT} of this chat");
             Problem::new(Code::MessageUnknown, detail)
         })
+}
+
+/// Which message's file.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct WahaDownloadQuery {
+    /// The whole id of the message. The session is named beside it, or is `default`.
+    message_id: String,
+    session: Option<String>,
+}
+
+/// The file of a message, as the client `waha` asks for it.
+#[utoipa::path(get, path = "/api/media/download", tag = "waha", params(WahaDownloadQuery),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The part that a Range header asks for")))]
+pub(super) async fn download(
+    caller: Caller<ToRead>,
+    State(state): AppState,
+    Query(query): Query<WahaDownloadQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let session = session_named(&caller, query.session.as_deref())?;
+    let key = super::send::key_named(&query.message_id)?;
+    let chat = ChatName(key.chat.clone());
+    let message = MessageInChat(Named::Key(key));
+    media::of_message(
+        caller,
+        State(state),
+        SessionName(session),
+        chat,
+        message,
+        headers,
+    )
+    .await
 }

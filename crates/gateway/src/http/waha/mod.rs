@@ -7,6 +7,7 @@
 //! on disk before it is answered, and errors are problems with a `code`.
 
 mod acts;
+mod changes;
 mod chats;
 mod config;
 mod envelope;
@@ -63,6 +64,16 @@ pub(super) fn routes() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(linking::answer_passkey))
         .routes(routes!(send::text))
         .routes(routes!(send::reply))
+        .routes(routes!(send::image))
+        .routes(routes!(send::file))
+        .routes(routes!(send::voice))
+        .routes(routes!(send::video))
+        .routes(routes!(send::sticker))
+        .routes(routes!(send::location))
+        .routes(routes!(send::poll))
+        .routes(routes!(send::cards))
+        .routes(routes!(send::forward))
+        .routes(routes!(changes::react))
         .routes(routes!(acts::seen))
         .routes(routes!(acts::read))
         .routes(routes!(acts::start_typing))
@@ -70,7 +81,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(acts::presence))
         .routes(routes!(history::list))
         .routes(routes!(history::list_by_query))
-        .routes(routes!(history::get))
+        .routes(routes!(history::get, changes::edit, changes::delete))
+        .routes(routes!(history::download))
         .routes(routes!(people::contacts))
         .routes(routes!(people::contact))
         .routes(routes!(people::contact_by_path))
@@ -170,7 +182,7 @@ impl<S: Sync> FromRequestParts<S> for MessageId {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let text = path_text(parts, "message").await?;
         if text.contains('@') {
-            return Ok(Self(send::key_named(&text, None, true)?.id));
+            return Ok(Self(send::key_named(&text)?.id));
         }
         Ok(Self(WaMessageId::parse(&text)?))
     }

@@ -5,7 +5,7 @@ use crate::sessions::{Me, SessionState, SessionView};
 use serde::Serialize;
 use serde_json::{Value, json};
 use steadfast_core::action::HistoryMessage;
-use steadfast_core::ids::{ChatId, MessageKey};
+use steadfast_core::ids::{ChatId, MessageKey, SessionId};
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Body, Message, Status};
 use utoipa::ToSchema;
@@ -203,14 +203,19 @@ impl WahaMessage {
     }
 
     /// A message as it stands in its chat.
-    pub(super) fn of_history(held: HistoryMessage, me: Option<&ChatId>) -> Self {
+    pub(super) fn of_history(
+        held: HistoryMessage,
+        session: &SessionId,
+        me: Option<&ChatId>,
+    ) -> Self {
         let ack = held.ack;
-        Self::of_inbound(held.message, ack, me)
+        Self::of_inbound(held.message, session, ack, me)
     }
 
     /// A message that came in, or that stands in its chat.
     pub(super) fn of_inbound(
         message: InboundMessage,
+        session: &SessionId,
         ack: Option<Ack>,
         me: Option<&ChatId>,
     ) -> Self {
@@ -229,8 +234,13 @@ impl WahaMessage {
         } else {
             Ack::Device
         });
+        let session = session.as_str();
+        let url = format!(
+            "/v1/sessions/{session}/chats/{}/messages/{key}/media",
+            message.chat
+        );
         let media = message.extras.media.map(|file| WahaMedia {
-            url: None,
+            url: Some(url),
             mimetype: Some(file.mime),
             filename: file.name,
         });

@@ -24,33 +24,6 @@ type Kind = (&'static str, &'static [(MethodFilter, &'static str)]);
 const KINDS: &[Kind] = &[
     ("sending by GET", &[(GET, "/api/sendText")]),
     (
-        "sending files",
-        &[
-            (POST, "/api/sendImage"),
-            (POST, "/api/sendFile"),
-            (POST, "/api/sendVoice"),
-            (POST, "/api/sendVideo"),
-            (POST, "/api/sendSticker"),
-        ],
-    ),
-    (
-        "sending places, polls and contact cards",
-        &[
-            (POST, "/api/sendLocation"),
-            (POST, "/api/sendPoll"),
-            (POST, "/api/sendContactVcard"),
-        ],
-    ),
-    (
-        "forwarding, reactions, edits and deletions",
-        &[
-            (POST, "/api/forwardMessage"),
-            (PUT, "/api/reaction"),
-            (PUT, "/api/{session}/chats/{chat}/messages/{message}"),
-            (DELETE, "/api/{session}/chats/{chat}/messages/{message}"),
-        ],
-    ),
-    (
         "buttons, lists and list votes",
         &[
             (POST, "/api/sendButtons"),
@@ -238,9 +211,8 @@ const KINDS: &[Kind] = &[
     ),
     ("calendar events", &[(POST, "/api/{session}/events")]),
     (
-        "fetching and converting files",
+        "uploading and converting files (POST /v1/media uploads)",
         &[
-            (GET, "/api/media/download"),
             (POST, "/api/media/upload"),
             (POST, "/api/{session}/media/convert/voice"),
             (POST, "/api/{session}/media/convert/video"),
