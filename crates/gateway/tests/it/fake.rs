@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
-use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId};
+use steadfast_core::ids::{ChatId, LoginGeneration, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::Ack;
-use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth};
+use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, SessionRecord, Store};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::passkey::Assertion;
@@ -26,6 +26,8 @@ pub(crate) const PASSKEY_OPTIONS: &str = r#"{"challenge":"Y2hhbGxlbmdl","timeout
 
 pub(crate) struct FakeSessions {
     views: Mutex<BTreeMap<SessionId, SessionView>>,
+    /// Where sessions that are made are written down, as the real ones do.
+    pub(crate) store: OnceLock<Arc<dyn Store>>,
     /// What a wait for an ack ends with.
     pub(crate) ack: Mutex<AckWait>,
     /// What every action is answered with.
@@ -86,6 +88,7 @@ impl FakeSessions {
         let default = id("default");
         Self {
             views: Mutex::new(BTreeMap::from([(default.clone(), view(&default))])),
+            store: OnceLock::new(),
             ack: Mutex::new(AckWait::TimedOut),
             answer: Mutex::new(Ok(Answer::Done)),
             performed: Mutex::default(),
@@ -160,17 +163,29 @@ impl Sessions for FakeSessions {
         session: &SessionId,
         proxy: Option<Proxy>,
     ) -> Result<SessionView, SessionError> {
-        let mut views = self.views.lock().unwrap();
-        if views.contains_key(session) {
-            return Err(SessionError::Exists(session.clone()));
-        }
-        if views.len() >= 3 {
-            return Err(SessionError::TooMany(3));
-        }
         let mut made = view(session);
         made.state = SessionState::Starting;
         made.proxy = proxy;
-        views.insert(session.clone(), made.clone());
+        {
+            let mut views = self.views.lock().unwrap();
+            if views.contains_key(session) {
+                return Err(SessionError::Exists(session.clone()));
+            }
+            if views.len() >= 3 {
+                return Err(SessionError::TooMany(3));
+            }
+            views.insert(session.clone(), made.clone());
+        }
+        if let Some(store) = self.store.get() {
+            let record = SessionRecord {
+                id: session.clone(),
+                created_at: THEN,
+                enabled: true,
+                login: LoginGeneration::default(),
+                parked: None,
+            };
+            store.add_session(record).await?;
+        }
         Ok(made)
     }
 
@@ -205,6 +220,9 @@ impl Sessions for FakeSessions {
 
     async fn delete(&self, session: &SessionId) -> Result<(), SessionError> {
         let removed = self.views.lock().unwrap().remove(session);
+        if let Some(store) = self.store.get() {
+            store.remove_session(session).await?;
+        }
         removed
             .map(|_| ())
             .ok_or_else(|| SessionError::NotFound(session.clone()))

@@ -84,6 +84,8 @@ impl<S: Store + 'static> Surface<S> {
             secrets.push(secret);
         }
         let sessions = Arc::new(FakeSessions::new());
+        let kept: Arc<dyn Store> = store.clone();
+        assert!(sessions.store.set(kept).is_ok(), "a store is there already");
         let config = Arc::new(config);
         let metrics = Arc::new(Metrics::default());
         let webhooks = Webhooks::new(
