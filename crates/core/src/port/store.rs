@@ -316,6 +316,14 @@ pub trait Store: EventLog + WebhookStore + Send + Sync {
         now: UnixMs,
     ) -> Result<Option<Accepted>, StoreError>;
 
+    /// What an accept of many with this key would be answered, where the key
+    /// was used before.
+    async fn answered_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<BatchAccepted>, StoreError>;
+
     /// Stores a message, together with its idempotency key. `NoMedia` where
     /// it needs a file that is not kept.
     async fn accept(

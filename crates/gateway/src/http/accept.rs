@@ -322,22 +322,61 @@ impl IntoResponse for Whole {
     }
 }
 
-/// Commits many at once, all or none, under the caller's key where there is
+/// A key whose request runs now: no other one with it is answered meanwhile.
+pub(super) struct OpenKey<'a> {
+    key: IdempotencyKey,
+    _running: Running<'a>,
+}
+
+/// How a request that makes many messages begins.
+pub(super) enum Begun<'a> {
+    /// It only repeats another one, and is answered already.
+    Answered(Whole),
+    /// It is the first, under its key where it has one.
+    First(Option<OpenKey<'a>>),
+}
+
+/// Looks a whole request's key up, before anything is done for it: a file is
+/// not brought again for a request that only repeats another.
+pub(super) async fn begin_batch<'a>(
+    state: &'a HttpState,
+    caller: &str,
+    key: Option<WholeKey>,
+) -> Result<Begun<'a>, Problem> {
+    let Some(WholeKey { text, digest }) = key else {
+        return Ok(Begun::First(None));
+    };
+    let key = format!("{caller}\n{text}");
+    let running = state.in_flight.begin(&key).ok_or_else(in_flight)?;
+    let now = state.app.clock.unix();
+    let key = IdempotencyKey {
+        key,
+        digest,
+        keep_until: now.plus(state.app.config.server.idempotency_keep_ms),
+    };
+    match state.app.store.answered_before(&key, now).await? {
+        None | Some(BatchAccepted::Stored) => Ok(Begun::First(Some(OpenKey {
+            key,
+            _running: running,
+        }))),
+        Some(BatchAccepted::Replayed(answer)) => Ok(Begun::Answered(Whole {
+            answer,
+            replayed: true,
+        })),
+        Some(BatchAccepted::KeyReused) => Err(key_reused()),
+    }
+}
+
+/// Commits many at once, all or none, under the request's key where there is
 /// one. `answer` makes the answer of what will have been accepted; with a key
 /// it goes to disk in the same transaction, and every repeat gets it again.
 pub(super) async fn accept_batch(
     state: &HttpState,
-    caller: &str,
     session: &SessionId,
     orders: Vec<Order>,
-    key: Option<WholeKey>,
+    key: Option<OpenKey<'_>>,
     answer: impl FnOnce(Vec<AcceptedJson>) -> Result<String, Problem>,
 ) -> Result<Whole, Problem> {
-    let key = key.map(|key| (format!("{caller}\n{}", key.text), key.digest));
-    let _running = match &key {
-        Some((text, _)) => Some(state.in_flight.begin(text).ok_or_else(in_flight)?),
-        None => None,
-    };
     let mut messages = Vec::with_capacity(orders.len());
     for order in orders {
         messages.push(mint(state, session, order).await?);
@@ -345,13 +384,9 @@ pub(super) async fn accept_batch(
     let answer = answer(messages.iter().map(AcceptedJson::from).collect())?;
     let count = messages.len();
     let at = state.app.clock.unix();
-    let kept = key.map(|(key, digest)| KeptAnswer {
+    let kept = key.as_ref().map(|open| KeptAnswer {
         session: session.clone(),
-        key: IdempotencyKey {
-            key,
-            digest,
-            keep_until: at.plus(state.app.config.server.idempotency_keep_ms),
-        },
+        key: open.key.clone(),
         answer: answer.clone(),
         at,
     });

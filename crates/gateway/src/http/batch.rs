@@ -1,7 +1,7 @@
 //! Many messages in one request: one transaction, and a result for each.
 
 use super::HttpState;
-use super::accept::{self, Order, WholeKey};
+use super::accept::{self, Begun, Order, WholeKey};
 use super::auth::{Caller, ToSend};
 use super::extract::{IdempotencyHeader, Json, SessionName};
 use super::messages::SendRequest;
@@ -82,6 +82,10 @@ pub(super) async fn send_batch(
             digest: accept::digest(&parts),
         }
     });
+    let key = match accept::begin_batch(&state, &caller.name, key).await? {
+        Begun::Answered(whole) => return Ok(whole.into_response()),
+        Begun::First(key) => key,
+    };
     let now = state.app.clock.unix();
     let mut parsed: Vec<Result<Order, Problem>> = Vec::with_capacity(body.messages.len());
     for one in body.messages {
@@ -102,7 +106,7 @@ pub(super) async fn send_batch(
             results: results(&parsed, accepted),
         })
     };
-    let whole = accept::accept_batch(&state, &caller.name, &session, orders, key, answer).await?;
+    let whole = accept::accept_batch(&state, &session, orders, key, answer).await?;
     Ok(whole.into_response())
 }
 

@@ -4,7 +4,7 @@
 //! What is new there: nothing sent is lost. Where the old backend answered
 //! "queued" from memory, the message is on disk before the answer.
 
-use super::accept::{self, OnDisk, Order, WholeKey};
+use super::accept::{self, Begun, OnDisk, Order, WholeKey};
 use super::auth::{Caller, ToAdmin, ToRead, ToSend};
 use super::content::Pending;
 use super::extract::{IdempotencyHeader, Json};
@@ -439,6 +439,10 @@ pub(super) async fn send_bulk(
         }
     });
     let text = accept::text_body(body.message, "message")?;
+    let key = match accept::begin_batch(&state, &caller.name, key).await? {
+        Begun::Answered(whole) => return Ok(whole.into_response()),
+        Begun::First(key) => key,
+    };
     let parsed: Vec<Result<Order, Problem>> = numbers
         .iter()
         .map(|number| {
@@ -452,7 +456,7 @@ pub(super) async fn send_bulk(
     let good = parsed.iter().filter_map(|order| order.as_ref().ok());
     let orders = good.cloned().collect();
     let answer = |accepted| bulk_answer(&numbers, &parsed, accepted);
-    let whole = accept::accept_batch(&state, &caller.name, &session, orders, key, answer).await?;
+    let whole = accept::accept_batch(&state, &session, orders, key, answer).await?;
     Ok(whole.into_response())
 }
 

@@ -82,6 +82,29 @@ async fn one_key_covers_the_whole_request() {
 }
 
 #[tokio::test]
+async fn one_key_many_times_at_once_is_one_batch() {
+    let surface = Surface::start().await;
+    let body = mixed();
+    let asks = (0..10).map(|_| surface.post_with(BATCH, &body, &[("idempotency-key", "k")]));
+    let mut answers = Vec::new();
+    for reply in futures_util::future::join_all(asks).await {
+        match reply.status {
+            202 => answers.push(reply.bytes),
+            409 => {
+                reply.problem(409, "idempotency_in_flight");
+                assert_eq!(reply.header("retry-after"), "1");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+    let depth = surface.store.depth(&id("default")).await.unwrap();
+    assert_eq!(depth.accepted, 2);
+    surface.stop().await;
+}
+
+#[tokio::test]
 async fn a_batch_has_bounds() {
     let surface = Surface::start().await;
     for messages in [

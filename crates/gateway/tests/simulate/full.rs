@@ -153,6 +153,14 @@ impl<S: Store> Store for Full<S> {
         self.inner.seen_before(key, now).await
     }
 
+    async fn answered_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<BatchAccepted>, StoreError> {
+        self.inner.answered_before(key, now).await
+    }
+
     async fn message_key(
         &self,
         session: &SessionId,

@@ -74,6 +74,14 @@ impl Store for MemoryStore {
         self.with(|state| Ok(state.seen_before(key, now)))
     }
 
+    async fn answered_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<BatchAccepted>, StoreError> {
+        self.with(|state| Ok(state.answered_before(key, now)))
+    }
+
     async fn accept_batch(
         &self,
         messages: Vec<NewMessage>,

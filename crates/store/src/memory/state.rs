@@ -226,6 +226,20 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn answered_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Option<BatchAccepted> {
+        let known = self.known_key(key, now)?;
+        Some(match &known.kept {
+            Kept::Answer(_, answer) if known.digest == key.digest => {
+                BatchAccepted::Replayed(answer.clone())
+            }
+            Kept::Answer(..) | Kept::Message(_) => BatchAccepted::KeyReused,
+        })
+    }
+
     fn known_key(&self, key: &IdempotencyKey, now: UnixMs) -> Option<&Key> {
         let known = self.keys.get(&key.key)?;
         (known.keep_until > now).then_some(known)
@@ -258,13 +272,8 @@ impl State {
     ) -> Result<BatchAccepted, StoreError> {
         if let Some(key) = &key {
             self.session(&key.session)?;
-            if let Some(known) = self.known_key(&key.key, key.at) {
-                return Ok(match &known.kept {
-                    Kept::Answer(_, answer) if known.digest == key.key.digest => {
-                        BatchAccepted::Replayed(answer.clone())
-                    }
-                    Kept::Answer(..) | Kept::Message(_) => BatchAccepted::KeyReused,
-                });
+            if let Some(answered) = self.answered_before(&key.key, key.at) {
+                return Ok(answered);
             }
         }
         let mut ids = HashSet::new();

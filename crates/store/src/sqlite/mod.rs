@@ -189,6 +189,16 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn answered_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Result<Option<BatchAccepted>, StoreError> {
+        let key = key.clone();
+        self.read(move |db| Ok(outbox::answered_before(db, &key, now)?))
+            .await
+    }
+
     async fn accept_batch(
         &self,
         messages: Vec<NewMessage>,

@@ -68,11 +68,10 @@ pub(super) fn accept_batch(
     }) = key
     {
         let sid = tx.sid(session)?;
-        match used_before(tx.db, key, *at)? {
-            None => keep_key(tx, key, sid, Kept::Answer(answer), *at)?,
-            Some(Used::Answer(answer)) => return Ok(BatchAccepted::Replayed(answer)),
-            Some(Used::Message(_) | Used::Otherwise) => return Ok(BatchAccepted::KeyReused),
+        if let Some(answered) = answered_before(tx.db, key, *at)? {
+            return Ok(answered);
         }
+        keep_key(tx, key, sid, Kept::Answer(answer), *at)?;
     }
     for draft in drafts {
         let sid = tx.sid(&draft.message.session)?;
@@ -167,6 +166,19 @@ pub(super) fn seen_before(
     Ok(used.map(|used| match used {
         Used::Message(message) => Accepted::Replayed { message },
         Used::Answer(_) | Used::Otherwise => Accepted::KeyReused,
+    }))
+}
+
+/// What an accept of many with this key would be answered.
+pub(super) fn answered_before(
+    db: &Connection,
+    key: &IdempotencyKey,
+    now: UnixMs,
+) -> Result<Option<BatchAccepted>, rusqlite::Error> {
+    let used = used_before(db, key, now)?;
+    Ok(used.map(|used| match used {
+        Used::Answer(answer) => BatchAccepted::Replayed(answer),
+        Used::Message(_) | Used::Otherwise => BatchAccepted::KeyReused,
     }))
 }
 

@@ -281,6 +281,15 @@ pub(super) async fn a_batch_and_its_answer_are_kept_together(store: &dyn Store) 
         Ok(BatchAccepted::KeyReused)
     );
     assert_eq!(desk.depth().await, (3, 0, 0));
+    // Whoever asks first is told the same.
+    let asked = async |name: &str, digest| {
+        let wanted = key(name, digest, 9_000);
+        store.answered_before(&wanted, UnixMs(2_000)).await
+    };
+    let first = Some(BatchAccepted::Replayed("first".to_owned()));
+    assert_eq!(asked("k", 1).await, Ok(first));
+    assert_eq!(asked("k", 2).await, Ok(Some(BatchAccepted::KeyReused)));
+    assert_eq!(asked("unknown", 1).await, Ok(None));
     // Neither does a single message take it, nor a batch the key of one.
     let single = store.accept(message(&desk.session, 20, 1), Some(key("k", 1, 9_000)));
     assert_eq!(single.await, Ok(Accepted::KeyReused));
