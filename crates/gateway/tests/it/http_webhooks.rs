@@ -118,12 +118,12 @@ async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
         .await;
     assert!(posted[1].is_signed_with(&secret) && posted[1].is_signed_with(&new));
     // A test is posted and said.
-    let test = surface
+    let answer = surface
         .post(&format!("{path}/test"), &json!({}))
         .await
         .json();
     assert_eq!(
-        (test["delivered"].clone(), test["status"].clone()),
+        (answer["delivered"].clone(), answer["status"].clone()),
         (json!(true), json!(204))
     );
     let posted = receiver.taken();
