@@ -3,8 +3,8 @@
 
 use super::super::HttpState;
 use super::super::problem::Problem;
+use super::nullable;
 use super::webhooks::{self, WahaWebhook};
-use super::{not_supported, nullable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use steadfast_core::ids::SessionId;

@@ -435,7 +435,8 @@ pub(super) async fn poll(
         "type": "poll",
         "question": question,
         "options": options,
-        "selectable": if several { 0 } else { 1 },
+        // Any number of answers, or one.
+        "selectable": u8::from(!several),
     });
     body.send
         .send(&state, Sender::new(caller, key), content)

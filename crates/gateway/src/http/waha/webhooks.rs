@@ -78,7 +78,7 @@ impl WahaWebhook {
             hmac.key = Some(HIDDEN.to_owned());
         }
         for header in &mut self.custom_headers {
-            header.value = HIDDEN.to_owned();
+            HIDDEN.clone_into(&mut header.value);
         }
         self
     }
