@@ -221,7 +221,7 @@ impl Sessions for FakeSessions {
     async fn delete(&self, session: &SessionId) -> Result<(), SessionError> {
         let removed = self.views.lock().unwrap().remove(session);
         if let Some(store) = self.store.get() {
-            store.remove_session(session).await?;
+            store.remove_session(session, THEN).await?;
         }
         removed
             .map(|_| ())
