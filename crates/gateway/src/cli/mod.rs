@@ -66,7 +66,7 @@ enum Command {
     /// Link a number, by QR code, pairing code, or in a window
     Init(init::InitArgs),
     /// Hand one message to the running gateway
-    Send(send::SendArgs),
+    Send(Box<send::SendArgs>),
     /// Say how the running gateway and its sessions are
     Status(status::StatusArgs),
     /// List what waits for a person, and release or discard it
@@ -137,7 +137,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Serve(args) => serve::run(context, &args),
         Command::Init(args) => block_on(init::run(context, args)),
-        Command::Send(args) => block_on(send::run(context, args)),
+        Command::Send(args) => block_on(send::run(context, *args)),
         Command::Status(args) => block_on(status::run(context, args)),
         Command::Outbox(command) => block_on(outbox::run(context, command)),
         Command::Tail(args) => block_on(tail::run(context, args)),

@@ -95,21 +95,18 @@ pub(super) async fn upload(
     if declared.is_some_and(|bytes| bytes > limit.saturating_add(64 * 1024)) {
         return Err(MediaError::TooLarge(limit).into());
     }
-    let kept = match form_of(request.headers())? {
-        Some(form) => {
-            let mut parts = Parts::new(media, limit, 0);
-            parts.read(form, request.into_body(), bounds).await?;
-            let file = parts.file.ok_or_else(no_file)?;
-            file.kept
+    let kept = if let Some(form) = form_of(request.headers())? {
+        let mut parts = Parts::new(media, limit, 0);
+        parts.read(form, request.into_body(), bounds).await?;
+        let file = parts.file.ok_or_else(no_file)?;
+        file.kept
+    } else {
+        let mut incoming = media.begin(limit).await?;
+        let mut pieces = Pieces::of(request.into_body(), bounds);
+        while let Some(piece) = pieces.next().await? {
+            incoming.write(&piece).await?;
         }
-        None => {
-            let mut incoming = media.begin(limit).await?;
-            let mut pieces = Pieces::of(request.into_body(), bounds);
-            while let Some(piece) = pieces.next().await? {
-                incoming.write(&piece).await?;
-            }
-            media.keep(incoming).await?
-        }
+        media.keep(incoming).await?
     };
     if kept.size == 0 {
         return Err(rules::Unfit::Empty.into());

@@ -101,8 +101,8 @@ impl Form {
     /// Goes on where that is possible with what is held.
     fn step(&mut self, events: &mut Vec<Event>) -> Result<bool, FormError> {
         match self.state {
-            State::Preamble => Ok(self.to_boundary(None)),
-            State::Body => Ok(self.to_boundary(Some(events))),
+            State::Preamble => Ok(self.seek_boundary(None)),
+            State::Body => Ok(self.seek_boundary(Some(events))),
             State::Boundary => {
                 if self.held.starts_with(b"--") {
                     self.state = State::Over;
@@ -154,7 +154,7 @@ impl Form {
     }
 
     /// Gives everything before the next boundary away, and goes behind it.
-    fn to_boundary(&mut self, events: Option<&mut Vec<Event>>) -> bool {
+    fn seek_boundary(&mut self, events: Option<&mut Vec<Event>>) -> bool {
         let found = find(&self.held, &self.mark);
         // What may be the beginning of a boundary stays.
         let end = found.unwrap_or_else(|| self.held.len().saturating_sub(self.mark.len() - 1));

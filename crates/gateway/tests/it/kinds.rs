@@ -116,7 +116,7 @@ impl Scene {
     }
 
     /// Waits until something has reached the friend's phone.
-    async fn arrived(&self, what: &str, pleases: impl Fn(&Entry) -> bool) -> Entry {
+    async fn arrived(&self, what: &'static str, pleases: impl Fn(&Entry) -> bool) -> Entry {
         self.simulator
             .control()
             .wait_for_entry(0, what, DEADLINE, |e| {
@@ -127,10 +127,9 @@ impl Scene {
     }
 
     async fn arrives(&self, body: Value) -> Entry {
-        let said = body.to_string();
         let id = self.accept(body).await;
         let entry = self
-            .arrived(&said, |e| e.id.as_deref() == Some(id.as_str()))
+            .arrived("the message", |e| e.id.as_deref() == Some(id.as_str()))
             .await;
         assert_eq!(
             entry.peer.as_deref(),
@@ -241,7 +240,7 @@ async fn a_file_outlives_the_gateway_between_accept_and_send() {
     let got = scene
         .arrived("the document", |e| e.id.as_deref() == Some(id.as_str()))
         .await;
-    assert_eq!(got.file.unwrap().sha256, sample.id().as_str());
+    assert_eq!(got.file.as_ref().unwrap().sha256, sample.id().as_str());
     assert_eq!(content(&got)["media"]["filename"], "a.pdf");
     scene.serving.end("TERM");
     scene.simulator.shutdown().await;
