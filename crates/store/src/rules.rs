@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use steadfast_core::event::{EventData, Told, WebhookNotice};
 use steadfast_core::ids::{LoginGeneration, SessionId, WebhookId};
 use steadfast_core::outbox::{Ack, NewMessage, SLOWED_DOWN, Status};
-use steadfast_core::port::{Incident, NewAudit, Outcome, Recorded, TrimEvents};
+use steadfast_core::port::{EventPage, Incident, NewAudit, Outcome, Recorded, TrimEvents};
 use steadfast_core::time::UnixMs;
 
 /// The most messages that one claim gives, whatever limit was asked for.
@@ -243,6 +243,16 @@ pub(crate) fn may_go(trim: &TrimEvents, newest: i64, owed: Option<i64>) -> i64 {
         return owed;
     }
     owed.max(newest.saturating_sub(most - most / 10))
+}
+
+/// What is read behind a position that there never was.
+pub(crate) fn no_such_position(newest: i64) -> EventPage {
+    EventPage {
+        events: Vec::new(),
+        next: newest,
+        more: false,
+        gap: true,
+    }
 }
 
 /// What is told of an endpoint that missed events.

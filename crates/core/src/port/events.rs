@@ -30,7 +30,9 @@ pub struct EventPage {
     pub next: i64,
     /// Whether there is more behind it.
     pub more: bool,
-    /// Whether events behind `after` were dropped before they could be read.
+    /// Whether events behind `after` were dropped before they could be read,
+    /// or there never was such a position: the log is another one, or older
+    /// than its reader thinks (a backup that was put back). Then `next` is where it ends.
     pub gap: bool,
 }
 

@@ -91,8 +91,9 @@ pub(super) struct EventsPage {
     next: String,
     /// Whether there is more already.
     more: bool,
-    /// Whether events behind `after` are gone: they were older, or more, than
-    /// `events.keep_ms` and `events.keep` allow.
+    /// Whether events behind `after` are gone (they were older, or more, than
+    /// `events.keep_ms` and `events.keep` allow), or there never was such a
+    /// position, as after a backup was put back.
     gap: bool,
 }
 

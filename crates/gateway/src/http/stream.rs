@@ -51,7 +51,8 @@ pub(super) struct StreamQuery {
 /// What one client is told next.
 enum Said {
     Event(Box<Event>),
-    /// Events up to this position were dropped before they could be read.
+    /// Events were dropped before they could be read, or the log is not the
+    /// one that the client knows; it goes on behind this position.
     Gap(i64),
     /// There is nothing; it has seen everything up to here.
     Alive(i64),
@@ -113,8 +114,8 @@ impl Feed {
                 let Ok(span) = store.event_span().await else {
                     return Said::End;
                 };
-                self.after = self.after.max(span.dropped_upto);
-                return Said::Gap(span.dropped_upto);
+                self.after = self.after.min(span.newest).max(span.dropped_upto);
+                return Said::Gap(self.after);
             }
             self.after = page.next;
             self.read.extend(page.events);
@@ -145,7 +146,7 @@ fn sse_event(said: Said) -> Option<sse::Event> {
         Said::Gap(upto) => event
             .id(upto.to_string())
             .event("gap")
-            .json_data(json!({ "dropped_upto": upto }))
+            .json_data(json!({ "next": upto }))
             .ok(),
         // An id without data moves the client's Last-Event-ID and tells it nothing.
         Said::Alive(upto) => Some(event.id(upto.to_string()).comment("alive")),
@@ -156,7 +157,8 @@ fn sse_event(said: Said) -> Option<sse::Event> {
 /// Events as they happen, as server-sent events. Each has its position as
 /// `id` and its type as `event`; a browser's `EventSource` that comes again
 /// with `Last-Event-ID` misses nothing. An event of type `gap` says that
-/// events were dropped before they could be read.
+/// events were dropped before they could be read, or that the position is of
+/// another log.
 #[utoipa::path(get, path = "/v1/events/stream", tag = "events",
     params(StreamQuery, ("Last-Event-ID" = Option<String>, Header, description = "The position to go on from; it goes before `after`.")),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
@@ -216,9 +218,9 @@ async fn talk(mut socket: WebSocket, mut feed: Feed) {
         };
         let message = match said {
             Said::Event(event) => serde_json::to_string(&EventJson::from(event.as_ref())).ok(),
-            Said::Gap(upto) => Some(
-                json!({ "type": "gap", "seq": upto, "data": { "dropped_upto": upto } }).to_string(),
-            ),
+            Said::Gap(upto) => {
+                Some(json!({ "type": "gap", "seq": upto, "data": { "next": upto } }).to_string())
+            }
             Said::Alive(_) => None,
             Said::End => {
                 let goodbye = socket.send(Message::Close(None));

@@ -124,6 +124,9 @@ impl Log {
     }
 
     fn page(&self, query: &EventQuery) -> EventPage {
+        if query.after > self.newest {
+            return rules::no_such_position(self.newest);
+        }
         let mut page = EventPage {
             events: Vec::new(),
             next: query.after,

@@ -164,6 +164,9 @@ pub(super) fn page(db: &mut Connection, query: &EventQuery) -> Result<EventPage,
         .prepare_cached("SELECT salt, events_dropped_upto FROM store")?
         .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let newest = newest(&view)?;
+    if query.after > newest {
+        return Ok(rules::no_such_position(newest));
+    }
     let mut reader = Reader {
         db: &view,
         salt,

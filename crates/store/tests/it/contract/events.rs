@@ -388,6 +388,12 @@ pub(super) async fn old_events_go_and_that_is_told(store: &dyn Store) {
     assert!(left.gap);
     assert!(page(store, newest - 3, 100).await.gap);
     assert!(!page(store, newest - 2, 100).await.gap);
+    // A position that there never was.
+    let beyond = page(store, newest + 5, 100).await;
+    assert_eq!(
+        (beyond.gap, beyond.next, beyond.more),
+        (true, newest, false)
+    );
     assert_eq!(trim(i64::MAX, 0).await, 2);
     assert_eq!(page(store, newest - 2, 100).await.next, newest);
     desk.accept(10, 10).await;
