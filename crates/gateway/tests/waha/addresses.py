@@ -40,7 +40,8 @@ def arguments(method):
     for parameter in inspect.signature(method).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
-        if parameter.default is parameter.empty or parameter.name in ("session", "format"):
+        needed = parameter.name in ("session", "format", "phone_number")
+        if parameter.default is parameter.empty or needed:
             given[parameter.name] = dummy(parameter)
         elif parameter.name == "payload":
             given[parameter.name] = {"session": "nobody", "name": "nobody"}
