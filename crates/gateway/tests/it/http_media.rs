@@ -40,7 +40,9 @@ fn files_in(surface: &Surface) -> Vec<String> {
 }
 
 fn message(kind: &str, media: Value) -> Value {
-    json!({"to": TO, "type": kind, "media": media})
+    let mut message = json!({"to": TO, "type": kind});
+    message["media"] = media;
+    message
 }
 
 #[tokio::test]
