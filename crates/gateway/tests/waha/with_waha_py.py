@@ -138,7 +138,7 @@ event = receiver.got("message", lambda e: e["payload"]["body"] == "how are you?"
 assert event["session"] == SESSION and event["id"].startswith("evt_"), event
 assert event["metadata"] == {"user.id": "7"} and event["engine"] == "WEBJS", event
 assert event["me"]["id"] == f"{phone}@c.us" and event["environment"]["tier"] == "PLUS", event
-assert event["headers"].get("X-Mine") == "yes", event
+assert event["headers"].get("x-mine") == "yes", event
 assert event["payload"]["hasMedia"] is False and event["payload"]["source"] == "app", event
 receiver.got("session.status", lambda e: e["payload"]["status"] == "WORKING")
 receiver.got("message.ack", lambda e: bare(e["payload"]["id"]) == bare(hello["id"]) and e["payload"]["ack"] >= 1)

@@ -101,7 +101,7 @@ class Receiver:
                     receiver.faults.append("no request id")
                 if not self.headers.get("X-Webhook-Timestamp", "").isdigit():
                     receiver.faults.append("no timestamp")
-                event["headers"] = dict(self.headers)
+                event["headers"] = {name.lower(): value for name, value in self.headers.items()}
                 receiver.events.append(event)
                 self.send_response(200)
                 self.end_headers()
