@@ -119,7 +119,10 @@ pub(super) async fn create(
         .sessions
         .map(|names| session_names(&names))
         .transpose()?;
-    let lifetime = body.expires_in.map(checked_lifetime).transpose()?;
+    let lifetime = body
+        .expires_in
+        .map(|seconds| checked_lifetime(seconds).map_err(|what| Problem::field("expires_in", what)))
+        .transpose()?;
     if state.app.store.tokens().await?.len() >= MAX_TOKENS {
         let detail = format!("there are {MAX_TOKENS} tokens, and no more are kept");
         return Err(Problem::new(Code::TokenLimit, detail));
@@ -202,7 +205,11 @@ pub(super) async fn rotate(
         let detail = format!("grace is 0 to {} seconds", token::MAX_GRACE_S);
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
-    let lifetime = query.expires_in.map(checked_lifetime).transpose()?;
+    let wrong = |what| Problem::new(Code::InvalidRequest, format!("expires_in: {what}"));
+    let lifetime = query
+        .expires_in
+        .map(|seconds| checked_lifetime(seconds).map_err(wrong))
+        .transpose()?;
     let tokens = state.app.store.tokens().await?;
     let before = tokens.into_iter().find(|token| token.name == name);
     let before = before.ok_or_else(|| unknown(&name))?;
@@ -238,12 +245,12 @@ fn fresh(state: &HttpState, scope: Scope) -> Result<(String, [u8; 32]), Problem>
     Ok((secret, hash))
 }
 
-fn checked_lifetime(seconds: u64) -> Result<u64, Problem> {
+/// Where it does not fit, what would.
+fn checked_lifetime(seconds: u64) -> Result<u64, String> {
     match seconds {
         1..=MAX_LIFETIME_S => Ok(seconds),
-        _ => Err(Problem::field(
-            "expires_in",
-            format!("it is {seconds}; it may be 1 to {MAX_LIFETIME_S} seconds"),
+        _ => Err(format!(
+            "it is {seconds}; it may be 1 to {MAX_LIFETIME_S} seconds"
         )),
     }
 }

@@ -171,6 +171,10 @@ async fn a_rotated_secret_is_taken_for_a_while_and_not_for_longer() {
         .post("/v1/tokens/shop/rotate?grace=9999999", &Value::Null)
         .await
         .problem(400, "invalid_request");
+    surface
+        .post("/v1/tokens/shop/rotate?expires_in=0", &Value::Null)
+        .await
+        .problem(400, "invalid_request");
     surface.stop().await;
 }
 

@@ -48,7 +48,7 @@ const ELSEWHERE: [&str; 3] = [
 fn usual() -> Vec<&'static str> {
     vec![
         "--max-examples",
-        "8",
+        "4",
         "--phases",
         "examples,coverage,fuzzing",
     ]
