@@ -133,7 +133,7 @@ fn group_routes() -> OpenApiRouter<Arc<HttpState>> {
 /// Whether a path is one of this surface, so that its problems speak WAHA too.
 pub(super) fn speaks(path: &str) -> bool {
     let whatsapp = path == "/api/whatsapp" || path.starts_with("/api/whatsapp/");
-    (path.starts_with("/api/") && !whatsapp) || path == "/health"
+    (path.starts_with("/api/") && !whatsapp) || matches!(path, "/health" | "/mcp")
 }
 
 /// A problem with the members that WAHA's clients look for. The response is
