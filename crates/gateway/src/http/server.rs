@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use steadfast_core::time::MonoMs;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -207,7 +208,10 @@ impl Talk {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, peer) = (TowerToHyperService::new(self.router), self.peer);
+        let begun = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&begun);
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
             router.call(request)
         });
@@ -219,6 +223,11 @@ impl Talk {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.stopping.cancelled() => {
+                // Who has asked nothing yet is owed no answer; hyper would wait
+                // for the rest of a head that was begun.
+                if !begun.load(Ordering::Relaxed) {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.as_mut().await
             }

@@ -222,6 +222,9 @@ async fn a_token_for_one_session_finds_no_other() {
                 reply.problem(404, "message_unknown");
             } else if path.contains("{session}") || path.starts_with("/api/whatsapp") {
                 reply.problem(404, "session_unknown");
+            } else if path == "/v1/media" {
+                // A file belongs to no session before a message names it.
+                reply.problem(422, "media_unfit");
             } else if path.starts_with("/v1") {
                 reply.problem(403, "sessions_only");
             } else {
