@@ -102,7 +102,8 @@ impl Client<'_> {
                 Instant::now() < until,
                 "waited in vain for {what}: {session}"
             );
-            self.world.runtime.block_on(tokio::time::sleep(PAUSE));
+            let pause = async { tokio::time::sleep(PAUSE).await };
+            self.world.runtime.block_on(pause);
         }
     }
 }

@@ -122,7 +122,9 @@ fn an_eventful_run_leaves_nothing_private_in_its_log() {
     let until = Instant::now() + DEADLINE;
     while ask(Method::GET, inbound, &token, String::new()).json()["items"] == json!([]) {
         assert!(Instant::now() < until, "nothing came in");
-        world.runtime.block_on(tokio::time::sleep(PAUSE));
+        world
+            .runtime
+            .block_on(async { tokio::time::sleep(PAUSE).await });
     }
     let fault = Fault::Page {
         account: None,
