@@ -324,6 +324,11 @@ fn degrees(field: &str, value: Option<f64>, limit: f64) -> Result<Degrees, Probl
 }
 
 impl Content {
+    /// How much of it is a file in base64.
+    pub(super) fn inline_bytes(&self) -> usize {
+        self.media.as_ref().map_or(0, MediaRequest::inline_bytes)
+    }
+
     /// The file came beside the rest.
     pub(super) fn set_file(&mut self, file: MediaRequest) -> Result<(), Problem> {
         if self.media.is_some() {

@@ -61,6 +61,11 @@ pub(super) struct FileOrder {
 }
 
 impl MediaRequest {
+    /// How much of it is base64.
+    pub(super) fn inline_bytes(&self) -> usize {
+        self.base64.as_ref().map_or(0, String::len)
+    }
+
     /// A file that was uploaded in the same request.
     pub(super) fn kept(id: &MediaId, mime: Option<String>, filename: Option<String>) -> Self {
         Self {

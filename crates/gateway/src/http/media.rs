@@ -305,7 +305,17 @@ impl FromRequest<Arc<HttpState>> for Sending {
                 _turn: None,
             });
         }
-        let WithFile { value, turn } = WithFile::from_request(request, state).await?;
+        let declared = declared_length(request.headers()).unwrap_or(0);
+        let large = WithFile::<SendRequest>::from_request(request, state).await?;
+        let WithFile { value, turn } = large;
+        // Only a file makes a message longer; an eighth of it may be escapes.
+        let inline = value.inline_bytes();
+        let most = bounds.max_body_bytes + inline + inline / 8;
+        if declared > most as u64 {
+            let most = bounds.max_body_bytes;
+            let what = format!("a message may have {most} bytes beside its file");
+            return Err(Problem::new(Code::BodyTooLarge, what).with("max_bytes", most));
+        }
         Ok(Self {
             request: value,
             _turn: turn,

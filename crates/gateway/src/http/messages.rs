@@ -53,6 +53,11 @@ impl SendRequest {
 }
 
 impl SendRequest {
+    /// How much of it is a file in base64.
+    pub(super) fn inline_bytes(&self) -> usize {
+        self.content.inline_bytes()
+    }
+
     /// With a file that came in the same form.
     pub(super) fn with_file(mut self, file: MediaRequest) -> Result<Self, Problem> {
         self.content.set_file(file)?;
