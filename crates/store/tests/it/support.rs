@@ -186,10 +186,15 @@ pub(crate) fn numbers(claimed: &[Claimed]) -> Vec<u64> {
         .collect()
 }
 
-/// Which message this is, by its text.
+/// Which message this is, by its text or caption.
 pub(crate) fn number(message: &Message) -> u64 {
-    let Body::Text(Text { text, .. }) = &message.body else {
-        panic!("a text was stored")
+    let text = if let Body::Media(media) = &message.body {
+        &media.caption
+    } else {
+        let Body::Text(Text { text, .. }) = &message.body else {
+            panic!("a text or a file was stored")
+        };
+        text
     };
     text.strip_prefix("message ")
         .and_then(|n| n.parse().ok())

@@ -32,7 +32,7 @@ fn body(n: u8) -> Body {
             size: 100,
             name: None,
         },
-        caption: String::new(),
+        caption: format!("message {n}"),
         mentions: Vec::new(),
         reply_to: None,
     })
