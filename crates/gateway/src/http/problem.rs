@@ -90,7 +90,7 @@ codes! {
     InvalidRecipient = "invalid_recipient", 422, "That is no recipient", "Give 7 to 15 digits in international form, or a chat id that ends in @c.us, @lid or @g.us.";
     NotOnWhatsApp = "not_on_whatsapp", 422, "The number is not on WhatsApp", "Check the number with its country code.";
     WhatsAppRefused = "whatsapp_refused", 422, "WhatsApp refuses this", "Change the request: the same one will be refused again.";
-    PasskeyRefused = "passkey_refused", 422, "This does not answer the passkey's challenge", "Make the answer on https://web.whatsapp.com from the options of GET .../passkey, unchanged; docs/LINKING.md says how.";
+    PasskeyRefused = "passkey_refused", 422, "This does not answer the passkey's challenge", "Make the answer on web.whatsapp.com from the options of GET .../passkey, unchanged; docs/LINKING.md says how.";
     MediaUnfit = "media_unfit", 422, "The file does not fit what it is to be sent as", "The detail says what would be right; as a document any file can be sent.";
     MediaUnknown = "media_unknown", 422, "There is no file of this id", "Upload it to /v1/media (again): files are kept for media.keep_ms after their last use.";
     MediaUnreachable = "media_unreachable", 422, "The file could not be fetched from its URL", "The detail says why. Nothing was accepted; correct the URL, or upload the file.";
