@@ -43,8 +43,11 @@ impl Proxy {
         proxy
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    /// How often it was asked for WhatsApp Web. A browser has errands of its own.
+    fn asked(&self) -> usize {
+        let asked = self.asked.lock().unwrap();
+        let site = |target: &&String| *target == "web.whatsapp.com:443";
+        asked.iter().filter(site).count()
     }
 }
 
@@ -124,7 +127,7 @@ fn a_session_reaches_whatsapp_through_its_proxy_and_no_other_way() {
     // One browser is enough for a small machine.
     let stop = client.ask(Method::POST, "/v1/sessions/default/stop", &Value::Null);
     assert_eq!(stop.status, 200);
-    assert_eq!(proxy.asked(), Vec::<String>::new());
+    assert_eq!(proxy.asked(), 0);
 
     let server = format!("http://{}", proxy.address);
     let made = json!({"name": "shop", "proxy": {"server": server}});
@@ -135,11 +138,7 @@ fn a_session_reaches_whatsapp_through_its_proxy_and_no_other_way() {
     let code = qr.json()["code"].as_str().unwrap().to_owned();
     world.simulator.control().scan(PHONE, &code).unwrap();
     client.until("ready", |session| session["ready"] == true);
-    let asked = proxy.asked();
-    assert!(
-        asked.iter().any(|target| target == "web.whatsapp.com:443"),
-        "{asked:?}"
-    );
+    assert!(proxy.asked() > 0, "it went another way");
 
     // Without it the browser starts anew, and goes straight there.
     let since = |session: &Value| session["since"].as_str().unwrap().to_owned();
@@ -148,16 +147,11 @@ fn a_session_reaches_whatsapp_through_its_proxy_and_no_other_way() {
     let none = json!({"proxy": null});
     let none = client.ask(Method::PATCH, "/v1/sessions/shop", &none);
     assert_eq!((none.status, &none.json()["proxy"]), (200, &Value::Null));
-    let through = proxy.asked().len();
+    let through = proxy.asked();
     client.until("ready again", |session| {
         session["ready"] == true && since(session) != before
     });
-    let after = proxy.asked();
-    assert_eq!(
-        after.len(),
-        through,
-        "it still went through the proxy: {after:?}"
-    );
+    assert_eq!(proxy.asked(), through, "it still went through the proxy");
 
     // Through one that is not there nothing goes, whatever is there directly.
     let nobody = json!({"proxy": {"server": "http://127.0.0.1:9"}});
