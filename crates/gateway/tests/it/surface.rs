@@ -64,6 +64,8 @@ impl<S: Store + 'static> Surface<S> {
         let mut config = Config::defaults().unwrap();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.delivery.reply_wait_ms = 1_000;
+        // The times that tests make up lie years back.
+        config.events.keep_ms = 10 * 365 * 86_400_000;
         change(&mut config);
         let record = SessionRecord {
             id: id("default"),
