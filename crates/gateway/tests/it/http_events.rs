@@ -15,7 +15,7 @@ use steadfast_core::port::{
     EventLog as _, Scope, SessionRecord, Store as _, TokenRecord, TrimEvents,
 };
 use steadfast_core::time::UnixMs;
-use steadfast_gateway::clock::SystemRandom;
+use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
 use steadfast_gateway::token;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -128,7 +128,7 @@ async fn a_token_for_one_session_sees_its_events_only() {
     let surface = Surface::start().await;
     let record = SessionRecord {
         id: id("other"),
-        created_at: THEN,
+        created_at: SystemClock.unix(),
         enabled: false,
         login: LoginGeneration::default(),
         parked: None,

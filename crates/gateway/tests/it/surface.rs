@@ -69,7 +69,8 @@ impl<S: Store + 'static> Surface<S> {
         change(&mut config);
         let record = SessionRecord {
             id: id("default"),
-            created_at: THEN,
+            // Its event must not be older than events are kept.
+            created_at: SystemClock.unix(),
             enabled: true,
             login: LoginGeneration::default(),
             parked: None,
