@@ -75,7 +75,7 @@ impl Attack<'_> {
             // The same requests every time.
             .args(["--generation-deterministic", "--no-color"])
             .args(["--checks", CHECKS])
-            .args(["--workers", "2", "--request-timeout", "30"])
+            .args(["--workers", "4", "--request-timeout", "30"])
             .args(self.arguments)
             // It keeps what it found last time beside it, if it may.
             .current_dir(self.folder)
