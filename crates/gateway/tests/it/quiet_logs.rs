@@ -128,9 +128,21 @@ fn an_eventful_run_leaves_nothing_private_in_its_log() {
     }
     let fault = Fault::Page {
         account: None,
-        fault: PageFault::ClosePage,
+        fault: PageFault::Navigate {
+            url: "about:blank".to_owned(),
+        },
     };
     control.fault(fault).unwrap();
+    let incidents = "/v1/sessions/default/incidents";
+    let until = Instant::now() + DEADLINE;
+    while ask(Method::GET, incidents, &token, String::new()).json()["items"][0]["closed_at"]
+        .is_null()
+    {
+        assert!(Instant::now() < until, "no incident came and went");
+        world
+            .runtime
+            .block_on(async { tokio::time::sleep(PAUSE).await });
+    }
     let again = run(world
         .command(dir.path())
         .args(["send", FRIEND, SAID, "--wait", "90"]));
