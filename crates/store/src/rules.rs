@@ -6,7 +6,7 @@
 use sha2::{Digest as _, Sha256};
 use steadfast_core::event::{EventData, Told, WebhookNotice};
 use steadfast_core::ids::{LoginGeneration, SessionId, WebhookId};
-use steadfast_core::outbox::{Ack, NewMessage, SLOWED_DOWN, Status};
+use steadfast_core::outbox::{Ack, NewMessage, RELEASED, SLOWED_DOWN, Status};
 use steadfast_core::port::{EventPage, Incident, NewAudit, Outcome, Recorded, TrimEvents};
 use steadfast_core::time::UnixMs;
 
@@ -59,11 +59,16 @@ impl Standing {
         }
     }
 
-    /// It is claimed: from here on WhatsApp may have it.
+    /// It is claimed: from here on WhatsApp may have it. One that is in doubt
+    /// keeps the login it may have been sent under until the doubt is settled:
+    /// were this claim's outcome lost, it must not seem to be of this login.
     pub(crate) fn begin_attempt(&mut self, login: LoginGeneration, now: UnixMs) {
+        let in_doubt = self.status == Status::Sending;
+        if !in_doubt || self.login.is_none() {
+            self.login = Some(login);
+        }
         self.status = Status::Sending;
         self.attempts = self.attempts.saturating_add(1);
-        self.login = Some(login);
         self.updated_at = now;
     }
 
@@ -180,6 +185,7 @@ impl Standing {
         }
         if release {
             self.settle_by_person(Status::Accepted, at);
+            self.reason = Some(RELEASED.to_owned());
             self.due_at = at;
         } else {
             self.settle_by_person(Status::Cancelled, at);

@@ -85,6 +85,9 @@ pub enum AfterLookup {
 
 /// The reason of a message that waits because WhatsApp asks to slow down.
 pub const SLOWED_DOWN: &str = "rate_limited";
+/// The reason of a message that a person has released: it gets one more try,
+/// however many there were.
+pub const RELEASED: &str = "released";
 
 /// Decides what to do with a claimed message.
 pub fn plan(
@@ -95,11 +98,13 @@ pub fn plan(
 ) -> Plan {
     let message = &claimed.message;
     match message.status {
-        Status::Sending if claimed.attempt > policy.max_attempts => {
+        Status::Sending if message.body.is_repeatable() && has_tries_left(claimed, policy) => {
+            // Doing it twice does no harm, and there is nothing to look up.
+            Plan::Send
+        }
+        Status::Sending if message.body.is_repeatable() => {
             Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts))
         }
-        // Doing it twice does no harm, and there is nothing to look up.
-        Status::Sending if message.body.is_repeatable() => Plan::Send,
         // Once an attempt has begun, time cannot expire a message any more:
         // WhatsApp may have it.
         Status::Sending if message.login != Some(login) => {
@@ -110,8 +115,8 @@ pub fn plan(
         // That WhatsApp asks for patience is no fault of a message: what was
         // refused as too many waits its turn, however long that takes.
         Status::Accepted
-            if claimed.attempt > policy.max_attempts
-                && message.reason.as_deref() != Some(SLOWED_DOWN) =>
+            if !has_tries_left(claimed, policy)
+                && !matches!(message.reason.as_deref(), Some(SLOWED_DOWN | RELEASED)) =>
         {
             Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts))
         }
@@ -167,6 +172,15 @@ pub fn after_lookup(
 ) -> AfterLookup {
     let late = is_late(claimed, now);
     match outcome {
+        // Only what WhatsApp has, or will not have, is still to be learnt.
+        LookupOutcome::Found(Ack::Pending)
+        | LookupOutcome::NotFound
+        | LookupOutcome::Unsupported
+        | LookupOutcome::Failed(_)
+            if !has_tries_left(claimed, policy) =>
+        {
+            AfterLookup::Settle(Settled::Parked(ParkReason::TooManyAttempts))
+        }
         // In the page's own outbox: the page sends it, whatever we do, and at
         // most once more on our asking.
         LookupOutcome::Found(Ack::Pending) => AfterLookup::ResendFromPage,
@@ -190,6 +204,11 @@ pub fn after_lookup(
             policy,
         ))),
     }
+}
+
+/// Whether it may be tried again after this attempt, as far as their number goes.
+fn has_tries_left(claimed: &Claimed, policy: &DeliveryPolicy) -> bool {
+    claimed.attempt <= policy.max_attempts
 }
 
 /// Whether the time that its owner gave it is up.
@@ -503,10 +522,28 @@ mod tests {
         often.message.reason = Some("not_sent".to_owned());
         let parked = Plan::Settle(Settled::Parked(ParkReason::TooManyAttempts));
         assert_eq!(plan(&often, LOGIN, UnixMs(5), &policy), parked);
-        often.message.reason = Some(SLOWED_DOWN.to_owned());
-        assert_eq!(plan(&often, LOGIN, UnixMs(5), &policy), Plan::Send);
+        for exempt in [SLOWED_DOWN, RELEASED] {
+            often.message.reason = Some(exempt.to_owned());
+            assert_eq!(plan(&often, LOGIN, UnixMs(5), &policy), Plan::Send);
+        }
         let late = Plan::Settle(Settled::Expired);
         assert_eq!(plan(&often, LOGIN, UnixMs(100), &policy), late);
+    }
+
+    #[test]
+    fn what_was_tried_too_often_is_looked_up_once_more_before_a_person_is_asked() {
+        let policy = DeliveryPolicy::default();
+        let often = claimed(Status::Sending, Some(LOGIN), policy.max_attempts + 1);
+        assert_eq!(plan(&often, LOGIN, UnixMs(5), &policy), Plan::LookUp);
+        let read = |outcome| after_lookup(&outcome, &often, UnixMs(5), &policy);
+        assert_eq!(
+            read(LookupOutcome::Found(Ack::Server)),
+            AfterLookup::Settle(Settled::Sent(Ack::Server))
+        );
+        let parked = AfterLookup::Settle(Settled::Parked(ParkReason::TooManyAttempts));
+        assert_eq!(read(LookupOutcome::NotFound), parked);
+        let failed = failure(Kind::PageGone, Resend::CheckFirst);
+        assert_eq!(read(LookupOutcome::Failed(failed)), parked);
     }
 
     #[test]

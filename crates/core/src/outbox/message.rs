@@ -63,7 +63,8 @@ pub struct Message {
     pub expires_at: Option<UnixMs>,
     /// When it last changed.
     pub updated_at: UnixMs,
-    /// The login under which the last attempt began.
+    /// The login under which the last attempt began; of a message in doubt, the
+    /// one under which WhatsApp may have it.
     pub login: Option<LoginGeneration>,
     /// Each ack with the time at which it was first known.
     pub acks: Vec<(Ack, UnixMs)>,

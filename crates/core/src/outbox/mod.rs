@@ -18,8 +18,8 @@ pub use body::{
     Poll, Reaction, Revoke, Text,
 };
 pub use machine::{
-    AckError, AfterLookup, DeliveryPolicy, Plan, SLOWED_DOWN, Settled, ack_error, after_lookup,
-    after_send, heals_with_session, outcome, plan, reject_reason,
+    AckError, AfterLookup, DeliveryPolicy, Plan, RELEASED, SLOWED_DOWN, Settled, ack_error,
+    after_lookup, after_send, heals_with_session, outcome, plan, reject_reason,
 };
 pub use message::{Attempt, Claimed, Message, NewMessage};
 pub use priority::Priority;

@@ -53,6 +53,30 @@ pub(super) async fn a_claim_is_durable_and_shows_what_was_before(store: &dyn Sto
     assert_eq!(again[0].attempt, 2);
 }
 
+pub(super) async fn doubt_keeps_its_login_until_it_is_settled(store: &dyn Store) {
+    let desk = Desk::new(store).await;
+    desk.accept(1, 1).await;
+    desk.claim_at(2_000, 10).await;
+    desk.record(1, unknown(3_000), 2_500).await;
+    // A new login claims it, and is gone before it says what came of that.
+    let claim = |fence, login| {
+        let now = UnixMs(4_000);
+        store.claim(&desk.session, fence, LoginGeneration(login), now, 10)
+    };
+    assert_eq!(claim(desk.fence, 8).await.unwrap().len(), 1);
+    let fence = store.take_fence(&desk.session).await.unwrap();
+    let again = claim(fence, 8).await.unwrap();
+    assert_eq!(again[0].message.login, Some(LoginGeneration(7)));
+    // Once it is known not to have been sent, it is of the login that tries next.
+    let not_sent = outcome(1, not_sent(4_000), 4_000);
+    store
+        .record(&desk.session, fence, vec![not_sent])
+        .await
+        .unwrap();
+    claim(fence, 8).await.unwrap();
+    assert_eq!(desk.get(1).await.login, Some(LoginGeneration(8)));
+}
+
 pub(super) async fn a_chat_is_delivered_in_order(store: &dyn Store) {
     let desk = Desk::new(store).await;
     for n in 1..=5 {

@@ -51,6 +51,7 @@ contract! {
         depth_is_kept;
     delivery:
         a_claim_is_durable_and_shows_what_was_before,
+        doubt_keeps_its_login_until_it_is_settled,
         a_chat_is_delivered_in_order,
         chats_do_not_wait_for_each_other,
         a_claim_is_bounded_and_takes_the_longest_due_first,

@@ -61,7 +61,7 @@ pub(super) async fn a_released_message_takes_its_old_place(store: &dyn Store) {
         .unwrap()
         .unwrap();
     assert_eq!(released.status, Status::Accepted);
-    assert_eq!(released.reason, None);
+    assert_eq!(released.reason.as_deref(), Some("released"));
     assert_eq!(released.due_at, UnixMs(3_000));
     assert_eq!(released.seq, parked.seq);
     assert_eq!(released.wa_message_id, parked.wa_message_id);
