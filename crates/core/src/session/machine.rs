@@ -4,7 +4,7 @@ use super::effect::{Effect, IncidentEnd, TimerGen};
 use super::event::Event;
 use super::policy::Policy;
 use super::recovery::phase_timeout;
-use super::state::{Recycle, Stage, State};
+use super::state::{Login, Recycle, Stage, State};
 use crate::backoff::Random;
 use crate::failure::{Failure, Kind, Operation};
 use crate::ids::Epoch;
@@ -29,6 +29,9 @@ pub struct Machine {
     pub(super) policy: Policy,
     pub(super) ladder: Ladder,
     pub(super) random: Random,
+    /// Of the profile, whatever state it is in: a failure between the scan and
+    /// ready does not put it on disk.
+    pub(super) login: Login,
     epoch: Epoch,
     timer: TimerGen,
 }
@@ -45,6 +48,7 @@ impl Machine {
             policy,
             ladder: Ladder::default(),
             random: Random::new(seed),
+            login: Login::Stored,
             epoch,
             timer: TimerGen(0),
         }

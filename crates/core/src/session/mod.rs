@@ -22,7 +22,7 @@ pub use effect::{Effect, IncidentEnd, TimerGen};
 pub use event::Event;
 pub use machine::{Illegal, Machine};
 pub use policy::{ConflictPolicy, Deadlines, Policy};
-pub use state::{Login, Recycle, Stage, State};
+pub use state::{Recycle, Stage, State};
 
 #[cfg(test)]
 mod tests;

@@ -41,8 +41,8 @@ impl Machine {
                 | State::Parked { .. } => vec![],
             },
             Phase::Syncing => match self.state {
-                State::Starting { .. } => self.syncing(epoch, Login::Stored, None),
-                State::Linking { login, climb, .. } => self.syncing(epoch, login, climb),
+                State::Starting { .. } => self.syncing(epoch, None),
+                State::Linking { climb, .. } => self.syncing(epoch, climb),
                 State::Recovering { climb, .. } => self.recovering_syncs(epoch, climb),
                 // A ready session that syncs again has missed messages: it
                 // does not send until it has caught up.
@@ -55,21 +55,14 @@ impl Machine {
                 | State::Parked { .. } => vec![],
             },
             Phase::Ready => match self.state {
-                State::Linking {
-                    login: Login::Fresh,
-                    climb,
-                    ..
-                }
-                | State::Syncing {
-                    login: Login::Fresh,
-                    climb,
-                    ..
-                } => self.secure(climb),
                 State::Starting { .. }
                 | State::Linking { .. }
                 | State::Syncing { .. }
                 | State::Recovering { .. }
-                | State::Conflict { .. } => self.ready(now, epoch),
+                | State::Conflict { .. } => match self.login {
+                    Login::Fresh => self.secure(self.state.climb()),
+                    Login::Stored => self.ready(now, epoch),
+                },
                 State::Ready { .. }
                 | State::Draining { .. }
                 | State::Stopped
@@ -124,7 +117,6 @@ impl Machine {
         self.state = State::Linking {
             epoch,
             timer,
-            login: Login::Stored,
             climb,
         };
         vec![Effect::Arm {
@@ -136,11 +128,11 @@ impl Machine {
     /// A phone has just linked the profile.
     pub(super) fn linked(&mut self, epoch: Epoch) -> Effects {
         let mut effects = vec![Effect::NewLogin];
-        let climb = self.state.climb();
-        match &mut self.state {
-            State::Linking { login, .. } | State::Syncing { login, .. } => *login = Login::Fresh,
+        self.login = Login::Fresh;
+        match self.state {
+            State::Linking { .. } | State::Syncing { .. } => {}
             State::Starting { .. } | State::Recovering { .. } | State::Conflict { .. } => {
-                effects.extend(self.syncing(epoch, Login::Fresh, climb));
+                effects.extend(self.syncing(epoch, self.state.climb()));
             }
             State::Ready { .. } | State::Draining { .. } => effects.extend(self.secure(None)),
             State::Stopped | State::LoggedOut | State::Parked { .. } => {}
@@ -153,10 +145,10 @@ impl Machine {
     fn secure(&mut self, climb: Option<Climb>) -> Effects {
         let epoch = self.next_epoch();
         let timer = self.arm();
+        self.login = Login::Stored;
         self.state = State::Syncing {
             epoch,
             timer,
-            login: Login::Stored,
             climb,
         };
         vec![
@@ -171,12 +163,11 @@ impl Machine {
         ]
     }
 
-    fn syncing(&mut self, epoch: Epoch, login: Login, climb: Option<Climb>) -> Effects {
+    fn syncing(&mut self, epoch: Epoch, climb: Option<Climb>) -> Effects {
         let timer = self.arm();
         self.state = State::Syncing {
             epoch,
             timer,
-            login,
             climb,
         };
         vec![Effect::Arm {
@@ -267,12 +258,11 @@ impl Machine {
             | State::LoggedOut
             | State::Parked { .. } => self.linking(epoch),
         };
-        if let State::Linking { login, climb, .. } = self.state {
+        if let State::Linking { climb, .. } = self.state {
             let timer = self.arm();
             self.state = State::Linking {
                 epoch,
                 timer,
-                login,
                 climb,
             };
             effects.push(Effect::Arm {

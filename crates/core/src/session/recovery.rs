@@ -22,6 +22,9 @@ impl Machine {
         failure: &Failure,
         alive: Option<Epoch>,
     ) -> Effects {
+        if let State::Conflict { .. } = self.state {
+            return self.failed_in_conflict(now, failure);
+        }
         match failure.kind {
             // One message's own fault, or its pace: never the session's.
             Kind::RecipientInvalid
@@ -50,6 +53,36 @@ impl Machine {
             | Kind::AuthRequired
             | Kind::AuthFailed
             | Kind::Unknown => self.climb(now, failure),
+        }
+    }
+
+    /// A page that has left the link to another one fails. Healing it would
+    /// take the link back, which only a person may do.
+    fn failed_in_conflict(&mut self, now: MonoMs, failure: &Failure) -> Effects {
+        match failure.kind {
+            // Nobody has the link any more.
+            Kind::AuthRequired | Kind::AuthFailed => self.climb(now, failure),
+            Kind::BannedOrRestricted => self.park(failure),
+            // It is no use any more, and eats memory.
+            Kind::PageGone
+            | Kind::BrowserGone
+            | Kind::PageHung
+            | Kind::NavigationTimeout
+            | Kind::ProfileLocked
+            | Kind::ProfileCorrupt
+            | Kind::LaunchFailedMissingBrowser
+            | Kind::LaunchFailedMissingLibs
+            | Kind::LaunchFailedSandbox
+            | Kind::ResourcesExhausted => vec![Effect::Close { how: Close::Kill }],
+            Kind::Conflict
+            | Kind::TransientContext
+            | Kind::NetworkDown
+            | Kind::WaIncompatible
+            | Kind::RecipientInvalid
+            | Kind::MediaInvalid
+            | Kind::PermanentRequestError
+            | Kind::RateLimited
+            | Kind::Unknown => vec![],
         }
     }
 

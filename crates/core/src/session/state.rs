@@ -9,7 +9,7 @@ use crate::time::MonoMs;
 
 /// Whether the login in use has been through a clean close of the browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Login {
+pub(super) enum Login {
     /// It was there when the browser started: it is on disk.
     Stored,
     /// A phone has just given it: the browser may hold parts of it in memory
@@ -57,8 +57,6 @@ pub enum State {
         epoch: Epoch,
         /// Fires when no fresh code came in time, nor the passkey.
         timer: TimerGen,
-        /// Whether the phone has linked it already.
-        login: Login,
         /// The incident that led here, where one did.
         climb: Option<Climb>,
     },
@@ -68,8 +66,6 @@ pub enum State {
         epoch: Epoch,
         /// Fires when it takes too long.
         timer: TimerGen,
-        /// Whether a phone has just linked it.
-        login: Login,
         /// The incident that led here through linking, where one did.
         climb: Option<Climb>,
     },

@@ -144,7 +144,7 @@ mod tests {
     use super::super::canary::CanaryReport;
     use super::*;
     use steadfast_core::ids::Epoch;
-    use steadfast_core::session::{Login, Stage, TimerGen};
+    use steadfast_core::session::{Stage, TimerGen};
     use steadfast_core::time::{MonoMs, UnixMs};
 
     fn climb(kind: Kind, rung: Rung) -> Climb {
@@ -212,7 +212,6 @@ mod tests {
         let said = advice(State::Linking {
             epoch: Epoch(1),
             timer: TimerGen(1),
-            login: Login::Stored,
             climb: Some(climb(Kind::AuthRequired, Rung::Relink)),
         });
         assert!(said[0].contains("docs/errors/auth_required.md"), "{said:?}");

@@ -399,6 +399,35 @@ fn a_login_that_was_stored_all_along_is_not_secured_again() {
 }
 
 #[test]
+fn a_fresh_login_is_secured_whatever_fails_before_it_is_ready() {
+    let linked = || {
+        let mut s = Story::new();
+        s.on(Event::Start);
+        s.phase(Phase::Linking);
+        let epoch = s.epoch();
+        s.on(Event::Linked { epoch });
+        s.phase(Phase::Syncing);
+        s
+    };
+    let mut s = linked();
+    s.fail(Kind::PageGone, Rung::NewPage);
+    s.phase(Phase::Syncing);
+    assert_eq!(opened(&s.phase(Phase::Ready)), [OpenStep::Secure]);
+    let effects = s.phase(Phase::Ready);
+    assert_eq!(s.state(), "ready");
+    let by = Rung::NewPage;
+    assert_eq!(incident_end(&effects), Some(IncidentEnd::Recovered { by }));
+
+    // The network went away in the first sync, and came back by itself.
+    let mut s = linked();
+    s.phase(Phase::Offline);
+    assert_eq!(s.state(), "recovering");
+    assert_eq!(opened(&s.phase(Phase::Ready)), [OpenStep::Secure]);
+    assert_eq!(opened(&s.phase(Phase::Ready)), []);
+    assert_eq!(s.state(), "ready");
+}
+
+#[test]
 fn a_link_that_is_told_late_is_secured_all_the_same() {
     let mut s = Story::ready();
     let epoch = s.epoch();
@@ -423,6 +452,31 @@ fn a_conflict_is_yielded_or_taken_over_as_configured() {
         opened(&s.fail(Kind::Conflict, Rung::Reload)),
         [OpenStep::Reload]
     );
+}
+
+#[test]
+fn what_was_yielded_is_not_taken_back_because_its_page_dies() {
+    for (kind, rung) in [
+        (Kind::PageGone, Rung::NewPage),
+        (Kind::BrowserGone, Rung::RestartBrowser),
+        (Kind::PageHung, Rung::TerminateScript),
+    ] {
+        let mut s = Story::ready();
+        s.fail(Kind::Conflict, Rung::Reload);
+        let effects = s.fail(kind, rung);
+        assert_eq!(effects, [Effect::Close { how: Close::Kill }], "{kind}");
+        assert_eq!(s.state(), "conflict");
+        assert_eq!(opened(&s.on(Event::Start)), [OpenStep::Reload]);
+    }
+    // What tells that the link itself is gone is answered.
+    let mut s = Story::ready();
+    s.fail(Kind::Conflict, Rung::Reload);
+    let effects = s.fail(Kind::AuthRequired, Rung::Relink);
+    assert_eq!(opened(&effects), [OpenStep::FreshProfile]);
+    let mut s = Story::ready();
+    s.fail(Kind::Conflict, Rung::Reload);
+    s.fail(Kind::BannedOrRestricted, Rung::Operator);
+    assert_eq!(s.state(), "parked");
 }
 
 #[test]
