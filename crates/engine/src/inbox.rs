@@ -40,7 +40,10 @@ pub(crate) async fn serve(link: Arc<Link>) {
                 Round::More => refusals = 0,
                 Round::Refused => {
                     refusals += 1;
-                    tokio::time::sleep(refused_wait(refusals)).await;
+                    tokio::select! {
+                        () = link.ended() => return,
+                        () = tokio::time::sleep(refused_wait(refusals)) => {}
+                    }
                 }
                 Round::Over => return,
             }

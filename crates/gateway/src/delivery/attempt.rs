@@ -1,33 +1,24 @@
 //! One try to bring one message to WhatsApp.
 
 use super::Link;
-use crate::clock::Clock;
+use super::record::Recorder;
 use crate::metrics::Metrics;
 use crate::updates::Updates;
 use std::sync::Arc;
-use std::time::Duration;
 use steadfast_core::failure::Failure;
-use steadfast_core::ids::{Epoch, Fence};
+use steadfast_core::ids::Epoch;
 use steadfast_core::outbox::{
     AfterLookup, Claimed, DeliveryPolicy, Plan, Settled, after_lookup, after_send,
-    heals_with_session, outcome, plan,
+    heals_with_session, plan,
 };
-use steadfast_core::port::{LookupOutcome, Recorded, SendOutcome, Store, StoreError};
+use steadfast_core::port::{LookupOutcome, SendOutcome};
 use steadfast_core::time::UnixMs;
-
-/// How long to wait before an outcome that the store did not take is offered again.
-const RECORD_RETRY: Duration = Duration::from_millis(500);
-/// How often. Then the message stays claimed until the gateway restarts, and
-/// is looked up then.
-const RECORD_TRIES: u32 = 240;
 
 /// A claimed message on its way.
 pub(super) struct Attempt {
     pub(super) claimed: Claimed,
     pub(super) link: Link,
-    pub(super) fence: Fence,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) recorder: Recorder,
     pub(super) updates: Updates,
     pub(super) metrics: Arc<Metrics>,
     pub(super) policy: DeliveryPolicy,
@@ -87,7 +78,7 @@ impl Attempt {
         match plan(
             &self.claimed,
             self.link.login,
-            self.clock.unix(),
+            self.recorder.clock.unix(),
             &self.policy,
         ) {
             Plan::Send => self.send().await,
@@ -113,7 +104,12 @@ impl Attempt {
             .engine
             .lookup(&message.wa_message_id, &message.to)
             .await;
-        match after_lookup(&found, &self.claimed, self.clock.unix(), &self.policy) {
+        match after_lookup(
+            &found,
+            &self.claimed,
+            self.recorder.clock.unix(),
+            &self.policy,
+        ) {
             AfterLookup::Settle(settled) => Conclusion {
                 duplicate_prevented: matches!(settled, Settled::Sent(_)),
                 ..Conclusion::because(settled, failure_of_lookup(&found))
@@ -160,45 +156,23 @@ impl Attempt {
         }
     }
 
-    /// Records the outcome, and goes on trying while the store has no room:
-    /// the outcome is known, and forgetting it would cost a look-up at best.
+    /// Records the outcome: it is known, and forgetting it would cost a
+    /// look-up at best.
     async fn record(self, conclusion: Conclusion) {
         let message = &self.claimed.message;
         let name = name(conclusion.settled);
-        for _ in 0..RECORD_TRIES {
-            let now = self.clock.unix();
-            let recorded = Recorded {
-                id: message.id.clone(),
-                outcome: outcome(conclusion.settled, now),
-                detail: conclusion.detail.clone(),
-                at: now,
-            };
-            match self
-                .store
-                .record(&message.session, self.fence, vec![recorded])
-                .await
-            {
-                Ok(()) => {
-                    tracing::debug!(
-                        event = "attempt_ended", session = %message.session, message = %message.id,
-                        attempt = self.claimed.attempt, outcome = name, detail = conclusion.detail,
-                    );
-                    self.count(name, &conclusion, now);
-                    self.updates.publish(message.id.clone());
-                    return;
-                }
-                Err(error @ (StoreError::StaleFence { .. } | StoreError::Closed)) => {
-                    // Somebody else owns the message now, and will look it up.
-                    tracing::warn!(event = "outcome_not_recorded", message = %message.id, %error);
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(event = "outcome_not_recorded_yet", message = %message.id, %error);
-                    tokio::time::sleep(RECORD_RETRY).await;
-                }
-            }
-        }
-        tracing::error!(event = "outcome_given_up", message = %message.id, outcome = name);
+        let recorded = self.recorder.record(
+            &message.id,
+            conclusion.settled,
+            conclusion.detail.as_deref(),
+        );
+        let Some(at) = recorded.await else { return };
+        tracing::debug!(
+            event = "attempt_ended", session = %message.session, message = %message.id,
+            attempt = self.claimed.attempt, outcome = name, detail = conclusion.detail,
+        );
+        self.count(name, &conclusion, at);
+        self.updates.publish(message.id.clone());
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod paced;
+mod record;
 mod set_back;
 
 use crate::clock::Clock;
@@ -16,15 +17,16 @@ use crate::supervisor::Activity;
 use crate::updates::Updates;
 use attempt::{Attempt, Landed};
 use paced::Paced;
+use record::Recorder;
 use set_back::SetBack;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
 use steadfast_core::ids::{Epoch, Fence, LoginGeneration, MessageId, SessionId};
-use steadfast_core::outbox::{Claimed, DeliveryPolicy, Settled, outcome};
+use steadfast_core::outbox::{Claimed, DeliveryPolicy, Settled};
 use steadfast_core::pacing;
-use steadfast_core::port::{Engine, Quota, Recorded, Store, StoreError};
+use steadfast_core::port::{Engine, Quota, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -168,7 +170,7 @@ impl Delivery {
                     let mut next = Some(ended);
                     // Everything that has ended by now, in one round.
                     while let Some(ended) = next {
-                        let landed = self.landed(ended, &mut claimed_by).await;
+                        let landed = self.landed(ended, &mut flights, &mut claimed_by);
                         doubted = landed.failed.map(Doubted::now).or(doubted);
                         if landed.slow_down {
                             paced.refused(self.clock.unix());
@@ -182,7 +184,7 @@ impl Delivery {
             }
         }
         while let Some(ended) = flights.join_next_with_id().await {
-            self.landed(ended, &mut claimed_by).await;
+            self.landed(ended, &mut flights, &mut claimed_by);
         }
     }
 
@@ -288,9 +290,7 @@ impl Delivery {
         Attempt {
             claimed,
             link: link.clone(),
-            fence: self.fence,
-            store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
+            recorder: self.recorder(),
             updates: self.updates.clone(),
             metrics: Arc::clone(&self.metrics),
             policy: self.options.policy.clone(),
@@ -305,11 +305,22 @@ impl Delivery {
         }
     }
 
+    fn recorder(&self) -> Recorder {
+        Recorder {
+            session: self.session.clone(),
+            fence: self.fence,
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// Forgets a flight that has ended. One that panicked has settled
-    /// nothing: its message is looked up again.
-    async fn landed(
+    /// nothing: its message is to be looked up, which takes its place among
+    /// the flights until that is on disk.
+    fn landed(
         &self,
         ended: Result<(tokio::task::Id, Landed), tokio::task::JoinError>,
+        flights: &mut JoinSet<Landed>,
         claimed_by: &mut HashMap<tokio::task::Id, (MessageId, u32)>,
     ) -> Landed {
         let error = match ended {
@@ -323,21 +334,15 @@ impl Delivery {
             return Landed::default();
         };
         tracing::error!(event = "attempt_panicked", session = %self.session, message = %id, %error);
-        let now = self.clock.unix();
         let wait = self.options.policy.backoff.ceiling(attempt);
-        let recorded = Recorded {
-            id,
-            outcome: outcome(Settled::CheckIn(wait), now),
-            detail: Some("the attempt ended in a defect of the gateway; see its log".to_owned()),
-            at: now,
-        };
-        if let Err(error) = self
-            .store
-            .record(&self.session, self.fence, vec![recorded])
-            .await
-        {
-            tracing::error!(event = "outcome_not_recorded", session = %self.session, %error);
-        }
+        let (recorder, message) = (self.recorder(), id.clone());
+        let task = flights.spawn(async move {
+            let detail = "the attempt ended in a defect of the gateway; see its log";
+            let settled = Settled::CheckIn(wait);
+            recorder.record(&message, settled, Some(detail)).await;
+            Landed::default()
+        });
+        claimed_by.insert(task.id(), (id, attempt));
         Landed::default()
     }
 }
