@@ -10,6 +10,7 @@ use crate::http::{HttpState, Server, TlsError, WahaEnvelope};
 use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::outgoing::Outgoing;
+use crate::retention;
 use crate::sessions::Sessions;
 use crate::token;
 use crate::webhooks::{WebhookError, Webhooks};
@@ -152,7 +153,7 @@ pub struct Running {
     data_dir: DataDir,
     stopping: CancellationToken,
     http: Option<JoinHandle<()>>,
-    /// The removal of old files.
+    /// The removal of old files and messages.
     sweeping: TaskTracker,
     // Dropped last: the folder is ours until everything has ended.
     _lock: Lock,
@@ -178,11 +179,6 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let started = clock.mono();
     let store: Arc<dyn Store> = Arc::new(open_store(&data_dir).await?);
-    let first_token = if options.http {
-        first_token(store.as_ref(), clock.as_ref(), random.as_ref()).await?
-    } else {
-        None
-    };
     let sessions = (options.sessions)(Parts {
         config: config.clone(),
         data_dir: data_dir.clone(),
@@ -223,11 +219,23 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         metrics: options.metrics,
         started,
     });
+    // Last of what may fail for a reason that a person mends: it is shown once.
+    let first_token = if options.http {
+        first_token(app.store.as_ref(), app.clock.as_ref(), random.as_ref()).await?
+    } else {
+        None
+    };
     let address = server.as_ref().map(Server::address);
     let local = token::mint(Scope::Admin, random.as_ref())?;
     let stopping = CancellationToken::new();
     let sweeping = TaskTracker::new();
     sweeping.spawn(media.sweep_until(stopping.clone()));
+    sweeping.spawn(retention::run(
+        app.store.clone(),
+        app.clock.clone(),
+        app.config.clone(),
+        stopping.clone(),
+    ));
     sweeping.close();
     let state = HttpState::new(app.clone(), token::hash(&local), stopping.clone());
     let http = server.map(|server| server.serve(state.clone()));

@@ -152,6 +152,14 @@ pub trait EventSink: Send + Sync {
     /// Takes what happened to a message or group. `Ok` means that it is on
     /// disk (also where it already was).
     async fn happened(&self, epoch: Epoch, happening: Happening) -> Result<(), InboundRefused>;
+
+    /// Waits until the login that the last `Linked` told of is on disk. `false`
+    /// where it will not be: then `Linked` has to be told again. Who kept it
+    /// somewhere of its own before may lose a login unnoticed in a crash between.
+    async fn login_kept(&self, epoch: Epoch) -> bool {
+        let _ = epoch;
+        true
+    }
 }
 
 /// Where a file's bytes go, piece by piece.

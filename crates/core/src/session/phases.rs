@@ -130,12 +130,16 @@ impl Machine {
         let mut effects = vec![Effect::NewLogin];
         self.login = Login::Fresh;
         match self.state {
-            State::Linking { .. } | State::Syncing { .. } => {}
             State::Starting { .. } | State::Recovering { .. } | State::Conflict { .. } => {
                 effects.extend(self.syncing(epoch, self.state.climb()));
             }
             State::Ready { .. } | State::Draining { .. } => effects.extend(self.secure(None)),
-            State::Stopped | State::LoggedOut | State::Parked { .. } => {}
+            // On its way to ready already, or nowhere.
+            State::Linking { .. }
+            | State::Syncing { .. }
+            | State::Stopped
+            | State::LoggedOut
+            | State::Parked { .. } => {}
         }
         effects
     }

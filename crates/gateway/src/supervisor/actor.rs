@@ -17,11 +17,12 @@ use steadfast_core::failure::Failure;
 use steadfast_core::ids::Epoch;
 use steadfast_core::port::{
     Connector, Engine, EngineEvent, EngineHealth, PasskeyEnd, Phase, SessionRecord, Store,
+    StoreError,
 };
-use steadfast_core::session::{Event, Machine, Recycle, State, TimerGen};
+use steadfast_core::session::{Event, Machine, Recycle, Stage, State, TimerGen};
 use steadfast_core::time::MonoMs;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// What happened outside of the machine.
@@ -34,6 +35,8 @@ pub(super) enum Input {
     OpenFailed(Epoch, Failure),
     /// A heartbeat was answered.
     Beat(Epoch, EngineHealth),
+    /// Whoever asks wants to know when the login in use is on disk.
+    LoginKept(Epoch, oneshot::Sender<()>),
     /// A canary came back, or did not.
     Canary(Epoch, Box<Sung>),
 }
@@ -41,8 +44,11 @@ pub(super) enum Input {
 /// What a person wants. The reply comes when it is done, or has begun, as
 /// the variants say.
 pub(super) enum Want {
-    /// Run. Replies once that is on disk.
+    /// Run. Replies once that has begun.
     Start,
+    /// Run, where that is still what its record says and nobody has given
+    /// another word meanwhile: the gateway's own start. Replies once that has begun.
+    Begin,
     /// Do not run. Replies once the browser is gone.
     Stop,
     /// Begin anew. Replies once that has begun.
@@ -102,7 +108,16 @@ pub(super) struct Actor {
     pub(super) alive_at: Option<MonoMs>,
     /// A planned restart that is under way: why, and since when.
     pub(super) recycling: Option<(Recycle, MonoMs)>,
+    /// When the record, which the store did not take, is offered again.
+    pub(super) save_again_at: Option<Instant>,
+    /// Who waits for the login to be on disk: one a connection at most.
+    pub(super) login_kept: Vec<oneshot::Sender<()>>,
+    /// When a heartbeat that ended under a live connection begins again.
+    watch_again: Option<(Epoch, Instant)>,
 }
+
+/// Between two tries to store the record.
+const SAVE_RETRY: Duration = Duration::from_secs(1);
 
 impl Actor {
     pub(super) fn new(parts: Parts) -> Self {
@@ -115,6 +130,9 @@ impl Actor {
             probes: JoinSet::new(),
             alive_at: None,
             recycling: None,
+            save_again_at: None,
+            login_kept: Vec::new(),
+            watch_again: None,
         }
     }
 
@@ -137,9 +155,20 @@ impl Actor {
                 },
                 Some(input) = self.parts.inputs.recv() => self.take(input).await,
                 Some(probed) = self.probes.join_next(), if !self.probes.is_empty() => {
-                    if let Ok((timer, reachable)) = probed {
+                    // One that panicked has found no network; nobody else would go on.
+                    let found = probed.ok().or_else(|| self.probe_timer().map(|t| (t, false)));
+                    if let Some((timer, reachable)) = found {
                         self.feed(Event::NetworkProbed { timer, reachable }).await;
                     }
+                }
+                Some(ended) = self.vitals.join_next(), if !self.vitals.is_empty() => {
+                    self.vital_ended(&ended);
+                }
+                () = at(self.watch_again.map(|(_, at)| at)) => self.watch_again(),
+                () = at(self.save_again_at) => {
+                    self.save().await;
+                    // A link waits for its login to be on disk.
+                    self.publish();
                 }
                 epoch = drained(draining, &mut self.parts.in_hand) => {
                     self.feed(Event::Drained { epoch }).await;
@@ -149,6 +178,40 @@ impl Actor {
                     self.feed(Event::Timer { timer }).await;
                 }
             }
+        }
+    }
+
+    /// The timer of the probe that is waited for, where one is.
+    fn probe_timer(&self) -> Option<TimerGen> {
+        match self.parts.machine.state() {
+            State::Recovering {
+                stage: Stage::Outage { timer, .. },
+                ..
+            } => Some(*timer),
+            _ => None,
+        }
+    }
+
+    /// A heartbeat ends with what it found; where that, or a panic, left the
+    /// session as it was, somebody has to watch it.
+    fn vital_ended(&mut self, ended: &Result<(), JoinError>) {
+        let aborted = ended.as_ref().is_err_and(JoinError::is_cancelled);
+        if let Some(epoch) = self.vitals_epoch
+            && !aborted
+        {
+            self.watch_again = Some((epoch, Instant::now() + self.parts.rhythm.interval));
+        }
+    }
+
+    fn watch_again(&mut self) {
+        let Some((epoch, _)) = self.watch_again.take() else {
+            return;
+        };
+        if self.vitals_epoch == Some(epoch) {
+            // Forgotten, so that it begins again where its connection is still ready.
+            self.vitals.abort_all();
+            self.vitals_epoch = None;
+            self.publish();
         }
     }
 
@@ -162,6 +225,14 @@ impl Actor {
             Want::Start => {
                 self.enable(true).await;
                 self.feed(Event::Start).await;
+                let _ = reply.send(());
+                return false;
+            }
+            Want::Begin => {
+                let stopped = matches!(self.parts.machine.state(), State::Stopped);
+                if self.parts.record.enabled && stopped {
+                    self.feed(Event::Start).await;
+                }
                 let _ = reply.send(());
                 return false;
             }
@@ -202,14 +273,25 @@ impl Actor {
         }
     }
 
-    pub(super) async fn save(&self) {
-        if let Err(error) = self
-            .parts
-            .store
-            .update_session(self.parts.record.clone())
-            .await
-        {
-            tracing::error!(event = "session_not_stored", session = %self.parts.record.id, %error);
+    /// Writes the record down. Where the store does not take it now, it is
+    /// offered again until it does: what a person wished must outlive us.
+    pub(super) async fn save(&mut self) {
+        let record = self.parts.record.clone();
+        self.save_again_at = match self.parts.store.update_session(record).await {
+            Ok(()) | Err(StoreError::NoSession(_) | StoreError::Closed) => None,
+            Err(error) => {
+                tracing::error!(event = "session_not_stored", session = %self.parts.record.id, %error);
+                Some(Instant::now() + SAVE_RETRY)
+            }
+        };
+        self.tell_login_kept();
+    }
+
+    fn tell_login_kept(&mut self) {
+        if self.save_again_at.is_none() {
+            for reply in self.login_kept.drain(..) {
+                let _ = reply.send(());
+            }
         }
     }
 
@@ -232,6 +314,12 @@ impl Actor {
                 self.feed(Event::OpenFailed { epoch, failure }).await;
             }
             Input::Beat(epoch, health) => self.beat_answered(epoch, health).await,
+            Input::LoginKept(epoch, reply) => {
+                if self.parts.epoch.is(epoch) {
+                    self.login_kept.push(reply);
+                    self.tell_login_kept();
+                }
+            }
             Input::Canary(epoch, sung) => {
                 let Sung { report, evidence } = *sung;
                 if !report.passed {
@@ -401,6 +489,7 @@ impl Want {
     fn name(&self) -> &'static str {
         match self {
             Self::Start => "start",
+            Self::Begin => "begin",
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::LogOut => "logout",
@@ -418,6 +507,13 @@ async fn drained(draining: Option<Epoch>, in_hand: &mut watch::Receiver<InHand>)
     // A delivery that has ended has nothing in hand either.
     let _ = in_hand.wait_for(InHand::is_nothing).await;
     epoch
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn fires(timer: Option<(TimerGen, Instant)>) -> TimerGen {

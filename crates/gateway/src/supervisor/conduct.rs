@@ -93,6 +93,7 @@ impl Actor {
     /// Nothing of an older connection counts from here on.
     fn leave_epoch(&mut self, next: Epoch) {
         self.parts.epoch.set(next);
+        self.login_kept.clear();
         self.parts.link.send_replace(None);
         self.parts.engine.send_replace(None);
         self.vitals.abort_all();
@@ -249,13 +250,17 @@ impl Actor {
         let engine = self.parts.engine.borrow().clone();
         let engine = engine.filter(|e| Some(e.epoch()) == ready);
         let login = self.parts.record.login;
+        // Nothing is sent under a login that the next start would not know of,
+        // nor before it has a generation.
+        let known = self.save_again_at.is_none() && login > LoginGeneration::default();
+        let for_delivery = engine.as_ref().filter(|_| known);
         self.parts.link.send_if_modified(|link| {
             let linked = link.as_ref().map(|l| (l.engine.epoch(), l.login));
-            let wanted = engine.as_ref().map(|e| (e.epoch(), login));
+            let wanted = for_delivery.map(|e| (e.epoch(), login));
             if linked == wanted {
                 return false;
             }
-            *link = engine.clone().map(|engine| Link { engine, login });
+            *link = for_delivery.cloned().map(|engine| Link { engine, login });
             true
         });
         self.watch_over(engine);
@@ -284,8 +289,6 @@ impl Actor {
     fn watch_over(&mut self, engine: Option<Arc<dyn Engine>>) {
         let epoch = engine.as_ref().map(|e| e.epoch());
         if self.vitals_epoch == epoch {
-            // Ended ones are taken away, so that the set does not grow.
-            while self.vitals.try_join_next().is_some() {}
             return;
         }
         self.vitals.abort_all();

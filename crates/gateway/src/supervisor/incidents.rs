@@ -68,6 +68,35 @@ impl IncidentLog {
     }
 }
 
+/// Closes what was open when the gateway ended: nobody else will. What the
+/// store does not take stays as it is, and is tried at the next start.
+pub(super) async fn close_interrupted(store: &dyn Store, session: &SessionId, now: UnixMs) {
+    /// Only the newest can be open; a few more, for those of older versions.
+    const LOOKED_AT: u32 = 20;
+    let newest = match store.incidents(session, None, LOOKED_AT).await {
+        Ok(newest) => newest,
+        Err(error) => {
+            tracing::warn!(event = "incident_not_stored", session = %session, %error);
+            return;
+        }
+    };
+    for mut incident in newest.into_iter().filter(|i| i.closed_at.is_none()) {
+        incident.closed_at = Some(now);
+        incident.outcome = Some("interrupted".to_owned());
+        let step = IncidentStep {
+            at: now,
+            step: "gave_up".to_owned(),
+            detail: "the gateway ended before it did".to_owned(),
+        };
+        if incident.steps.len() < MAX_STEPS {
+            incident.steps.push(step);
+        }
+        if let Err(error) = store.put_incident(incident).await {
+            tracing::warn!(event = "incident_not_stored", session = %session, %error);
+        }
+    }
+}
+
 /// An incident that is open.
 pub(super) struct OpenIncident {
     record: Incident,
@@ -197,5 +226,43 @@ impl OpenIncident {
             rung: self.rung.map(|r| r.as_str().to_owned()),
             attempt: self.attempt,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use steadfast_core::ids::LoginGeneration;
+    use steadfast_core::port::SessionRecord;
+    use steadfast_store::MemoryStore;
+
+    #[tokio::test]
+    async fn what_the_end_of_the_gateway_left_open_is_closed_at_the_next_start() {
+        let store = MemoryStore::new();
+        let session = SessionId::parse("default").unwrap();
+        let record = SessionRecord {
+            id: session.clone(),
+            created_at: UnixMs(1),
+            enabled: true,
+            login: LoginGeneration(1),
+            parked: None,
+        };
+        store.add_session(record).await.unwrap();
+        let (log, _) = IncidentLog::new(Arc::new(MemoryStore::new()));
+        let failure = Failure::unsupported(steadfast_core::failure::Operation::Send, "this");
+        let at = |n: i64| UnixMs(1_705_314_600_000 + n);
+        let open =
+            |n| OpenIncident::open(&log, &session, &failure, at(n), MonoMs(0), [n as u8; 10]);
+        let mut over = open(1).record;
+        over.closed_at = Some(at(2));
+        over.outcome = Some("recovered".to_owned());
+        store.put_incident(over.clone()).await.unwrap();
+        store.put_incident(open(3).record).await.unwrap();
+
+        close_interrupted(&store, &session, at(9)).await;
+        let kept = store.incidents(&session, None, 10).await.unwrap();
+        assert_eq!(kept[0].closed_at, Some(at(9)));
+        assert_eq!(kept[0].outcome.as_deref(), Some("interrupted"));
+        assert_eq!(kept[1], over);
     }
 }

@@ -10,6 +10,7 @@
 //! - [`sink`]: where its engine's events arrive
 //! - [`heartbeat`]: notices a hung page; [`canary`]: proves that sending works
 //! - [`upkeep`]: when a browser that works is replaced all the same
+//! - [`crew`]: the tasks of a session, and what is done where one panics
 //! - [`numbers`]: which numbers have WhatsApp, remembered for a while
 //! - [`incidents`]: writes down what failed and what healed it; [`availability`]: sums up how much of the time it was well
 //! - [`snapshot`], [`view`], [`health`], [`advice`]: what people see
@@ -19,6 +20,7 @@ mod advice;
 mod availability;
 mod canary;
 mod conduct;
+mod crew;
 mod health;
 mod heartbeat;
 mod incidents;

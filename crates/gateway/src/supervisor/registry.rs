@@ -1,9 +1,10 @@
 //! Every session, and what the gateway's surfaces may ask of them.
 
 use super::actor::{Actor, Command, Parts, Want};
+use super::crew::{self, Crew};
 use super::health;
 use super::heartbeat::Rhythm;
-use super::incidents::IncidentLog;
+use super::incidents::{self, IncidentLog};
 use super::numbers::Numbers;
 use super::operations;
 use super::sink::{CurrentEpoch, SessionSink};
@@ -22,6 +23,7 @@ use crate::sessions::{
 use crate::updates::Updates;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer};
@@ -32,7 +34,7 @@ use steadfast_core::port::{
     ChatSummary, Connector, Engine, FileSink, SessionRecord, Store, StoreError,
 };
 use steadfast_core::proxy::{Proxy, ProxySetting};
-use steadfast_core::session::{Machine, Policy, State};
+use steadfast_core::session::{Machine, Policy, State, TimerGen};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -80,10 +82,12 @@ struct Shared {
     updates: Updates,
     incidents: IncidentLog,
     numbers: Arc<Numbers>,
+    /// Where a session is named of which a task has panicked.
+    fallen: mpsc::Sender<SessionId>,
 }
 
 /// One session's handle.
-struct Handle {
+pub(super) struct Handle {
     commands: mpsc::Sender<Command>,
     snapshot: watch::Receiver<Snapshot>,
     engine: watch::Receiver<Option<Arc<dyn Engine>>>,
@@ -91,9 +95,26 @@ struct Handle {
     pace: watch::Receiver<Pace>,
     proxy: ProxySetting,
     /// Ends the session's delivery.
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
+    /// Who works for it.
+    pub(super) crew: Crew,
     /// Whose turn it is to ask the page for something.
     asking: Semaphore,
+}
+
+impl Handle {
+    /// What there is to say of the session now.
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.snapshot.borrow().clone();
+        if self.crew.has_fallen() {
+            // What it said last is no longer so; it is about to begin anew.
+            snapshot.state = State::Starting {
+                epoch: Epoch::default(),
+                timer: TimerGen(0),
+            };
+        }
+        snapshot
+    }
 }
 
 /// Every session.
@@ -148,6 +169,8 @@ impl Supervisor {
         tasks.spawn(inbox_task);
         tasks.spawn(incident_task);
         let numbers = Arc::new(Numbers::new(options.number_cache));
+        let places = crew::TASKS * options.max_sessions.max(1) as usize;
+        let (fallen, told) = mpsc::channel(places);
         let supervisor = Arc::new(Self {
             shared: Shared {
                 options: Arc::new(options),
@@ -160,14 +183,37 @@ impl Supervisor {
                 updates,
                 incidents,
                 numbers,
+                fallen,
             },
             sessions: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             tasks: Mutex::new(tasks),
             closing: CancellationToken::new(),
         });
+        supervisor.spawn(crew::nurse(Arc::downgrade(&supervisor), told));
         supervisor.load(first).await?;
         Ok(supervisor)
+    }
+
+    /// For one change of the set of sessions.
+    pub(super) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
+    /// Launches a session from what is on disk, where it still is.
+    pub(super) async fn launch_stored(
+        &self,
+        session: &SessionId,
+    ) -> Result<Option<Arc<Handle>>, StoreError> {
+        let records = self.shared.store.sessions().await?;
+        match records.into_iter().find(|record| record.id == *session) {
+            Some(record) => self.launch(record).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn load(self: &Arc<Self>, first: &SessionId) -> Result<(), StoreError> {
@@ -196,7 +242,7 @@ impl Supervisor {
                         () = closing.cancelled() => return,
                     }
                 }
-                if let Err(error) = command(&handle, Want::Start).await {
+                if let Err(error) = command(&handle, Want::Begin).await {
                     tracing::error!(event = "session_not_started", session = %id, %error);
                 }
             }
@@ -219,6 +265,8 @@ impl Supervisor {
         let s = &self.shared;
         let id = record.id.clone();
         let fence = s.store.take_fence(&id).await?;
+        incidents::close_interrupted(s.store.as_ref(), &id, s.clock.unix()).await;
+        let crew = Crew::new(id.clone(), s.fallen.clone());
         let proxy = ProxySetting::new(s.store.session_proxy(&id).await?);
         let connector = s.connectors.connector(&id, proxy.clone());
         let seed = u64::from_le_bytes(random_bytes(s.random.as_ref()).unwrap_or_default());
@@ -249,15 +297,17 @@ impl Supervisor {
             inbox: Arc::clone(&s.inbox),
             activity: activity.clone(),
             clock: Arc::clone(&s.clock),
+            linked_taken: AtomicBool::new(true),
         });
-        self.spawn(operations::run(
+        let operations_run = operations::run(
             id.clone(),
             Arc::clone(&connector),
             sink,
             epoch.clone(),
             operation_queue,
             input.clone(),
-        ));
+        );
+        self.spawn(crew.watched("operations", operations_run));
         let actor = Actor::new(Parts {
             record,
             machine,
@@ -288,7 +338,7 @@ impl Supervisor {
             in_hand,
             incidents: s.incidents.clone(),
         });
-        self.spawn(actor.run());
+        self.spawn(crew.watched("actor", actor.run()));
         let (wake, stop) = (Arc::new(Notify::new()), self.closing.child_token());
         let delivery = Delivery {
             session: id.clone(),
@@ -305,7 +355,7 @@ impl Supervisor {
             pace: pace_sender,
             seed,
         };
-        self.spawn(delivery.run(stop.clone()));
+        self.spawn(crew.watched("delivery", delivery.run(stop.clone())));
         let handle = Arc::new(Handle {
             commands,
             snapshot,
@@ -314,6 +364,7 @@ impl Supervisor {
             pace,
             proxy,
             stop,
+            crew,
             asking: Semaphore::new(ASKED_AT_ONCE),
         });
         self.lock().insert(id, Arc::clone(&handle));
@@ -332,7 +383,7 @@ impl Supervisor {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handle(&self, session: &SessionId) -> Result<Arc<Handle>, SessionError> {
+    pub(super) fn handle(&self, session: &SessionId) -> Result<Arc<Handle>, SessionError> {
         self.lock()
             .get(session)
             .cloned()
@@ -341,7 +392,7 @@ impl Supervisor {
 
     async fn view(&self, session: &SessionId) -> Result<SessionView, SessionError> {
         let handle = self.handle(session)?;
-        let snapshot = handle.snapshot.borrow().clone();
+        let snapshot = handle.snapshot();
         let depth = self.shared.store.depth(session).await?;
         let view = view::view(
             session,
@@ -423,7 +474,7 @@ impl Supervisor {
         suits: fn(&State) -> bool,
     ) -> Result<Arc<dyn Engine>, SessionError> {
         let handle = self.handle(session)?;
-        let state = handle.snapshot.borrow().state.clone();
+        let state = handle.snapshot().state;
         let engine = handle.engine.borrow().clone();
         match engine {
             Some(engine) if suits(&state) => Ok(engine),
@@ -436,7 +487,7 @@ impl Supervisor {
 }
 
 /// Gives a wish to a session's actor and waits for its answer.
-async fn command(handle: &Handle, want: Want) -> Result<(), SessionError> {
+pub(super) async fn command(handle: &Handle, want: Want) -> Result<(), SessionError> {
     let (reply, answer) = oneshot::channel();
     let told = async {
         handle.commands.send(Command { want, reply }).await.ok()?;
@@ -671,7 +722,7 @@ impl Sessions for Supervisor {
 
     async fn health(&self, session: &SessionId) -> Result<HealthView, SessionError> {
         let handle = self.handle(session)?;
-        let snapshot = handle.snapshot.borrow().clone();
+        let snapshot = handle.snapshot();
         let engine = handle.engine.borrow().clone();
         let depth = self.shared.store.depth(session).await;
         Ok(health::examine(

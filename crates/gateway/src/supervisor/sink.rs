@@ -9,11 +9,11 @@ use crate::clock::Clock;
 use crate::inbox::Inbox;
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use steadfast_core::ids::{Epoch, SessionId};
 use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::port::{EngineEvent, EventSink, InboundRefused};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// The newest epoch of a session, shared by all that must recognise an old one.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,8 @@ pub(super) struct SessionSink {
     pub(super) inbox: Arc<Inbox>,
     pub(super) activity: Activity,
     pub(super) clock: Arc<dyn Clock>,
+    /// Whether the last word that a phone has linked it found room.
+    pub(super) linked_taken: AtomicBool,
 }
 
 #[async_trait]
@@ -66,7 +68,12 @@ impl EventSink for SessionSink {
             | EngineEvent::Linked
             | EngineEvent::Me { .. }
             | EngineEvent::Failed(_) => {
-                if self.inputs.try_send(Input::Engine(epoch, event)).is_err() {
+                let linked = matches!(event, EngineEvent::Linked);
+                let taken = self.inputs.try_send(Input::Engine(epoch, event)).is_ok();
+                if linked {
+                    self.linked_taken.store(taken, Ordering::Release);
+                }
+                if !taken {
                     // Bounded on purpose. Phases are read by level, so that
                     // the next heartbeat or deadline finds what was dropped.
                     tracing::error!(event = "engine_event_dropped", session = %self.session);
@@ -81,6 +88,23 @@ impl EventSink for SessionSink {
         }
         self.activity.touch(self.clock.mono());
         self.inbox.happened(&self.session, happening).await
+    }
+
+    async fn login_kept(&self, epoch: Epoch) -> bool {
+        let (reply, kept) = oneshot::channel();
+        if !self.epoch.is(epoch) || !self.linked_taken.load(Ordering::Acquire) {
+            return false;
+        }
+        // Behind the word that it is linked, which went the same way.
+        if self
+            .inputs
+            .send(Input::LoginKept(epoch, reply))
+            .await
+            .is_err()
+        {
+            return false;
+        }
+        kept.await.is_ok()
     }
 
     async fn inbound(&self, epoch: Epoch, message: InboundMessage) -> Result<(), InboundRefused> {

@@ -18,6 +18,7 @@ mod cli_outbox;
 mod cli_serve;
 mod cli_webhooks;
 mod client;
+mod crew;
 mod embed;
 mod fake;
 mod http_actions;
