@@ -112,6 +112,8 @@ events! {
     // Files.
     /// Old files of messages were removed (debug).
     MEDIA_SWEPT = "media_swept";
+    /// Old messages were forgotten.
+    MESSAGES_FORGOTTEN = "messages_forgotten";
     /// A file of a message that nobody needs could not be removed; again later.
     MEDIA_NOT_REMOVED = "media_not_removed";
     // A message.

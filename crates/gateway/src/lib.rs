@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod outgoing;
 pub mod passkey;
 pub mod qr;
+mod retention;
 pub mod seal;
 pub mod serve;
 pub mod sessions;

@@ -201,6 +201,12 @@ impl Standing {
     }
 }
 
+/// Before when what is over may be forgotten: the log's oldest event may
+/// still tell of what changed since it.
+pub(crate) fn forgettable_before(before: UnixMs, told_since: Option<UnixMs>) -> UnixMs {
+    told_since.map_or(before, |since| before.min(since))
+}
+
 /// The stable name under which an attempt keeps its outcome.
 pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {

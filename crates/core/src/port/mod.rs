@@ -1,10 +1,11 @@
 //! What the outside must implement: what drives a link ([`engine`]), what
 //! survives us ([`store`]), with who may do what ([`token`]) and who did it ([`audit`]);
-//! the log of what happens ([`events`]) and where it is pushed to ([`webhooks`]).
+//! how long what is over is kept ([`keeping`]); the log of what happens ([`events`]) and where it is pushed to ([`webhooks`]).
 
 pub mod audit;
 pub mod engine;
 pub mod events;
+pub mod keeping;
 pub mod store;
 pub mod token;
 pub mod webhooks;
@@ -15,6 +16,7 @@ pub use engine::{
     FileSink, InboundRefused, LookupOutcome, OpenStep, PasskeyEnd, Phase, SendOutcome,
 };
 pub use events::{EventLog, EventPage, EventQuery, EventSpan, TrimEvents, Trimmed};
+pub use keeping::{ForgetMessages, ForgottenMessages};
 pub use store::{
     Accepted, BatchAccepted, IdempotencyKey, Incident, IncidentStep, KeptAnswer, MediaRecord,
     MessageQuery, OutboxDepth, Outcome, Quota, Recorded, SessionRecord, Store, StoreError,

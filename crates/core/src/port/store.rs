@@ -2,6 +2,7 @@
 
 use super::audit::{AuditEntry, NewAudit};
 use super::events::EventLog;
+use super::keeping::{ForgetMessages, ForgottenMessages};
 use super::token::{Rotation, TokenRecord};
 use super::webhooks::WebhookStore;
 use crate::ids::{
@@ -518,6 +519,10 @@ pub trait Store: EventLog + WebhookStore + Send + Sync {
         most_bytes: u64,
         limit: u32,
     ) -> Result<Vec<MediaId>, StoreError>;
+
+    /// Forgets a piece of what is over and old. Messages that are owed or
+    /// parked stay, and what the log of events still tells of.
+    async fn forget_messages(&self, what: ForgetMessages) -> Result<ForgottenMessages, StoreError>;
 
     /// A page of inbound messages.
     async fn inbound(

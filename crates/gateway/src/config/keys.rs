@@ -618,6 +618,14 @@ pub const KEYS: &[Key] = &[
         1_000_000_000,
         "Most events that are kept, whatever their age, where a webhook endpoint has not been given them yet. Beyond it the oldest go all the same, and a webhook.gap event tells it.",
     ),
+    // ---------------------------------------------------------- messages
+    number(
+        "messages.keep_ms",
+        90 * DAY_MS,
+        DAY_MS,
+        3_650 * DAY_MS,
+        "How long messages are kept that are over (sent, rejected, expired, cancelled), and messages received. What is still owed, or parked, stays whatever its age; so does what the log of events still tells of.",
+    ),
     // ------------------------------------------------------------- media
     number(
         "media.max_image_bytes",

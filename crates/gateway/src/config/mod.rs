@@ -18,8 +18,8 @@ mod tests;
 pub use key::{Key, Kind, Preset};
 pub use keys::{KEYS, find, nearest};
 pub use types::{
-    Browser, Config, Conflict, Delivery, Events, Flavor, Log, LogFormat, Media, Outgoing, Pacing,
-    Sandbox, Server, Session, Stream, Webhooks, duration_ms,
+    Browser, Config, Conflict, Delivery, Events, Flavor, Log, LogFormat, Media, Messages, Outgoing,
+    Pacing, Sandbox, Server, Session, Stream, Webhooks, duration_ms,
 };
 
 use std::collections::BTreeMap;

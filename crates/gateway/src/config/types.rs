@@ -23,6 +23,8 @@ pub struct Config {
     pub outgoing: Outgoing,
     /// The log of events.
     pub events: Events,
+    /// How long messages are kept.
+    pub messages: Messages,
     /// Files of messages.
     pub media: Media,
     /// Events that are pushed.
@@ -174,6 +176,14 @@ pub struct Events {
     pub keep_ms: u64,
     pub keep: u64,
     pub keep_owed: u64,
+}
+
+/// `[messages]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Messages {
+    pub keep_ms: u64,
 }
 
 /// `[media]`. What each key means stands in `config::KEYS`.

@@ -12,10 +12,10 @@ use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
     Accepted, AuditEntry, BatchAccepted, Delivery, DeliveryAttempt, DeliveryCounts, DeliveryState,
-    EventLog, EventPage, EventQuery, EventSpan, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
-    MessageQuery, NewAudit, OutboxDepth, Quota, Recorded, Replay, Rotation, SessionRecord, Settled,
-    Store, StoreError, StoredInbound, StoredWebhook, TokenRecord, TrimEvents, Trimmed,
-    WebhookRecord, WebhookStore,
+    EventLog, EventPage, EventQuery, EventSpan, ForgetMessages, ForgottenMessages, IdempotencyKey,
+    Incident, KeptAnswer, MediaRecord, MessageQuery, NewAudit, OutboxDepth, Quota, Recorded,
+    Replay, Rotation, SessionRecord, Settled, Store, StoreError, StoredInbound, StoredWebhook,
+    TokenRecord, TrimEvents, Trimmed, WebhookRecord, WebhookStore,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -197,6 +197,10 @@ impl<S: Store> Store for Full<S> {
 
     async fn media(&self, id: &MediaId) -> Result<Option<MediaRecord>, StoreError> {
         self.inner.media(id).await
+    }
+
+    async fn forget_messages(&self, what: ForgetMessages) -> Result<ForgottenMessages, StoreError> {
+        self.inner.forget_messages(what).await
     }
 
     async fn forget_media(

@@ -37,6 +37,11 @@ impl Default for Log {
 }
 
 impl Log {
+    /// When the oldest that is kept happened.
+    pub(super) fn told_since(&self) -> Option<UnixMs> {
+        self.events.first_key_value().map(|(_, event)| event.at)
+    }
+
     pub(super) fn tell(
         &mut self,
         kind: EventKind,

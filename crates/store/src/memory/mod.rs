@@ -18,9 +18,9 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
-    MessageQuery, NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, ForgetMessages, ForgottenMessages, IdempotencyKey,
+    Incident, KeptAnswer, MediaRecord, MessageQuery, NewAudit, OutboxDepth, Quota, Recorded,
+    Rotation, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -251,6 +251,10 @@ impl Store for MemoryStore {
         limit: u32,
     ) -> Result<Vec<MediaId>, StoreError> {
         self.with(|state| Ok(state.forget_media(before, most_bytes, limit)))
+    }
+
+    async fn forget_messages(&self, what: ForgetMessages) -> Result<ForgottenMessages, StoreError> {
+        self.with(|state| Ok(state.forget_messages(what)))
     }
 
     async fn inbound(

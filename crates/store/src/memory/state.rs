@@ -4,7 +4,7 @@ use super::log::Log;
 use super::webhooks::Endpoints;
 use crate::rules::{
     MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, PACE_KEPT_MS, Standing, cut,
-    outcome_name, told,
+    forgettable_before, outcome_name, told,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use steadfast_core::event::{self, EventData, EventKind};
@@ -15,9 +15,10 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
 use steadfast_core::pacing::{History, Quarter, quarter_of};
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
-    MessageQuery, NewAudit, OutboxDepth, Outcome, PreviousSecret, Quota, Recorded, Rotation,
-    SessionRecord, StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, ForgetMessages, ForgottenMessages, IdempotencyKey,
+    Incident, KeptAnswer, MediaRecord, MessageQuery, NewAudit, OutboxDepth, Outcome,
+    PreviousSecret, Quota, Recorded, Rotation, SessionRecord, StoreError, StoredInbound,
+    TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -744,6 +745,74 @@ impl State {
         self.last_inbound = seq;
         self.log.tell_inbound(session, &stored);
         Ok(true)
+    }
+
+    pub(super) fn forget_messages(&mut self, what: ForgetMessages) -> ForgottenMessages {
+        let before = forgettable_before(what.before, self.log.told_since());
+        let limit = what.limit as usize;
+        let mut forgotten = ForgottenMessages::default();
+        let oldest: Vec<i64> = self
+            .messages
+            .range(what.after + 1..)
+            .take(limit)
+            .map(|(seq, _)| *seq)
+            .collect();
+        if oldest.len() == limit {
+            forgotten.next = oldest.last().copied();
+        }
+        for seq in oldest {
+            let Some(row) = self.messages.get(&seq) else {
+                continue;
+            };
+            if row.message.accepted_at >= before {
+                forgotten.next = None;
+                break;
+            }
+            let status = row.standing.status;
+            if !status.is_owed() && status != Status::Parked && row.standing.updated_at < before {
+                self.forget_message(seq);
+                forgotten.messages += 1;
+            }
+        }
+        let mut came: Vec<(i64, SessionId)> = Vec::new();
+        for (id, session) in &self.sessions {
+            came.extend(session.inbound.iter().map(|kept| (kept.seq, id.clone())));
+        }
+        came.sort();
+        came.truncate(limit);
+        let looked_at = came.len();
+        for (seq, id) in came {
+            let Some(session) = self.sessions.get_mut(&id) else {
+                continue;
+            };
+            let Some(place) = session.inbound.iter().position(|kept| kept.seq == seq) else {
+                continue;
+            };
+            if session.inbound[place].stored_at >= before {
+                break;
+            }
+            let old = session.inbound.remove(place).message;
+            session.inbound_seen.remove(&(old.chat, old.wa_message_id));
+            forgotten.inbound += 1;
+        }
+        if forgotten.inbound == looked_at as u64 && looked_at == limit {
+            forgotten.next = forgotten.next.or(Some(what.after));
+        }
+        forgotten
+    }
+
+    fn forget_message(&mut self, seq: i64) {
+        let Some(row) = self.messages.remove(&seq) else {
+            return;
+        };
+        self.by_id.remove(&row.message.id);
+        if let Some(session) = self.sessions.get_mut(&row.message.session)
+            && session.by_wa.get(&row.message.wa_message_id) == Some(&seq)
+        {
+            session.by_wa.remove(&row.message.wa_message_id);
+        }
+        self.keys
+            .retain(|_, key| !matches!(key.kept, Kept::Message(kept) if kept == seq));
     }
 
     pub(super) fn message_key(

@@ -8,6 +8,7 @@
 //! | `outbox`, `queue`, `rows` | owed messages, who is next, how a row is read |
 //! | `events`, `webhooks` | the log of what happens, and where it is pushed to |
 //! | `pace` | what pacing must know after a restart |
+//! | `keeping` | what is over and old is forgotten |
 //! | `sessions`, `records`, `tokens`, `audit` | everything else |
 //!
 //! On disk are `NAME`, `NAME-wal` and `NAME-shm`, and nothing else. A commit is
@@ -17,6 +18,7 @@
 mod audit;
 mod error;
 mod events;
+mod keeping;
 mod media;
 mod open;
 mod outbox;
@@ -45,9 +47,9 @@ use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
-    MessageQuery, NewAudit, OutboxDepth, Quota, Recorded, Rotation, SessionRecord, Store,
-    StoreError, StoredInbound, TokenRecord,
+    Accepted, AuditEntry, BatchAccepted, ForgetMessages, ForgottenMessages, IdempotencyKey,
+    Incident, KeptAnswer, MediaRecord, MessageQuery, NewAudit, OutboxDepth, Quota, Recorded,
+    Rotation, SessionRecord, Store, StoreError, StoredInbound, TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -405,6 +407,10 @@ impl Store for SqliteStore {
     ) -> Result<Vec<MediaId>, StoreError> {
         self.write(move |tx| media::forget(tx, before, most_bytes, limit))
             .await
+    }
+
+    async fn forget_messages(&self, what: ForgetMessages) -> Result<ForgottenMessages, StoreError> {
+        self.write(move |tx| keeping::forget(tx, what)).await
     }
 
     async fn inbound(

@@ -548,6 +548,10 @@ fn moved(tx: &mut Tx<'_>, before: &Standing, entry: &Entry) -> Result<(), rusqli
     if before.status != standing.status {
         tx.count(*sid, Some(before.status), Some(standing.status));
     }
+    if needs_file(before.status) && !needs_file(standing.status) {
+        // The file may go once nobody else needs it; how many once did must not matter.
+        tx.run("DELETE FROM media_refs WHERE seq = ?1", (*seq,))?;
+    }
     if let Some(kind) = EventKind::of_move(before.status, standing.status) {
         let why = events::why(standing.reason.as_deref(), standing.detail.as_deref());
         tx.event(&NewEvent {
@@ -564,4 +568,9 @@ fn moved(tx: &mut Tx<'_>, before: &Standing, entry: &Entry) -> Result<(), rusqli
         (false, true) => queue::join(tx, entry.spot(), standing.due_at, standing.has_begun()),
         (false, false) => Ok(()),
     }
+}
+
+/// Whether a message may still be sent, and its file with it.
+fn needs_file(status: Status) -> bool {
+    status.is_owed() || status == Status::Parked
 }

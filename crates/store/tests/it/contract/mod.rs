@@ -4,6 +4,7 @@ mod accepting;
 mod acks;
 mod delivery;
 mod events;
+mod keeping;
 mod lanes;
 mod media;
 mod people;
@@ -49,6 +50,9 @@ contract! {
         nothing_is_accepted_for_an_unknown_session,
         pages_follow_the_order_of_acceptance,
         depth_is_kept;
+    keeping:
+        only_what_is_over_and_old_is_forgotten,
+        a_piece_says_where_to_go_on;
     delivery:
         a_claim_is_durable_and_shows_what_was_before,
         doubt_keeps_its_login_until_it_is_settled,
