@@ -121,6 +121,13 @@ fn what_was_collected_later_is_understood_too() {
     score.demand(95, 95, 90);
 }
 
+#[test]
+fn what_was_gathered_last_is_understood_too() {
+    let score = Score::of(include_str!("fixtures/gathered.jsonl"));
+    assert!(score.entries >= 440);
+    score.demand(95, 95, 90);
+}
+
 /// Whatever a gateway wraps around a text, and however it breaks its lines.
 #[test]
 fn no_wrapping_makes_a_resend_safe() {
@@ -128,6 +135,7 @@ fn no_wrapping_makes_a_resend_safe() {
         include_str!("fixtures/failures.jsonl"),
         include_str!("fixtures/heldout.jsonl"),
         include_str!("fixtures/later.jsonl"),
+        include_str!("fixtures/gathered.jsonl"),
     ];
     let mut tried = 0;
     for line in sets.into_iter().flat_map(str::lines) {

@@ -31,7 +31,7 @@ pub struct Explanation {
 /// is sure in every operation is called safe to send again.
 pub fn explain(text: &str, operation: Option<&str>) -> Explanation {
     let operation = operation.and_then(Operation::read);
-    let verdict = text::read(text, operation);
+    let verdict = text::read_for_people(text, operation);
     let kind = verdict.kind;
     Explanation {
         kind,

@@ -25,6 +25,7 @@ pub(super) const RULES: &[Rule] = &[
             "account + suspended",
             "account + blocked by whatsapp",
             "number + banned",
+            "status + =fail + reason + =blocked",
             "temporarily banned",
             "temporary ban",
             "tempban",
@@ -32,6 +33,7 @@ pub(super) const RULES: &[Rule] = &[
             "temp banned",
             "permanently banned",
             "you have been banned",
+            "violation_reason",
             "failure_locked",
             "failure_banned",
             "banned",
@@ -169,6 +171,7 @@ pub(super) const RULES: &[Rule] = &[
             "device limit",
             "too many linked devices",
             "linked devices + limit|maximum|too many",
+            "only link|link only|link up to",
             "link + device + try again later",
             "too many devices",
         ],
@@ -217,6 +220,7 @@ pub(super) const RULES: &[Rule] = &[
             "authentication failed",
             "failed to authenticate",
             "authentication error",
+            "auth error",
             "unable to log in",
             "couldn't log in",
             "could not log in",
@@ -242,12 +246,20 @@ pub(super) const RULES: &[Rule] = &[
             "certification match failed",
         ],
     )
-    .unless(&["proxy", "socks", "overlimit", "over-limit", "=429"]),
+    .unless(&[
+        "proxy",
+        "socks",
+        "overlimit",
+        "over-limit",
+        "=429",
+        "invalid session id",
+    ]),
     rule(
         "the number to link is written wrong",
         Kind::AuthFailed,
         &[
             "phone number|phonenumber|number + invalid|not valid|too short|too long|must not|required|format",
+            "error + =400|=403|=404|=406|bad-request|bad request|not-acceptable|item-not-found",
         ],
     )
     .only(&[Op::RequestPairingCode]),

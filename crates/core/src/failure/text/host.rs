@@ -31,12 +31,16 @@ pub(super) const RULES: &[Rule] = &[
             "storage_quota_exceeded",
             "the disk is full",
         ],
-    ),
+    )
+    // The kernel says the same of its namespaces.
+    .unless(&["new namespace"]),
     rule(
         "no further process can be started",
         Kind::ResourcesExhausted,
         &[
             "cannot fork",
+            "fork: cannot allocate",
+            "fork rejected",
             "can't fork",
             "unable to fork",
             "fork failed",
@@ -47,6 +51,7 @@ pub(super) const RULES: &[Rule] = &[
             "spawn + =emfile",
             "spawnsync + =emfile",
             "pids limit",
+            "pids.max",
             "os error 11)",
             "os error 12)",
             "[errno 11]",
@@ -91,6 +96,7 @@ pub(super) const RULES: &[Rule] = &[
             "oom killer",
             "=oom",
             "array buffer allocation failed",
+            "memory allocation + failed",
             "invalid array buffer length",
             "err_insufficient_resources",
             "err_out_of_memory",
@@ -149,6 +155,8 @@ pub(super) const RULES: &[Rule] = &[
             "missing x server",
             "unable to open x display",
             "cannot open display",
+            "connect to display",
+            "connect to x server",
             "the platform failed to initialize",
             "launched a headed browser without having a xserver",
         ],
@@ -158,6 +166,8 @@ pub(super) const RULES: &[Rule] = &[
         Kind::Unknown,
         &[
             "read-only file system",
+            "readonly database",
+            "sqlite_readonly",
             "=erofs",
             "os error 30",
             "crashpad_handler: --database is required",
@@ -176,6 +186,16 @@ pub(super) const RULES: &[Rule] = &[
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
     rule(
+        "a file of the profile may not be touched",
+        Kind::Unknown,
+        &[
+            "=eacces|=eperm + , open|, scandir|, copyfile|, lstat|, stat|, access|, chmod|, chown|, symlink",
+        ],
+    )
+    .only(&[Op::Launch, Op::Auth, Op::Listen, Op::Shutdown])
+    .rung(Rung::Operator)
+    .handed(Handed::ThisCall),
+    rule(
         "the sandbox cannot start",
         Kind::LaunchFailedSandbox,
         &[
@@ -188,6 +208,7 @@ pub(super) const RULES: &[Rule] = &[
             "chrome_sandbox",
             "failed to move to new namespace",
             "new_user_ns",
+            "no_new_privs",
             "clone_newuser",
             "unprivileged_userns",
             "user namespaces",
@@ -219,7 +240,7 @@ pub(super) const RULES: &[Rule] = &[
             "spawn unzip + =enoent",
             "spawn tar + =enoent",
             "spawn git + =enoent",
-            "cannot find module '",
+            "cannot find module",
             "err_module_not_found",
             "err_dlopen_failed",
             "no module named",
@@ -304,8 +325,9 @@ pub(super) const RULES: &[Rule] = &[
             "spawn + =eacces",
             "spawn + =eperm",
             "spawn + unknown system error",
+            "spawn unknown",
+            "failed to open elf",
             "access is denied",
-            "os error 5)",
             "os error 2)",
             "os error 13)",
             "os error 8)",
@@ -380,6 +402,8 @@ pub(super) const RULES: &[Rule] = &[
         Kind::ProfileLocked,
         &[
             "database is locked",
+            "locking protocol",
+            "lock + database + cannot|could not|unable|failed",
             "database table is locked",
             "sqlite_busy",
             "sqlite_locked",
@@ -434,6 +458,7 @@ pub(super) const RULES: &[Rule] = &[
             "internal error opening backing store",
             "unknownerror: internal error",
             "data lost due to missing file",
+            "indexeddb|indexed database|idbdatabase + lost|closing|large",
         ],
     )
     .unless(&["deletedatabase"])
@@ -446,6 +471,12 @@ pub(super) const RULES: &[Rule] = &[
             "leveldb + io error",
             "leveldb + failed to open",
             "=eio",
+            "=euclean",
+            "structure needs cleaning",
+            "=estale",
+            "stale file handle",
+            "ext4-fs error|xfs error|btrfs error",
+            "i/o error, dev",
             "input/output error",
             "disk i/o error",
             "sqlite_ioerr",

@@ -13,6 +13,7 @@ mod foreign;
 mod gateway;
 mod general;
 mod host;
+mod likeness;
 mod message;
 mod network;
 mod page;
@@ -33,12 +34,20 @@ enum Origin {
     Page,
     /// A log, a standard error, another program.
     Anywhere,
+    /// The same, and whoever asks wants a guess rather than nothing.
+    Asked,
 }
 
 /// What a text means. Without an operation, the text's own words are asked
 /// for one, but what they suggest never makes a resend safe.
 pub(super) fn read(text: &str, operation: Option<Op>) -> Verdict {
     explain(text, operation, Origin::Anywhere).verdict
+}
+
+/// The same for somebody who asks what it means: where no rule knows, a guess
+/// by likeness.
+pub(super) fn read_for_people(text: &str, operation: Option<Op>) -> Verdict {
+    explain(text, operation, Origin::Asked).verdict
 }
 
 /// What an exception from the page means.
@@ -56,26 +65,28 @@ fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
         .or_else(|| table(gateway::SESSIONS))
         .or_else(|| table(host::RULES))
         .or_else(|| exited::read(&text, operation))
-        .or_else(|| named(&text))
-        .or_else(|| status::read(&text))
+        .or_else(|| named(&text, operation))
+        .or_else(|| status::read(&text, operation))
         .or_else(|| table(account::RULES))
         .or_else(|| page::read(&text, operation, origin))
-        .or_else(|| table(message::RULES))
+        .or_else(|| message::TABLES.iter().copied().find_map(table))
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
         .or_else(|| match origin {
             Origin::Page => None,
-            Origin::Anywhere => table(gateway::ENVELOPES),
+            Origin::Anywhere | Origin::Asked => table(gateway::ENVELOPES),
         })
         .or_else(|| page::nameless(&text, operation))
         .or_else(|| says_nothing(&text).then(|| unknown(operation)))
         .or_else(|| match origin {
             Origin::Page => None,
-            Origin::Anywhere => table(foreign::RULES).or_else(|| table(general::RULES)),
+            Origin::Anywhere | Origin::Asked => table(foreign::RULES)
+                .or_else(|| table(general::RULES))
+                .or_else(|| by_names(&said, operation)),
         })
         .or_else(|| match origin {
-            Origin::Page => None,
-            Origin::Anywhere => by_names(&said, operation),
+            Origin::Page | Origin::Anywhere => None,
+            Origin::Asked => by_likeness(&said, &text, operation),
         })
         .unwrap_or_else(|| unknown(operation));
     Match {
@@ -99,20 +110,42 @@ fn by_names(said: &str, operation: Option<Op>) -> Option<Match> {
     let table = |rules| first(rules, &text, operation);
     let found = table(host::RULES)
         .or_else(|| table(account::RULES))
-        .or_else(|| table(message::RULES))
+        .or_else(|| message::TABLES.iter().copied().find_map(table))
         .or_else(|| table(devtools::RULES))
         .or_else(|| table(network::RULES))
         .or_else(|| table(gateway::ENVELOPES))
         .or_else(|| table(general::RULES))?;
     Some(Match {
-        verdict: match found.verdict.handed {
-            Handed::Before | Handed::Refused => found.verdict.handed(Handed::ThisCall),
-            Handed::ThisCall | Handed::Everything | Handed::Earlier | Handed::After => {
-                found.verdict
-            }
-        },
+        verdict: unsure(found.verdict),
         ..found
     })
+}
+
+/// What the text is like; failing that, what was being done leaves few ways to
+/// fail.
+fn by_likeness(said: &str, text: &Folded, operation: Option<Op>) -> Option<Match> {
+    let (concept, kind) = if let Some(kind) = likeness::guess(said, operation) {
+        ("it is like others of its kind", kind)
+    } else {
+        match operation {
+            _ if text.as_str().is_empty() => return None,
+            Some(Op::Launch) => ("a browser that did not come up", Kind::BrowserGone),
+            Some(Op::Navigate) => ("a page that did not come", Kind::NetworkDown),
+            _ => return None,
+        }
+    };
+    Some(Match {
+        concept,
+        verdict: unsure(Verdict::of(kind)),
+    })
+}
+
+/// A likely kind says nothing sure of the message in hand.
+fn unsure(verdict: Verdict) -> Verdict {
+    match verdict.handed {
+        Handed::Before | Handed::Refused => verdict.handed(Handed::ThisCall),
+        Handed::ThisCall | Handed::Everything | Handed::Earlier | Handed::After => verdict,
+    }
 }
 
 /// `aNameLikeThis` and `a_name_like_this` as words.
@@ -278,7 +311,7 @@ fn sent_by_its_own_result(text: &Folded, operation: Option<Op>) -> Option<Match>
 }
 
 /// What WhatsApp Web says in its own names and numbers, as they stand in a log.
-fn named(text: &Folded) -> Option<Match> {
+fn named(text: &Folded, operation: Option<Op>) -> Option<Match> {
     const STATES: &[&str] = &[
         "change:state",
         "change_state",
@@ -292,15 +325,23 @@ fn named(text: &Folded) -> Option<Match> {
         "state:",
         "state\"",
         "state is",
+        "state",
         "stream mode",
         "stream.mode",
         "disconnected",
     ];
+    const REASONS: &[&str] = &["disconnectreason.", "reason", "disconnected"];
     const ACKS: &[&str] = &["ack changed to", "ack level", "ack"];
     let told =
         |concept, verdict: Option<Verdict>| verdict.map(|verdict| Match { concept, verdict });
     let state = words_after(text, STATES).find_map(wa::named_state);
+    // Of a message or a group, the same words mean something else.
+    let of_the_link = matches!(operation, Some(Op::Auth | Op::Listen | Op::Probe));
     told("WhatsApp Web's own state", state)
+        .or_else(|| {
+            let mut reasons = words_after(text, REASONS).filter(|_| of_the_link);
+            told("why a link ended", reasons.find_map(wa::named_reason))
+        })
         .or_else(|| {
             let result = words_after(text, SEND_RESULTS)
                 .find(|word| !word.is_empty() && *word != "ok" && !SEND_RESULTS.contains(word));
@@ -390,7 +431,6 @@ mod tests {
         let tables = [
             message::AFTER,
             gateway::SESSIONS,
-            message::RULES,
             gateway::ENVELOPES,
             host::RULES,
             account::RULES,
@@ -399,7 +439,8 @@ mod tests {
             foreign::RULES,
             general::RULES,
         ];
-        for pattern in tables.into_iter().flatten().flat_map(rule::Rule::patterns) {
+        let tables = tables.into_iter().chain(message::TABLES.iter().copied());
+        for pattern in tables.flatten().flat_map(rule::Rule::patterns) {
             assert_eq!(pattern, pattern.to_ascii_lowercase());
             for part in pattern.split(" + ").flat_map(|part| part.split('|')) {
                 let part = part.strip_prefix('=').unwrap_or(part);

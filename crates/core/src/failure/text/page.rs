@@ -271,7 +271,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last) {
+    } else if origin != Origin::Page && PAGE_METHODS.contains(&last) {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
@@ -279,7 +279,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
     } else if missing.starts_with("window.on") && last.ends_with("event") {
         // A function that the program outside had given to the page.
         uninjected(Handed::ThisCall)
-    } else if origin == Origin::Anywhere && asked(operation) && from_outside_the_page(text) {
+    } else if origin != Origin::Page && asked(operation) && from_outside_the_page(text) {
         let early = thrown_while_looking_at_arguments(text.as_str());
         if !early && says_any(LIBRARIES) {
             return changed(
@@ -432,6 +432,8 @@ fn missing_name(text: &str) -> Option<&str> {
         .or_else(|| word_before(" is not a constructor"))
         .or_else(|| word_before(" is not defined"))
         .or_else(|| word_before(" is not iterable"))
+        // Another engine's words for the same; a bare name is left to others.
+        .or_else(|| word_before(" is undefined").filter(|name| name.contains('.')))
         .or_else(|| text.contains("cannot read properties of").then_some(""))
 }
 
