@@ -253,6 +253,7 @@ pub(super) const RULES: &[Rule] = &[
         "over-limit",
         "=429",
         "invalid session id",
+        "handshake + timed out|timeout",
     ]),
     rule(
         "the number to link is written wrong",

@@ -1,235 +1,17 @@
-//! What DevTools clients and the browser's own log say of the browser, the
-//! page and the JavaScript context.
+//! What DevTools clients say of the page and the JavaScript context.
 //!
 //! Sources: Puppeteer and Playwright message texts, chromiumoxide's
 //! `CdpError`, V8's inspector and Chromium's `devtools_session.cc`.
-//! The most severe line of a log wins, so the tables go from the browser down.
 
 use super::super::verdict::Handed;
 use super::super::{Kind, Operation as Op, Rung};
 use super::rule::{Rule, rule};
 
-const STARTING: &[Op] = &[Op::Launch];
+/// Programs that ask over HTTP word their own deadlines much as those that
+/// drive a browser.
+const HTTP_CLIENTS: &[&str] = &["axios", "awaiting headers", "error sending request"];
 
 pub(super) const RULES: &[Rule] = &[
-    // ---- what is no fault of anything
-    rule(
-        "the client met an event or answer that it does not know",
-        Kind::Unknown,
-        &[
-            "did not match any variant",
-            "untagged enum message",
-            "failed to deserialize",
-            "unknown variant",
-        ],
-    )
-    .handed(Handed::Everything),
-    // ---- the browser
-    rule(
-        "the queue to the browser ended before the call was written",
-        Kind::BrowserGone,
-        &[
-            "receiver is gone",
-            "sending on a closed channel",
-            "channel closed",
-            "trying to work with closed connection",
-            "sending after closing is not allowed",
-            "websocket is not open + websockettransport|_rawsend|puppeteer|playwright|devtools",
-        ],
-    )
-    .handed(Handed::Refused),
-    rule(
-        "nobody listens where the browser's own port should be",
-        Kind::BrowserGone,
-        &[
-            "=econnrefused|connection refused|actively refused + :9222|devtools|/json/version|cdp|puppeteer.connect|remote-debugging",
-            "no running chrome",
-            "failed to connect via cdp",
-            "failed to connect to cdp",
-            "could not connect to cdp",
-            "cannot connect to cdp",
-        ],
-    )
-    .handed(Handed::Refused),
-    rule(
-        "the answer will never come: the client's end was dropped",
-        Kind::BrowserGone,
-        &[
-            "oneshot canceled",
-            "oneshot cancelled",
-            "no response from the chromium instance",
-            "connection closed normally",
-            "io error: connection reset",
-            "io error: broken pipe",
-            "without closing handshake",
-            "ws connection error",
-            "error: ws(",
-            "underlying connection is closed",
-            "unable to make method calls",
-            "browser events",
-            "transport loop got a timeout",
-            "closed abnormally",
-            "no close frame received",
-        ],
-    ),
-    rule(
-        "the browser ended",
-        Kind::BrowserGone,
-        &[
-            "browser has disconnected",
-            "browser.on( + disconnected",
-            "=cdp|devtools|cri-client + socket|connection|pipe + closed|disconnected|dropped|lost|ended",
-            "chrom|browser|headless_shell + dumped core|segfault at|trap int3|trap invalid|general protection",
-            "browser disconnected",
-            "browser has been disconnected",
-            "browser was disconnected",
-            "write to connection with browser",
-            "browser has been closed + navigation failed",
-            "browserclose",
-            "browser closed",
-            "closed browser",
-            "browser is closed",
-            "browser has crashed",
-            "browser crashed",
-            "browser process exited",
-            "browser process terminated",
-            "browser process has exited",
-            "browser exited",
-            "browser was killed",
-            "chrome exited",
-            "chromium exited",
-            "chrome crashed",
-            "chromium crashed",
-            "chrome instance + crash",
-            "process exited with code",
-            "exited with signal",
-            "exited unexpectedly",
-            "=sigkill",
-            "=sigsegv",
-            "=sigabrt",
-            "=sigtrap",
-            "=sigbus",
-            "=sigill",
-            "signal 11",
-            "signal: 9",
-            "received signal",
-            "segmentation fault",
-            "trace/breakpoint trap",
-            "core dumped",
-            "gpu process isn't usable",
-            "connectionclosederror",
-            "protocol error + connection closed.",
-            "pipe closed",
-            "pipe has been closed",
-            "write =epipe",
-            "/devtools/browser",
-            "lost connection to the browser",
-            "not connected to devtools",
-            "not connected to chrom",
-            "not connected to browser",
-            "not connected to the browser",
-            "pipe is closed",
-            "pipe is broken",
-            "the client has been closed",
-            "no open browser",
-            "browser is dead",
-            "deadbrowsererror",
-            "chrome not reachable",
-            "chrome failed to start",
-            "not connected to devtools",
-            "session not created",
-            "invalid session id",
-            "devtoolsactiveport",
-            "browserdisconnectederror",
-            "target closed: browser",
-            "no browser is open",
-            "failed to open a new tab",
-            "failed to open new tab",
-            "unable to connect to ws:",
-            "unable to connect to wss:",
-            "=esrch",
-            "no such process",
-            "browser|chrome|chromium + not responding|did not respond|not respond|did not exit|didn't exit|could not be closed|failed to close|still running",
-            "browser or context has been closed",
-        ],
-    )
-    .unless(&["most likely the page has been closed", "ffmpeg"]),
-    rule(
-        "the browser's own target closed",
-        Kind::BrowserGone,
-        &[
-            "(target.setdiscovertargets) + target closed",
-            "(target.setautoattach) + target closed",
-            "(target.createtarget) + target closed",
-            "(target.getbrowsercontexts) + target closed",
-            "(target.createbrowsercontext) + target closed",
-            "(target.attachtotarget) + target closed",
-            "(browser. + target closed",
-            "protocol error browser. + target closed",
-            "protocol error target. + target closed",
-            "(target. + session closed",
-            "(browser. + session closed",
-            "browser.getversion + has been closed",
-        ],
-    )
-    .unless(&["most likely the page has been closed"]),
-    rule(
-        "the browser ended while it started",
-        Kind::BrowserGone,
-        &[
-            "target closed",
-            "targetcloseerror",
-            "has been closed",
-            "session closed",
-            "connection closed",
-            "econnrefused",
-            "econnreset",
-            "=epipe",
-            "socket hang up",
-            "websocket",
-            "ws endpoint",
-            "failed to launch",
-            "failed to start",
-            "timed out",
-            "timeout",
-            "deadline exceeded",
-            "stopped before startup",
-            "before startup completed",
-            "exited early",
-            "exited before",
-            "auto-launch failed",
-            "exit status",
-            "exit code",
-            "exited",
-            "=killed",
-            "=fatal",
-        ],
-    )
-    .only(STARTING),
-    rule(
-        "the browser did not come up in time",
-        Kind::BrowserGone,
-        &[
-            "ws endpoint",
-            "websocket url timeout",
-            "give us a websocket url",
-            "resolving websocket url",
-            "waiting for the browser",
-            "failed to launch the browser process",
-            "failed to launch chrome",
-            "failed to connect to the browser",
-            "unable|cannot|can't|could not|couldn't|failed + connect to chrom|connect to browser|connect to the browser",
-        ],
-    ),
-    rule(
-        "a session server found that its browser no longer answers",
-        Kind::BrowserGone,
-        &[
-            "\"session closed\"",
-            "message: session closed",
-            "'session closed'",
-        ],
-    ),
     // ---- the page
     rule(
         "the renderer crashed",
@@ -377,7 +159,7 @@ pub(super) const RULES: &[Rule] = &[
             "cannot find remote object",
             "invalid remote object id",
             "object id doesn't reference",
-            "no node found",
+            "no node found for given",
             "objectid + executioncontextid + must be specified",
             "jshandle is disposed",
             "jshandles can be evaluated only in the context",
@@ -488,6 +270,7 @@ pub(super) const RULES: &[Rule] = &[
             "unresponsive",
             "not responding",
             "main thread + blocked",
+            "not return within",
             "heartbeat + missed",
         ],
     ),
@@ -501,5 +284,6 @@ pub(super) const RULES: &[Rule] = &[
             "script timeout",
         ],
     )
+    .unless(HTTP_CLIENTS)
     .rung(Rung::Reload),
 ];

@@ -97,6 +97,7 @@ pub(super) const RULES: &[Rule] = &[
             "scan|re-scan|log in|login|link|pair + again",
             "=qr + needed|needs|required|requires|again",
             "session|token|login + no longer valid|not valid any|invalidated|revoked",
+            "not linked|no linked|never linked",
             "unlinked|unpaired|was removed from|session expired|session has expired|session revoked|login expired|login required|requires login|not logged in|signed out|logged off",
         ],
     ),
@@ -141,6 +142,7 @@ pub(super) const RULES: &[Rule] = &[
             "not found|not exist|n't exist|could not find|couldn't find|cannot find|unable to find|no such",
             "don't have|do not have|does not have|doesn't have|no + permission|access|right|picture|description",
             "hidden + from you",
+            "whatsapp|server + denied|declined + creation|request|change|action",
             "is empty|are empty|unknown field|unknown option",
             "at least|at most|no more than|more than|more then|up to + option|button|section|row|item|character|participant|recipient",
             "=not + array|object|string|number|allowed|alowed|belong|part of",
@@ -196,7 +198,8 @@ pub(super) const RULES: &[Rule] = &[
         "the page fell over",
         Kind::PageGone,
         &["page|=tab|target|renderer|frame + crash|closed|detached|destroyed|gone|lost|disposed"],
-    ),
+    )
+    .handed(Handed::Everything),
     rule(
         "WhatsApp Web is not as it was",
         Kind::WaIncompatible,

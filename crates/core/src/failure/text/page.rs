@@ -209,6 +209,8 @@ const RULES: &[Rule] = &[
             "module not found: waweb",
             "cannot find module + waweb",
             "webpackchunk",
+            "webpack chunk",
+            "not be injected|failed to inject|injection failed",
             "moduleraid",
             "window.require is not a function",
             "require is not a function",
@@ -235,6 +237,18 @@ const RULES: &[Rule] = &[
         &[
             "origin type is missing",
             "missing in chat table + group|community",
+        ],
+    ),
+    rule(
+        "what is looked for in the page is not where it was",
+        Kind::WaIncompatible,
+        &[
+            "nosuchelement",
+            "no such element",
+            "unable to locate element",
+            "failed to find element matching selector",
+            "no node found for selector",
+            "no element found for selector",
         ],
     ),
     rule(
@@ -271,7 +285,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if origin != Origin::Page && PAGE_METHODS.contains(&last) {
+    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last) {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
@@ -279,7 +293,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
     } else if missing.starts_with("window.on") && last.ends_with("event") {
         // A function that the program outside had given to the page.
         uninjected(Handed::ThisCall)
-    } else if origin != Origin::Page && asked(operation) && from_outside_the_page(text) {
+    } else if origin == Origin::Anywhere && asked(operation) && from_outside_the_page(text) {
         let early = thrown_while_looking_at_arguments(text.as_str());
         if !early && says_any(LIBRARIES) {
             return changed(

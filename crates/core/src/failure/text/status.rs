@@ -68,7 +68,9 @@ pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
 fn opens_with_it(text: &str, operation: Option<Op>) -> bool {
     matches!(operation, Some(Op::Auth | Op::Listen))
         && text.bytes().take_while(u8::is_ascii_digit).count() == 3
-        && text.get(3..).is_some_and(|rest| rest.starts_with([':', ' ']))
+        && text
+            .get(3..)
+            .is_some_and(|rest| rest.starts_with([':', ' ']))
 }
 
 fn meaning(number: u16) -> Option<Verdict> {

@@ -22,7 +22,7 @@ const UNSEEN_OPERATION: f64 = 0.3;
 /// The operation says as much as two words.
 const OPERATION_WEIGHT: f64 = 2.0;
 /// How far ahead of the next the first must be, as a logarithm.
-const AHEAD: f64 = 1.0;
+const AHEAD: f64 = 1.5;
 /// Fewer known words than this say nothing.
 const LEAST_WORDS: usize = 2;
 
@@ -66,7 +66,10 @@ impl Votes {
 
     fn guess(&self, text: &str, operation: Option<Op>) -> Option<Kind> {
         let words = words(text);
-        let known: Vec<_> = words.iter().filter_map(|word| self.words.get(word)).collect();
+        let known: Vec<_> = words
+            .iter()
+            .filter_map(|word| self.words.get(word))
+            .collect();
         if known.len() < LEAST_WORDS {
             return None;
         }

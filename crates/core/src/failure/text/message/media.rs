@@ -80,6 +80,7 @@ pub(super) const RULES: &[Rule] = &[
             "unsupported codec",
             "media type|file type|file format|media format + not supported|unsupported|not allowed",
             "unsupported mime",
+            "codec|video|audio|image|sticker + not supported",
             "content-type|content type|mime type|mimetype|mime-type + not allowed|not accepted",
             "mimetype + unsupported",
             "mimetype + invalid",

@@ -16,7 +16,7 @@ const TOO_OFTEN: &[&str] = &[
     "too many attempts",
     "toomanyattempts",
     "toomanyrequests",
-    "=429 + status|code|error|http|returned|data:|response",
+    "=429 + status|code|error|http|returned|data:|response|nack",
     "slow down",
     "too quickly",
     "throttl",
@@ -46,6 +46,13 @@ pub(super) const RULES: &[Rule] = &[
         ],
     )
     .rung(Rung::RejectMessage),
+    rule(
+        "too often, while linking: each new try prolongs it",
+        Kind::RateLimited,
+        &["code|codes|attempts|requests + limit reached|limit exceeded|try again in|try again later"],
+    )
+    .only(&[Op::RequestPairingCode])
+    .rung(Rung::Operator),
     rule(
         "too often, while linking: each new try prolongs it",
         Kind::RateLimited,

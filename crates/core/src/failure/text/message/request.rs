@@ -133,6 +133,7 @@ pub(super) const RULES: &[Rule] = &[
             "[lt0",
             "invalid usage",
             "no valid participants",
+            "not a media message",
         ],
     )
     .unless(&[
