@@ -3,9 +3,13 @@
 //! `failures.jsonl` is ground truth: texts from issue threads and sources,
 //! labelled by hand. `heldout.jsonl` is a second set of the same sort, and
 //! `later.jsonl` a third: K, M, N and P are batches, each labelled before it
-//! was measured, with the rules mended after each. The figures that all
-//! must reach stand here as asserts; the one that may never give way is that
-//! no text is called safe to send again when it is not.
+//! was measured, with the rules mended after each. So are Q, R, S, V and W of
+//! `gathered.jsonl`; its T and U are wordings without a thread, from the lists
+//! of names and messages in the sources of the libraries. All of these were
+//! used for tuning, and the words of all are those that `explain` guesses by:
+//! no figure here says how an unseen text is read (docs/decisions/0005 does).
+//! The figures that all must reach stand here as asserts; the one that may
+//! never give way is that no text is called safe to send again when it is not.
 
 #![allow(
     clippy::unwrap_used,
@@ -108,7 +112,7 @@ fn the_corpus_is_understood() {
 }
 
 #[test]
-fn what_was_never_tuned_for_is_understood_too() {
+fn the_second_set_is_understood_too() {
     let score = Score::of(include_str!("fixtures/heldout.jsonl"));
     assert!(score.entries >= 120);
     score.demand(85, 85, 80);
@@ -121,6 +125,13 @@ fn what_was_collected_later_is_understood_too() {
     score.demand(95, 95, 90);
 }
 
+#[test]
+fn what_was_gathered_last_is_understood_too() {
+    let score = Score::of(include_str!("fixtures/gathered.jsonl"));
+    assert!(score.entries >= 760);
+    score.demand(95, 95, 90);
+}
+
 /// Whatever a gateway wraps around a text, and however it breaks its lines.
 #[test]
 fn no_wrapping_makes_a_resend_safe() {
@@ -128,6 +139,7 @@ fn no_wrapping_makes_a_resend_safe() {
         include_str!("fixtures/failures.jsonl"),
         include_str!("fixtures/heldout.jsonl"),
         include_str!("fixtures/later.jsonl"),
+        include_str!("fixtures/gathered.jsonl"),
     ];
     let mut tried = 0;
     for line in sets.into_iter().flat_map(str::lines) {

@@ -12,6 +12,9 @@ pub struct Explanation {
     pub rung: Rung,
     /// Whether the message in hand may be sent again.
     pub safe_to_resend: Resend,
+    /// No rule knows the text, and the kind is that of texts like it. The
+    /// gateway itself never acts on a guess.
+    pub guess: bool,
     /// The stable code, also the name of the page.
     pub code: &'static str,
     /// What happened, in one sentence.
@@ -31,12 +34,13 @@ pub struct Explanation {
 /// is sure in every operation is called safe to send again.
 pub fn explain(text: &str, operation: Option<&str>) -> Explanation {
     let operation = operation.and_then(Operation::read);
-    let verdict = text::read(text, operation);
+    let (verdict, guess) = text::read_or_guess(text, operation);
     let kind = verdict.kind;
     Explanation {
         kind,
         rung: verdict.rung,
         safe_to_resend: verdict.resend(operation),
+        guess,
         code: kind.code(),
         happened: kind.happened(),
         we_do: verdict.rung.we_do(),

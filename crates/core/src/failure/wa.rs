@@ -28,6 +28,26 @@ pub(super) fn named_state(name: &str) -> Option<Verdict> {
     })
 }
 
+/// Why a link ended, in the one word that libraries give for it
+/// (`DisconnectReason` of Baileys, `disconnected` of whatsapp-web.js).
+pub(super) fn named_reason(name: &str) -> Option<Verdict> {
+    let of = Verdict::of;
+    Some(match name {
+        "replaced" | "conflict" | "connectionreplaced" | "connection_replaced" => {
+            of(Kind::Conflict)
+        }
+        "logout" | "loggedout" | "logged_out" | "unpaired" | "navigation" | "device_removed" => {
+            of(Kind::AuthRequired)
+        }
+        "banned" | "forbidden" | "tos_block" | "account_locked" => of(Kind::BannedOrRestricted),
+        "badsession" | "bad_session" => of(Kind::ProfileCorrupt).rung(Rung::Relink),
+        "multidevicemismatch" => of(Kind::AuthFailed).rung(Rung::Operator),
+        "timedout" | "connectionlost" | "connectionclosed" | "restartrequired"
+        | "unavailableservice" | "unavailable" | "network" => of(Kind::NetworkDown),
+        _ => return None,
+    })
+}
+
 /// The state that the probe found where it should have been CONNECTED.
 pub(super) fn socket_state(name: &str) -> Verdict {
     named_state(name).unwrap_or_else(|| match name.to_ascii_uppercase().as_str() {

@@ -34,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "the browser lacks something to start",
         Kind::LaunchFailedMissingLibs,
-        &[".so|.dll|.dylib|library|libraries + not found|missing|cannot open|could not load"],
+        &[".so|.dll|.dylib|library|libraries|dependencies|dependency + not found|missing|cannot open|could not load"],
     )
     .only(&[Op::Launch]),
     rule(
@@ -47,7 +47,8 @@ pub(super) const RULES: &[Rule] = &[
         "the browser is not there",
         Kind::LaunchFailedMissingBrowser,
         &[
-            "executable|binary|browser|chrome|chromium + not found|missing|no such|not installed|not exist|unable to find|could not find|cannot find",
+            "executable|binary|browser|chrome|chromium + not found|missing|no such|not installed|not exist|not executable|in path",
+            "browser|chrome|chromium + unable|could not|couldn't|cannot|can't|failed + find|locate|detect",
         ],
     )
     .only(&[Op::Launch]),
@@ -56,7 +57,7 @@ pub(super) const RULES: &[Rule] = &[
         Kind::ProfileLocked,
         &[
             "another instance|another process|already running|already in use|already open",
-            "profile|user data|userdata|session folder + lock|locked|in use",
+            "profile|user data|userdata|session folder + lock|locked|in use|used by|using",
         ],
     )
     .only(&[Op::Launch, Op::Shutdown]),
@@ -94,6 +95,9 @@ pub(super) const RULES: &[Rule] = &[
         Kind::AuthRequired,
         &[
             "scan|re-scan|log in|login|link|pair + again",
+            "=qr + needed|needs|required|requires|again",
+            "session|token|login + no longer valid|not valid any|invalidated|revoked",
+            "not linked|no linked|never linked",
             "unlinked|unpaired|was removed from|session expired|session has expired|session revoked|login expired|login required|requires login|not logged in|signed out|logged off",
         ],
     ),
@@ -109,13 +113,13 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "too often",
         Kind::RateLimited,
-        &["too many|too fast|too often|limit exceeded|limit reached|quota|cooldown|cool down"],
+        &["too many|too fast|too often|too quickly|limit exceeded|limit reached|quota|cooldown|cool down"],
     ),
     rule(
         "the recipient is at fault",
         Kind::RecipientInvalid,
         &[
-            "number|contact|recipient|jid|=wid|=lid|phone|=user|chat|group + invalid|not found|not exist|n't exist|not registered|unknown|not valid|could not find|couldn't find|cannot find|unable to find|no whatsapp|without whatsapp",
+            "participant|number|contact|recipient|jid|=wid|=lid|phone|=user|chat|group + invalid|not found|not exist|n't exist|not registered|unknown|not valid|could not find|couldn't find|cannot find|unable to find|no whatsapp|without whatsapp",
         ],
     )
     .only(&[Op::Send, Op::SendMedia])
@@ -138,7 +142,14 @@ pub(super) const RULES: &[Rule] = &[
             "not found|not exist|n't exist|could not find|couldn't find|cannot find|unable to find|no such",
             "don't have|do not have|does not have|doesn't have|no + permission|access|right|picture|description",
             "hidden + from you",
+            "whatsapp|server + denied|declined + creation|request|change|action",
             "is empty|are empty|unknown field|unknown option",
+            "at least|at most|no more than|more than|more then|up to + option|button|section|row|item|character|participant|recipient",
+            "=not + array|object|string|number|allowed|alowed|belong|part of",
+            "can not|cannot|can't + yourself|demote|promote|remove|edit|delete|revoke|pin|react|vote|submit|forward|reply|join|leave",
+            "group|community|channel|poll + =full|closed|ended",
+            "not available for|not available in|not available with|feature-not-implemented|not supported",
+            "=wpperror",
             "required|missing|unsupported|must be|must not|=expected|too long|permission + parameter|argument|field|property|value|body|option|format|message|text|payload|group|participant|admin|invite|=id|=ids|name|path|url",
         ],
     )
@@ -187,7 +198,8 @@ pub(super) const RULES: &[Rule] = &[
         "the page fell over",
         Kind::PageGone,
         &["page|=tab|target|renderer|frame + crash|closed|detached|destroyed|gone|lost|disposed"],
-    ),
+    )
+    .handed(Handed::Everything),
     rule(
         "WhatsApp Web is not as it was",
         Kind::WaIncompatible,

@@ -1,9 +1,8 @@
-//! What the machine says: the browser's start, its profile, the sandbox,
-//! memory, disk and handles.
+//! What the machine says: the browser's start, the sandbox, memory, disk and
+//! handles.
 //!
-//! Sources: Chromium's `process_singleton_posix.cc`, `zygote_host_impl_linux.cc`
-//! and LevelDB's status texts; errno(3) names and texts; the launchers of
-//! Puppeteer, Playwright and chromiumoxide.
+//! Sources: Chromium's `zygote_host_impl_linux.cc`; errno(3) names and texts;
+//! the launchers of Puppeteer, Playwright and chromiumoxide.
 
 use super::super::verdict::Handed;
 use super::super::{Kind, Operation as Op, Rung};
@@ -31,12 +30,16 @@ pub(super) const RULES: &[Rule] = &[
             "storage_quota_exceeded",
             "the disk is full",
         ],
-    ),
+    )
+    // The kernel says the same of its namespaces.
+    .unless(&["new namespace"]),
     rule(
         "no further process can be started",
         Kind::ResourcesExhausted,
         &[
             "cannot fork",
+            "fork: cannot allocate",
+            "fork rejected",
             "can't fork",
             "unable to fork",
             "fork failed",
@@ -47,6 +50,7 @@ pub(super) const RULES: &[Rule] = &[
             "spawn + =emfile",
             "spawnsync + =emfile",
             "pids limit",
+            "pids.max",
             "os error 11)",
             "os error 12)",
             "[errno 11]",
@@ -54,7 +58,7 @@ pub(super) const RULES: &[Rule] = &[
             "nproc limit",
             "can't start new thread",
             "unable to start + thread + resource",
-            "fork/exec + resource temporarily unavailable",
+            "fork/exec + resource temporarily unavailable|cannot allocate memory",
             "os error 35)",
         ],
     )
@@ -89,8 +93,10 @@ pub(super) const RULES: &[Rule] = &[
             "oomkilled",
             "oom-kill",
             "oom killer",
+            "oomd",
             "=oom",
             "array buffer allocation failed",
+            "memory allocation + failed",
             "invalid array buffer length",
             "err_insufficient_resources",
             "err_out_of_memory",
@@ -149,6 +155,8 @@ pub(super) const RULES: &[Rule] = &[
             "missing x server",
             "unable to open x display",
             "cannot open display",
+            "connect to display",
+            "connect to x server",
             "the platform failed to initialize",
             "launched a headed browser without having a xserver",
         ],
@@ -158,6 +166,8 @@ pub(super) const RULES: &[Rule] = &[
         Kind::Unknown,
         &[
             "read-only file system",
+            "readonly database",
+            "sqlite_readonly",
             "=erofs",
             "os error 30",
             "crashpad_handler: --database is required",
@@ -176,6 +186,16 @@ pub(super) const RULES: &[Rule] = &[
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
     rule(
+        "a file of the profile may not be touched",
+        Kind::Unknown,
+        &[
+            "=eacces|=eperm + , open|, scandir|, copyfile|, lstat|, stat|, access|, chmod|, chown|, symlink",
+        ],
+    )
+    .only(&[Op::Launch, Op::Auth, Op::Listen, Op::Shutdown])
+    .rung(Rung::Operator)
+    .handed(Handed::ThisCall),
+    rule(
         "the sandbox cannot start",
         Kind::LaunchFailedSandbox,
         &[
@@ -188,6 +208,7 @@ pub(super) const RULES: &[Rule] = &[
             "chrome_sandbox",
             "failed to move to new namespace",
             "new_user_ns",
+            "no_new_privs",
             "clone_newuser",
             "unprivileged_userns",
             "user namespaces",
@@ -219,7 +240,7 @@ pub(super) const RULES: &[Rule] = &[
             "spawn unzip + =enoent",
             "spawn tar + =enoent",
             "spawn git + =enoent",
-            "cannot find module '",
+            "cannot find module",
             "err_module_not_found",
             "err_dlopen_failed",
             "no module named",
@@ -291,7 +312,7 @@ pub(super) const RULES: &[Rule] = &[
             "chrome: command not found",
             "chromium: command not found",
             "chrom + exec format error",
-            "/chrom + syntax error: + unexpected",
+            "/chrom + syntax error: ",
             "=elf: not found",
             "chrom + cannot execute",
         ],
@@ -304,8 +325,9 @@ pub(super) const RULES: &[Rule] = &[
             "spawn + =eacces",
             "spawn + =eperm",
             "spawn + unknown system error",
+            "spawn unknown",
+            "failed to open elf",
             "access is denied",
-            "os error 5)",
             "os error 2)",
             "os error 13)",
             "os error 8)",
@@ -331,159 +353,4 @@ pub(super) const RULES: &[Rule] = &[
         "=read",
     ])
     .only(&[Op::Launch]),
-    // ---- the profile: somebody holds it
-    rule(
-        "another browser holds the profile",
-        Kind::ProfileLocked,
-        &[
-            "processsingleton",
-            "process_singleton",
-            "singletonlock",
-            "singletonsocket",
-            "profile appears to be in use",
-            "browser is already running for",
-            "user data directory is already in use",
-            "user data dir + already in use",
-            "userdatadir + already in use",
-            "profile + already in use",
-            "profile is in use",
-            "opening in existing browser session",
-            "lock file can not be created",
-            "already held by process",
-            "/lock: + resource temporarily unavailable",
-            "/lock: + file currently in use",
-            "failed to lock + profile",
-            "browser is already in use for",
-            "already in use, please specify a unique value",
-        ],
-    ),
-    rule(
-        "a file of the profile is still held while it is removed or moved",
-        Kind::ProfileLocked,
-        &[
-            "=ebusy",
-            "resource busy or locked",
-            "device or resource busy",
-            "being used by another process",
-            "=enotempty",
-            "directory not empty",
-            "used by another program",
-            "winerror 32",
-            "=eperm + unlink",
-            "=eperm + rmdir",
-            "=eperm + rename",
-        ],
-    )
-    .rung(Rung::Retry),
-    rule(
-        "a database is locked by another process",
-        Kind::ProfileLocked,
-        &[
-            "database is locked",
-            "database table is locked",
-            "sqlite_busy",
-            "sqlite_locked",
-        ],
-    )
-    .rung(Rung::Retry),
-    // ---- the profile: it cannot be read
-    rule(
-        "WhatsApp Web could not open its own storage",
-        Kind::ProfileCorrupt,
-        &[
-            "web_fail_storage_initialization",
-            "cache_storage_open_failed",
-            "missing_enc_salt",
-            "web_fail_enc_salt",
-            "missing_screen_lock_salt",
-        ],
-    )
-    .rung(Rung::Relink),
-    rule(
-        "the stored login cannot be read",
-        Kind::ProfileCorrupt,
-        &[
-            "=badsession",
-            "bad session",
-            "bad_session",
-            "creds.json + unexpected",
-            "creds.json + json",
-            "unexpected end of json|unexpected token|json.parse|json at position + auth state|auth-state|authstate|auth_info|multi-file|creds|keystore|session file|session data",
-            "creds + corrupt",
-            "credentials + corrupt",
-            "session file + corrupt",
-            "session data + corrupt",
-            "corrupted session",
-            "session is corrupted",
-            "no private key",
-            "invalid private key",
-            "bad decrypt",
-            "unsupported state or unable to authenticate data",
-            "failed to decrypt + creds",
-        ],
-    )
-    .rung(Rung::Relink),
-    rule(
-        "IndexedDB did not open; often passes",
-        Kind::ProfileCorrupt,
-        &[
-            "backing store for indexeddb.open",
-            "backing store for indexeddb.databases",
-            "connection to indexed database server lost",
-            "idbdatabase + closing",
-            "internal error opening backing store",
-            "unknownerror: internal error",
-            "data lost due to missing file",
-        ],
-    )
-    .unless(&["deletedatabase"])
-    .rung(Rung::Reload),
-    rule(
-        "an input or output error, not damage",
-        Kind::ProfileCorrupt,
-        &[
-            "backing store",
-            "leveldb + io error",
-            "leveldb + failed to open",
-            "=eio",
-            "input/output error",
-            "disk i/o error",
-            "sqlite_ioerr",
-            "unable to open database file",
-            "sqlite_cantopen",
-        ],
-    )
-    .unless(&["corruption", "checksum", "malformed"])
-    .rung(Rung::RestartBrowser),
-    rule(
-        "a database of the profile is damaged",
-        Kind::ProfileCorrupt,
-        &[
-            "corruption:",
-            "database disk image is malformed",
-            "file is not a database",
-            "file is encrypted or is not a database",
-            "sqlite_corrupt",
-            "sqlite_notadb",
-            "checksum mismatch",
-            "block checksum",
-            "leveldb",
-            "local data files are corrupt",
-            "profile could not be opened",
-            "preferences can not be read",
-            "preferences cannot be read",
-            "profile error occurred",
-            "profile is corrupt",
-            "profile + corrupt",
-            "userdata + corrupt",
-            "indexeddb + corrupt",
-            "indexed_db + corrupt",
-            "profile + newer version",
-            "requested version + less than the existing version",
-            "web data + failed to open",
-            "login data + failed to open",
-            "local state|preferences file + failed|could not|cannot|unable",
-        ],
-    )
-    .rung(Rung::Relink),
 ];

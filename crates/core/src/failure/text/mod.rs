@@ -6,21 +6,26 @@
 //! more specific stand before the general.
 
 mod account;
+mod browser;
 mod devtools;
+mod doubt;
 mod exited;
 mod fold;
 mod foreign;
 mod gateway;
 mod general;
 mod host;
+mod likeness;
 mod message;
 mod network;
+mod own_words;
 mod page;
+mod profile;
 mod rule;
 mod status;
 
 use super::verdict::{Handed, Verdict};
-use super::{Kind, Operation as Op, Rung, wa};
+use super::{Kind, Operation as Op, Rung};
 use fold::{Folded, ends};
 pub(super) use fold::{LOOKED_AT_BYTES, head};
 use rule::{Match, first};
@@ -38,81 +43,129 @@ enum Origin {
 /// What a text means. Without an operation, the text's own words are asked
 /// for one, but what they suggest never makes a resend safe.
 pub(super) fn read(text: &str, operation: Option<Op>) -> Verdict {
-    explain(text, operation, Origin::Anywhere).verdict
+    let heard = Heard::new(text, operation);
+    heard
+        .recognised(Origin::Anywhere)
+        .map_or_else(|| unknown(heard.operation), |found| found.verdict)
+}
+
+/// The same for somebody who asks what it means: where no rule knows, a guess,
+/// and whether it is one.
+pub(super) fn read_or_guess(text: &str, operation: Option<Op>) -> (Verdict, bool) {
+    let heard = Heard::new(text, operation);
+    if let Some(found) = heard.recognised(Origin::Anywhere) {
+        return (found.verdict, false);
+    }
+    heard
+        .guessed()
+        .map_or_else(|| (unknown(heard.operation), false), |guess| (guess, true))
 }
 
 /// What an exception from the page means.
 pub(super) fn read_exception(text: &str, operation: Op) -> Verdict {
-    explain(text, Some(operation), Origin::Page).verdict
+    let heard = Heard::new(text, Some(operation));
+    heard
+        .recognised(Origin::Page)
+        .map_or_else(|| unknown(heard.operation), |found| found.verdict)
 }
 
-fn explain(text: &str, operation: Option<Op>, origin: Origin) -> Match {
-    let said = audible(&ends(text));
-    let text = Folded::new(&said);
-    let operation = operation.or_else(|| suggested(&text));
-    let table = |rules| first(rules, &text, operation);
-    let found = sent_by_its_own_result(&text, operation)
-        .or_else(|| table(message::AFTER))
-        .or_else(|| table(gateway::SESSIONS))
-        .or_else(|| table(host::RULES))
-        .or_else(|| exited::read(&text, operation))
-        .or_else(|| named(&text))
-        .or_else(|| status::read(&text))
-        .or_else(|| table(account::RULES))
-        .or_else(|| page::read(&text, operation, origin))
-        .or_else(|| table(message::RULES))
-        .or_else(|| table(devtools::RULES))
-        .or_else(|| table(network::RULES))
-        .or_else(|| match origin {
-            Origin::Page => None,
-            Origin::Anywhere => table(gateway::ENVELOPES),
-        })
-        .or_else(|| page::nameless(&text, operation))
-        .or_else(|| says_nothing(&text).then(|| unknown(operation)))
-        .or_else(|| match origin {
-            Origin::Page => None,
-            Origin::Anywhere => table(foreign::RULES).or_else(|| table(general::RULES)),
-        })
-        .or_else(|| match origin {
-            Origin::Page => None,
-            Origin::Anywhere => by_names(&said, operation),
-        })
-        .unwrap_or_else(|| unknown(operation));
-    Match {
-        verdict: before_the_message(in_doubt(found.verdict, &text), &text),
-        ..found
+/// A text, made ready for the rules.
+struct Heard {
+    said: String,
+    text: Folded,
+    operation: Option<Op>,
+}
+
+impl Heard {
+    fn new(text: &str, operation: Option<Op>) -> Self {
+        let said = audible(&ends(text));
+        let text = Folded::new(&said);
+        let operation = operation.or_else(|| suggested(&text));
+        Self {
+            said,
+            text,
+            operation,
+        }
     }
-}
 
-/// Programs also speak in names: `phoneNotConnected`, `MEDIA_TOO_LARGE`. Taken
-/// apart they are words like any others. Last of all, and for nothing sure:
-/// the names in a stack are of what works.
-fn by_names(said: &str, operation: Option<Op>) -> Option<Match> {
-    /// A name that says something stands early; a log is full of others.
-    const NAMES_WITHIN_BYTES: usize = 2 * 1024;
-    let lines: Vec<String> = head(said, NAMES_WITHIN_BYTES)
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("at "))
-        .map(apart)
-        .collect();
-    let text = Folded::new(&lines.join("\n"));
-    let table = |rules| first(rules, &text, operation);
-    let found = table(host::RULES)
-        .or_else(|| table(account::RULES))
-        .or_else(|| table(message::RULES))
-        .or_else(|| table(devtools::RULES))
-        .or_else(|| table(network::RULES))
-        .or_else(|| table(gateway::ENVELOPES))
-        .or_else(|| table(general::RULES))?;
-    Some(Match {
-        verdict: match found.verdict.handed {
-            Handed::Before | Handed::Refused => found.verdict.handed(Handed::ThisCall),
-            Handed::ThisCall | Handed::Everything | Handed::Earlier | Handed::After => {
-                found.verdict
+    /// The first rule that fits.
+    fn recognised(&self, origin: Origin) -> Option<Match> {
+        let (text, operation) = (&self.text, self.operation);
+        let table = |rules| first(rules, text, operation);
+        let anywhere = |found: Option<Match>| found.filter(|_| origin == Origin::Anywhere);
+        let found = own_words::sent_by_its_own_result(text, operation)
+            .or_else(|| table(message::AFTER))
+            .or_else(|| table(gateway::SESSIONS))
+            .or_else(|| table(host::RULES))
+            .or_else(|| table(profile::RULES))
+            .or_else(|| exited::read(text, operation))
+            .or_else(|| own_words::named(text, operation))
+            .or_else(|| status::read(text, operation))
+            .or_else(|| table(account::RULES))
+            .or_else(|| page::read(text, operation, origin))
+            .or_else(|| message::TABLES.iter().copied().find_map(table))
+            .or_else(|| table(browser::RULES))
+            .or_else(|| table(devtools::RULES))
+            .or_else(|| table(network::RULES))
+            .or_else(|| anywhere(table(gateway::ENVELOPES)))
+            .or_else(|| page::nameless(text, operation))
+            .or_else(|| {
+                says_nothing(text).then(|| Match {
+                    concept: "words that say nothing",
+                    verdict: unknown(operation),
+                })
+            })
+            .or_else(|| anywhere(table(foreign::RULES)))
+            .or_else(|| anywhere(table(general::RULES)))
+            .or_else(|| anywhere(self.by_names()))?;
+        Some(Match {
+            verdict: doubt::weighed(found.verdict, text),
+            ..found
+        })
+    }
+
+    /// Programs also speak in names: `phoneNotConnected`, `MEDIA_TOO_LARGE`.
+    /// Taken apart they are words like any others. Last of all, and for
+    /// nothing sure: the names in a stack are of what works.
+    fn by_names(&self) -> Option<Match> {
+        /// A name that says something stands early; a log is full of others.
+        const NAMES_WITHIN_BYTES: usize = 2 * 1024;
+        let lines: Vec<String> = head(&self.said, NAMES_WITHIN_BYTES)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("at "))
+            .map(apart)
+            .collect();
+        let text = Folded::new(&lines.join("\n"));
+        let table = |rules| first(rules, &text, self.operation);
+        let found = table(host::RULES)
+            .or_else(|| table(profile::RULES))
+            .or_else(|| table(account::RULES))
+            .or_else(|| message::TABLES.iter().copied().find_map(table))
+            .or_else(|| table(browser::RULES))
+            .or_else(|| table(devtools::RULES))
+            .or_else(|| table(network::RULES))
+            .or_else(|| table(gateway::ENVELOPES))
+            .or_else(|| table(general::RULES))?;
+        Some(Match {
+            verdict: doubt::unsure(found.verdict),
+            ..found
+        })
+    }
+
+    /// What the text is like; failing that, what was being done leaves few
+    /// ways to fail.
+    fn guessed(&self) -> Option<Verdict> {
+        let kind = likeness::guess(&self.said, self.operation).or_else(|| {
+            let something = !self.text.as_str().is_empty();
+            match self.operation? {
+                Op::Launch => something.then_some(Kind::BrowserGone),
+                Op::Navigate => something.then_some(Kind::NetworkDown),
+                _ => None,
             }
-        },
-        ..found
-    })
+        })?;
+        let verdict = doubt::unsure(Verdict::of(kind));
+        Some(doubt::weighed(verdict, &self.text))
+    }
 }
 
 /// `aNameLikeThis` and `a_name_like_this` as words.
@@ -172,162 +225,6 @@ fn audible(text: &str) -> String {
     }
 }
 
-/// Takes back that a call never ran where the same text shows that something
-/// was under way, or that the message arrived: several lines of one log often
-/// tell of more than one thing.
-fn in_doubt(verdict: Verdict, text: &Folded) -> Verdict {
-    const UNDER_WAY: &[&str] = &[
-        "target closed",
-        "targetcloseerror",
-        "timed out",
-        "crashed",
-        "=econnreset",
-        "context was destroyed",
-        "navigated or closed",
-        "message sent",
-        "was sent",
-        "been sent",
-        "was delivered",
-        "was received",
-        "connection reset",
-        "oneshot",
-        "promise was collected",
-        "unresponsive",
-        // The value that came back could not be read: the call had run.
-        "jsonvalue",
-        "at jshandle",
-        "returned by value",
-        "reference chain is too long",
-        "json response",
-        "response body",
-        "invalid response",
-        // What a gateway does once a message is out.
-        "webhook",
-        "chatwoot",
-        "typebot",
-        "rabbitmq",
-        "amqp",
-        "minio",
-        "amazonaws",
-    ];
-    /// Where the services beside a gateway are found. What they refuse, it
-    /// may have asked after the send.
-    const BESIDE: &[&str] = &[
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        "redis",
-        "postgres",
-        "mysql",
-        "mongo",
-        ":6379",
-        ":5432",
-        ":3306",
-        ":27017",
-        ":5672",
-    ];
-    let certain = matches!(verdict.handed, Handed::Before | Handed::Refused);
-    let beside = verdict.kind == Kind::NetworkDown && BESIDE.iter().any(|place| text.says(place));
-    if certain && (beside || UNDER_WAY.iter().any(|sign| text.says(sign))) {
-        verdict.handed(Handed::ThisCall)
-    } else {
-        verdict
-    }
-}
-
-/// A call that may have run cannot have sent anything where the text shows
-/// that it was a step on the way to the message: a query for the recipient's
-/// devices, an upload.
-fn before_the_message(verdict: Verdict, text: &Folded) -> Verdict {
-    const STEPS: &[&str] = &[
-        "usync query",
-        "get device list",
-        "getusyncdevices",
-        "get group members",
-        "getgroupmembers",
-        "groupmetadata",
-        "assertsessions",
-        "/mms/",
-        "getmediaconn",
-        "media connection",
-    ];
-    let a_step = STEPS.iter().any(|step| text.says(step));
-    if a_step && verdict.kind == Kind::NetworkDown && verdict.handed == Handed::ThisCall {
-        verdict.handed(Handed::Refused)
-    } else {
-        verdict
-    }
-}
-
-const SEND_RESULTS: &[&str] = &["messagesendresult", "sendmsgresult"];
-
-/// An error that carries WhatsApp Web's own result of the send, and that
-/// result is OK: whatever failed, it was not the send.
-fn sent_by_its_own_result(text: &Folded, operation: Option<Op>) -> Option<Match> {
-    let mut results = words_after(text, SEND_RESULTS)
-        .filter(|word| !word.is_empty() && !SEND_RESULTS.contains(word))
-        .peekable();
-    results.peek()?;
-    let sending = matches!(operation, Some(Op::Send | Op::SendMedia) | None);
-    (sending && results.all(|word| word == "ok")).then_some(Match {
-        concept: "WhatsApp Web's own result of the send is OK",
-        verdict: Verdict::of(Kind::Unknown)
-            .rung(Rung::Operator)
-            .handed(Handed::After),
-    })
-}
-
-/// What WhatsApp Web says in its own names and numbers, as they stand in a log.
-fn named(text: &Folded) -> Option<Match> {
-    const STATES: &[&str] = &[
-        "change:state",
-        "change_state",
-        "state changed to",
-        "state changed",
-        "state change",
-        "statechange",
-        "new state",
-        "socket.state",
-        "socket state",
-        "state:",
-        "state\"",
-        "state is",
-        "stream mode",
-        "stream.mode",
-        "disconnected",
-    ];
-    const ACKS: &[&str] = &["ack changed to", "ack level", "ack"];
-    let told =
-        |concept, verdict: Option<Verdict>| verdict.map(|verdict| Match { concept, verdict });
-    let state = words_after(text, STATES).find_map(wa::named_state);
-    told("WhatsApp Web's own state", state)
-        .or_else(|| {
-            let result = words_after(text, SEND_RESULTS)
-                .find(|word| !word.is_empty() && *word != "ok" && !SEND_RESULTS.contains(word));
-            told("the result of a send", result.map(wa::send_result))
-        })
-        .or_else(|| {
-            let level =
-                words_after(text, ACKS).find_map(|word| word.parse().ok().filter(|l| *l < 0));
-            told("a negative ack", level.map(wa::ack_error))
-        })
-}
-
-/// The words that follow any of the marks, past quotes and signs.
-fn words_after<'a>(text: &'a Folded, marks: &'a [&str]) -> impl Iterator<Item = &'a str> {
-    let text = text.as_str();
-    marks.iter().flat_map(move |mark| {
-        text.match_indices(mark).filter_map(|(at, mark)| {
-            let rest = text.get(at + mark.len()..)?;
-            let rest = rest.trim_start_matches([' ', '"', '\'', '=', ':', '(', '{', '>', ')', ',']);
-            let end = rest
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
-                .unwrap_or(rest.len());
-            rest.get(..end)
-        })
-    })
-}
-
 /// The operation that a text's own words point to.
 fn suggested(text: &Folded) -> Option<Op> {
     const SIGNS: &[(Op, &[&str])] = &[
@@ -368,17 +265,14 @@ fn says_nothing(text: &Folded) -> bool {
     text.says("unknow error|unknown error|unexpected error|something went wrong|error: undefined")
 }
 
-fn unknown(operation: Option<Op>) -> Match {
+fn unknown(operation: Option<Op>) -> Verdict {
     let rung = match operation {
         Some(Op::Launch | Op::Auth | Op::Navigate) => Rung::RestartBrowser,
         _ => Rung::Retry,
     };
-    Match {
-        concept: "nothing that we know",
-        verdict: Verdict::of(Kind::Unknown)
-            .rung(rung)
-            .handed(Handed::Everything),
-    }
+    Verdict::of(Kind::Unknown)
+        .rung(rung)
+        .handed(Handed::Everything)
 }
 
 #[cfg(test)]
@@ -390,16 +284,18 @@ mod tests {
         let tables = [
             message::AFTER,
             gateway::SESSIONS,
-            message::RULES,
             gateway::ENVELOPES,
             host::RULES,
+            profile::RULES,
             account::RULES,
+            browser::RULES,
             devtools::RULES,
             network::RULES,
             foreign::RULES,
             general::RULES,
         ];
-        for pattern in tables.into_iter().flatten().flat_map(rule::Rule::patterns) {
+        let tables = tables.into_iter().chain(message::TABLES.iter().copied());
+        for pattern in tables.flatten().flat_map(rule::Rule::patterns) {
             assert_eq!(pattern, pattern.to_ascii_lowercase());
             for part in pattern.split(" + ").flat_map(|part| part.split('|')) {
                 let part = part.strip_prefix('=').unwrap_or(part);
@@ -424,11 +320,8 @@ mod tests {
                 "the disk or the quota is full",
             ),
         ] {
-            assert_eq!(
-                explain(text, Some(Op::Listen), Origin::Anywhere).concept,
-                concept,
-                "{text}"
-            );
+            let found = Heard::new(text, Some(Op::Listen)).recognised(Origin::Anywhere);
+            assert_eq!(found.map(|found| found.concept), Some(concept), "{text}");
         }
     }
 }

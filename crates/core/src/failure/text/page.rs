@@ -209,6 +209,8 @@ const RULES: &[Rule] = &[
             "module not found: waweb",
             "cannot find module + waweb",
             "webpackchunk",
+            "webpack chunk",
+            "not be injected|failed to inject|injection failed",
             "moduleraid",
             "window.require is not a function",
             "require is not a function",
@@ -235,6 +237,18 @@ const RULES: &[Rule] = &[
         &[
             "origin type is missing",
             "missing in chat table + group|community",
+        ],
+    ),
+    rule(
+        "what is looked for in the page is not where it was",
+        Kind::WaIncompatible,
+        &[
+            "nosuchelement",
+            "no such element",
+            "unable to locate element",
+            "failed to find element matching selector",
+            "no node found for selector",
+            "no element found for selector",
         ],
     ),
     rule(
@@ -432,6 +446,8 @@ fn missing_name(text: &str) -> Option<&str> {
         .or_else(|| word_before(" is not a constructor"))
         .or_else(|| word_before(" is not defined"))
         .or_else(|| word_before(" is not iterable"))
+        // Another engine's words for the same; a bare name is left to others.
+        .or_else(|| word_before(" is undefined").filter(|name| name.contains('.')))
         .or_else(|| text.contains("cannot read properties of").then_some(""))
 }
 

@@ -6,7 +6,7 @@
 //! `403` on one group is that group's affair.
 
 use super::super::verdict::{Handed, Verdict};
-use super::super::{Kind, Rung};
+use super::super::{Kind, Operation as Op, Rung};
 use super::fold::Folded;
 use super::rule::Match;
 
@@ -21,6 +21,13 @@ const CONNECTION: &[&str] = &[
     "logged out",
     "loggedout",
     "failure reason",
+    "statusreason",
+    "\"location\"",
+    "\"close\"",
+    "'close'",
+    "desconect",
+    "conexão",
+    "conexión",
     "<failure",
     "banned",
     "socket closed",
@@ -37,12 +44,15 @@ const ELSEWHERE: &[&str] = &[
     "devtools",
     "groupmetadata",
     "badsession",
+    "from another location",
     "device_removed",
 ];
 
 /// Reads the number of a closed or refused connection.
-pub(super) fn read(text: &Folded) -> Option<Match> {
-    if !CONNECTION.iter().any(|x| text.says(x)) || ELSEWHERE.iter().any(|x| text.says(x)) {
+pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
+    let spoken_of =
+        CONNECTION.iter().any(|x| text.says(x)) || opens_with_it(text.as_str(), operation);
+    if !spoken_of || ELSEWHERE.iter().any(|x| text.says(x)) {
         return None;
     }
     numbers(text.as_str())
@@ -51,6 +61,16 @@ pub(super) fn read(text: &Folded) -> Option<Match> {
             concept: "the number of a closed connection",
             verdict,
         })
+}
+
+/// `402: temporarily banned`, `403 (access denied)`: of a login or an event, a
+/// text that opens with a number speaks of the connection.
+fn opens_with_it(text: &str, operation: Option<Op>) -> bool {
+    matches!(operation, Some(Op::Auth | Op::Listen))
+        && text.bytes().take_while(u8::is_ascii_digit).count() == 3
+        && text
+            .get(3..)
+            .is_some_and(|rest| rest.starts_with([':', ' ']))
 }
 
 fn meaning(number: u16) -> Option<Verdict> {
@@ -101,7 +121,7 @@ mod tests {
     use super::*;
 
     fn kind(text: &str) -> Option<Kind> {
-        read(&Folded::new(text)).map(|found| found.verdict.kind)
+        read(&Folded::new(text), None).map(|found| found.verdict.kind)
     }
 
     #[test]
