@@ -97,6 +97,7 @@ impl Fought {
             &verdict.duplicated,
             &verdict.reordered,
             &verdict.altered,
+            &verdict.misdelivered,
             &verdict.undue,
             &verdict.unaccounted,
             &self.parked_unduly,
@@ -363,6 +364,7 @@ async fn judge(
         .map(|(order, message)| checker::Accepted {
             wa_id: message.wa_message_id.clone(),
             chat: message.chat.clone(),
+            recipient: format!("{}@c.us", message.chat),
             lane: 0,
             order,
             body: checker::digest(&message.text),

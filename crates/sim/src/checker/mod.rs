@@ -2,7 +2,7 @@
 //!
 //! What goes in must come out, once, in order. The checker believes nobody:
 //! a message counts as delivered only where the journal shows that the server
-//! took it, with the text that was accepted.
+//! took it, with the text that was accepted, for the one it was accepted for.
 
 use crate::journal::{Entry, Event};
 use serde::Serialize;
@@ -37,6 +37,9 @@ pub struct Accepted {
     pub wa_id: String,
     /// Its chat, as the one who is tested names it: order is promised within it.
     pub chat: String,
+    /// For whom it is, as the journal names people and groups: by number
+    /// (`4915123456789@c.us`), whatever address the one who is tested uses.
+    pub recipient: String,
     /// Order is promised within a lane; 0 where there are none.
     pub lane: u32,
     /// Rises with each accept.
@@ -80,6 +83,8 @@ pub struct Verdict {
     pub reordered: Vec<Finding>,
     /// Taken with another text than was accepted.
     pub altered: Vec<Finding>,
+    /// Sent to, or arrived at, somebody for whom it was not.
+    pub misdelivered: Vec<Finding>,
     /// Said to be rejected or withdrawn, and taken all the same.
     pub undue: Vec<Finding>,
     /// Taken, accepted by nobody, and the text of nothing accepted.
@@ -98,6 +103,7 @@ impl Verdict {
             && self.duplicated.is_empty()
             && self.reordered.is_empty()
             && self.altered.is_empty()
+            && self.misdelivered.is_empty()
             && self.undue.is_empty()
             && self.unaccounted.is_empty()
     }
@@ -141,12 +147,14 @@ pub fn judge(account: &str, accepted: &[Accepted], journal: &[Entry], truncated:
         duplicated: Vec::new(),
         reordered: Vec::new(),
         altered: Vec::new(),
+        misdelivered: Vec::new(),
         undue: Vec::new(),
         unaccounted: Vec::new(),
         repeats_dropped,
         complete: !truncated,
     };
     judge_fates(&mut verdict, accepted, &taken);
+    judge_recipients(&mut verdict, accepted, journal.iter().filter(ours));
     judge_duplicates(&mut verdict, accepted, &taken, &arrivals);
     judge_order(&mut verdict, accepted, &taken, &arrivals);
     verdict
@@ -192,6 +200,42 @@ fn judge_fates(verdict: &mut Verdict, accepted: &[Accepted], taken: &HashMap<&st
                 .push(finding(message, "taken with another text"));
         }
     }
+}
+
+/// Each message has gone to its recipient and to nobody else. A copy that the
+/// server dropped counts too: elsewhere the same id in another chat is another message.
+fn judge_recipients<'a>(
+    verdict: &mut Verdict,
+    accepted: &[Accepted],
+    journal: impl Iterator<Item = &'a Entry>,
+) {
+    let expected: HashMap<&str, &Accepted> =
+        accepted.iter().map(|m| (m.wa_id.as_str(), m)).collect();
+    for entry in journal {
+        let sent = matches!(entry.event, Event::Taken | Event::Repeat);
+        let arrived = matches!(entry.event, Event::Delivered | Event::DeliveredRepeat);
+        let message = entry.id.as_deref().and_then(|id| expected.get(id));
+        let (Some(message), true) = (message, sent || arrived) else {
+            continue;
+        };
+        let to = entry.chat.as_deref().unwrap_or_default();
+        // Members of a group get what is written to the group.
+        let by = entry.peer.as_deref().unwrap_or_default();
+        let stray = if to != message.recipient {
+            to
+        } else if arrived && !to.ends_with("@g.us") && by != message.recipient {
+            by
+        } else {
+            continue;
+        };
+        let verb = if sent { "sent to" } else { "arrived at" };
+        verdict.misdelivered.push(finding(
+            message,
+            format!("{verb} {stray}, and was for {}", message.recipient),
+        ));
+    }
+    verdict.misdelivered.sort();
+    verdict.misdelivered.dedup();
 }
 
 fn judge_duplicates(

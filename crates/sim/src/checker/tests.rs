@@ -7,6 +7,7 @@ fn accepted(n: u64, chat: &str) -> Accepted {
     Accepted {
         wa_id: format!("3EB0{n:04}"),
         chat: chat.to_owned(),
+        recipient: chat.to_owned(),
         lane: 0,
         order: n,
         body: digest(&format!("text {n}")),
@@ -20,7 +21,7 @@ fn entry(event: Event, n: u64, chat: &str) -> Entry {
         .body(&format!("text {n}"));
     entry.account = Some(ACCOUNT.to_owned());
     entry.chat = Some(chat.to_owned());
-    if event == Event::Delivered {
+    if matches!(event, Event::Delivered | Event::DeliveredRepeat) {
         entry.peer = Some(chat.to_owned());
     }
     entry
@@ -99,8 +100,8 @@ fn the_same_text_accepted_twice_is_no_duplicate() {
 #[test]
 fn two_arrivals_at_one_recipient_are_a_duplicate_and_dropped_ones_are_not() {
     let (messages, mut journal) = good_run(3);
-    journal.push(entry(Event::DeliveredRepeat, 1, "x"));
-    journal.push(entry(Event::Repeat, 1, "x"));
+    journal.push(entry(Event::DeliveredRepeat, 1, "4915100000001@c.us"));
+    journal.push(entry(Event::Repeat, 1, "4915100000001@c.us"));
     let fine = verdict(&messages, &journal);
     assert!(fine.is_clean());
     assert_eq!(fine.repeats_dropped, 1);
@@ -165,6 +166,56 @@ fn a_parked_message_may_be_missing_and_holds_nobody_up() {
     assert!(verdict(&messages, &journal).is_clean());
 }
 
+/// Everything arrives once, in order, with its text: two neighbours have got
+/// each other's.
+#[test]
+fn messages_of_the_wrong_chat_are_found() {
+    let (messages, mut journal) = good_run(9);
+    for (n, other) in [(4, 2), (5, 1)] {
+        let other = format!("491510000000{other}@c.us");
+        let id = format!("3EB0{n:04}");
+        for entry in journal.iter_mut().filter(|e| e.id.as_deref() == Some(&id)) {
+            entry.chat = Some(other.clone());
+            entry.peer = entry.peer.is_some().then(|| other.clone());
+        }
+    }
+    let verdict = verdict(&messages, &journal);
+    // Each was sent there, and arrived there.
+    assert_eq!(verdict.misdelivered.len(), 4, "{verdict:?}");
+    assert_eq!(
+        verdict.misdelivered[0].what,
+        "arrived at 4915100000002@c.us, and was for 4915100000001@c.us"
+    );
+    assert!(!verdict.is_clean());
+}
+
+#[test]
+fn a_second_recipient_of_a_private_message_is_found() {
+    let (messages, mut journal) = good_run(3);
+    journal.push(entry(Event::Delivered, 1, "4915100000002@c.us"));
+    assert_eq!(verdict(&messages, &journal).misdelivered.len(), 1);
+}
+
+#[test]
+fn a_copy_for_somebody_else_is_found_though_the_server_drops_it() {
+    let (messages, mut journal) = good_run(3);
+    journal.push(entry(Event::Repeat, 1, "4915100000002@c.us"));
+    assert_eq!(verdict(&messages, &journal).misdelivered.len(), 1);
+}
+
+#[test]
+fn all_members_of_a_group_get_what_is_written_to_it() {
+    let group = "120363000000000001@g.us";
+    let messages = [accepted(1, group)];
+    let mut journal = vec![entry(Event::Taken, 1, group)];
+    for peer in ["4915100000001@c.us", "4915100000002@c.us"] {
+        let mut arrived = entry(Event::Delivered, 1, group);
+        arrived.peer = Some(peer.to_owned());
+        journal.push(arrived);
+    }
+    assert!(verdict(&messages, &journal).is_clean());
+}
+
 #[test]
 fn a_truncated_journal_proves_nothing() {
     let (messages, journal) = good_run(3);
@@ -179,7 +230,7 @@ fn planted_faults_are_found_in_random_runs() {
         let n = 20 + rng.below(200);
         let (messages, mut journal) = good_run(n);
         let victim = (rng.below(n) as usize) * 2;
-        let found = match seed % 3 {
+        let found = match seed % 4 {
             0 => {
                 journal.drain(victim..victim + 2);
                 let v = verdict(&messages, &journal);
@@ -192,6 +243,20 @@ fn planted_faults_are_found_in_random_runs() {
                 journal.insert(at, copy);
                 let v = verdict(&messages, &journal);
                 (v.duplicated.len(), v.lost.len() + v.reordered.len())
+            }
+            2 => {
+                let chat = journal[victim].chat.clone().unwrap();
+                let other = if chat.starts_with("4915100000000") {
+                    "4915100000001@c.us"
+                } else {
+                    "4915100000000@c.us"
+                };
+                journal[victim + 1].peer = Some(other.to_owned());
+                let v = verdict(&messages, &journal);
+                (
+                    v.misdelivered.len(),
+                    v.lost.len() + v.duplicated.len() + v.reordered.len(),
+                )
             }
             _ => {
                 // Three apart is the same chat.
