@@ -9,7 +9,7 @@ use super::fault::{FaultKind, Healed, Target};
 use super::gateway::LogEvent;
 use super::report::{Report, Tally};
 use super::stage::{PHONE, READY_WITHIN, Stage, StageOptions};
-use super::traffic::{Accepted, Traffic};
+use super::traffic::Traffic;
 use crate::app::DEFAULT_SESSION;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ pub enum Progress<'a> {
     /// The session is ready for the first time.
     Ready,
     /// So many messages are on disk.
-    Accepted(u32),
+    Accepted(usize),
     /// A fault strikes.
     Struck(FaultKind),
     /// It was healed.
@@ -86,6 +86,8 @@ pub struct Fought {
     pub verdict: Verdict,
     /// Messages that wait for a person though no login was destroyed under them.
     pub parked_unduly: Vec<Finding>,
+    /// Messages that the gateway would not take.
+    pub unaccepted: Vec<Finding>,
 }
 
 impl Fought {
@@ -101,6 +103,7 @@ impl Fought {
             &verdict.undue,
             &verdict.unaccounted,
             &self.parked_unduly,
+            &self.unaccepted,
         ]
         .into_iter()
         .flatten()
@@ -108,7 +111,7 @@ impl Fought {
 
     /// Whether nothing at all is wrong.
     pub fn is_clean(&self) -> bool {
-        self.report.is_clean() && self.verdict.is_clean() && self.parked_unduly.is_empty()
+        self.report.is_clean() && self.verdict.is_clean() && self.findings().next().is_none()
     }
 }
 
@@ -208,7 +211,7 @@ impl Campaign {
         traffic.spend_the_rest(stage).await?;
         show(Progress::Settling);
         settle(stage).await;
-        judge(stage, &traffic.accepted(), &books, self.seed).await
+        judge(stage, &traffic, &books, self.seed).await
     }
 
     /// Where part `k` of so many messages ends, and where its fault strikes.
@@ -237,7 +240,7 @@ impl Campaign {
                 break;
             };
             count.send_replace(offered);
-            show(Progress::Accepted(offered));
+            show(Progress::Accepted(traffic.accepted_so_far()));
             tokio::time::sleep(self.pace).await;
         }
         Ok(())
@@ -354,13 +357,14 @@ async fn settle(stage: &Stage) {
 /// recipients' phones got.
 async fn judge(
     stage: &Stage,
-    accepted: &[Accepted],
+    traffic: &Traffic,
     books: &Books,
     seed: u64,
 ) -> Result<Fought, HarnessError> {
+    let accepted = traffic.accepted();
     let parked = stage.messages("parked").await?;
     let promised: Vec<checker::Accepted> = (0..)
-        .zip(accepted)
+        .zip(&accepted)
         .map(|(order, message)| checker::Accepted {
             wa_id: message.wa_message_id.clone(),
             chat: message.chat.clone(),
@@ -378,7 +382,7 @@ async fn judge(
     let journal = stage.control().journal(0, usize::MAX, &[]);
     let verdict = checker::judge(PHONE, &promised, &journal.entries, journal.truncated);
     let mut parked_unduly = Vec::new();
-    for message in accepted {
+    for message in &accepted {
         if parked.contains(&message.id) && !books.may_be_parked.contains(&message.id) {
             let why = stage.why_parked(&message.id).await;
             parked_unduly.push(Finding {
@@ -388,10 +392,16 @@ async fn judge(
             });
         }
     }
+    let unaccepted = traffic.unaccepted().into_iter().map(|offer| Finding {
+        wa_id: String::new(),
+        chat: offer.chat,
+        what: offer.what,
+    });
     Ok(Fought {
-        report: books.tally.report(&verdict, seed),
+        report: books.tally.report(&verdict, traffic.messages(), seed),
         verdict,
         parked_unduly,
+        unaccepted: unaccepted.collect(),
     })
 }
 

@@ -38,7 +38,7 @@ fn replaced(text: &str, run: &str) -> io::Result<String> {
 fn run(command: &str, took_s: u64, report: &Report) -> String {
     let mut text = format!(
         "`{command}` (seed {}): {} faults in {} min {} s, {} recovered.\n\n\
-         accepted {}, delivered {}, parked {}, lost {}, duplicated {}, reordered {}, \
+         accepted {} of {}, delivered {}, parked {}, lost {}, duplicated {}, reordered {}, \
          repeats dropped by the server {}\n\n\
          | kind | count | recovered | detection p50 / p95 / max ms | recovery p50 / p95 / max ms |\n\
          |---|---|---|---|---|\n",
@@ -48,6 +48,7 @@ fn run(command: &str, took_s: u64, report: &Report) -> String {
         took_s % 60,
         report.recovered,
         report.accepted,
+        report.messages,
         report.delivered,
         report.parked,
         report.lost,

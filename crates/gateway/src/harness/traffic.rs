@@ -33,6 +33,15 @@ pub struct Accepted {
     pub text: String,
 }
 
+/// A message that was offered and never accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unaccepted {
+    /// The chat, by number.
+    pub chat: String,
+    /// Which message of the run, and what came instead.
+    pub what: String,
+}
+
 /// What became of an offer.
 #[derive(Debug)]
 pub enum Offer {
@@ -55,6 +64,7 @@ pub struct Traffic {
     next: AtomicU32,
     next_reserved: AtomicU32,
     accepted: Mutex<Vec<Accepted>>,
+    unaccepted: Mutex<Vec<Unaccepted>>,
     full: watch::Sender<u64>,
 }
 
@@ -70,8 +80,14 @@ impl Traffic {
             next: AtomicU32::new(0),
             next_reserved: AtomicU32::new(reserved_from),
             accepted: Mutex::default(),
+            unaccepted: Mutex::default(),
             full: watch::Sender::new(0),
         }
+    }
+
+    /// How many messages there are in all.
+    pub fn messages(&self) -> u32 {
+        self.messages
     }
 
     /// How many messages flow by themselves.
@@ -98,6 +114,12 @@ impl Traffic {
     /// What was accepted, in order.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.lock().clone()
+    }
+
+    /// What was offered in vain. A gateway that is tested must take everything.
+    pub fn unaccepted(&self) -> Vec<Unaccepted> {
+        let unaccepted = self.unaccepted.lock();
+        unaccepted.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts answers that say "the disk is full" (507).
@@ -213,10 +235,28 @@ impl Traffic {
         let offer = offer(client, chat, &text, PATIENCE, refused).await?;
         match &offer {
             Offer::Taken(message) => self.lock().push(message.clone()),
-            Offer::Refused(status) => tracing::warn!(event = "offer_refused", status),
-            Offer::Unanswered(why) => tracing::warn!(event = "offer_unanswered", why),
+            Offer::Refused(status) => {
+                self.note(chat, format!("message {i}: refused with {status}"))
+            }
+            Offer::Unanswered(why) => self.note(
+                chat,
+                format!(
+                    "message {i}: not accepted within {} s: {why}",
+                    PATIENCE.as_secs()
+                ),
+            ),
         }
         Ok(offer)
+    }
+
+    fn note(&self, chat: &str, what: String) {
+        tracing::warn!(event = "offer_in_vain", what);
+        let unaccepted = self.unaccepted.lock();
+        let mut unaccepted = unaccepted.unwrap_or_else(PoisonError::into_inner);
+        unaccepted.push(Unaccepted {
+            chat: chat.to_owned(),
+            what,
+        });
     }
 }
 
