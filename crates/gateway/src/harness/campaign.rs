@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
-use steadfast_sim::checker::{self, Fate, Finding, Verdict};
+use steadfast_sim::checker::{Finding, Verdict};
 use tokio::sync::watch;
 
 /// How a campaign is fought.
@@ -88,6 +88,8 @@ pub struct Fought {
     pub parked_unduly: Vec<Finding>,
     /// Messages that the gateway would not take.
     pub unaccepted: Vec<Finding>,
+    /// Messages of which the gateway says in the end what it should not.
+    pub unsettled: Vec<Finding>,
 }
 
 impl Fought {
@@ -104,6 +106,7 @@ impl Fought {
             &verdict.unaccounted,
             &self.parked_unduly,
             &self.unaccepted,
+            &self.unsettled,
         ]
         .into_iter()
         .flatten()
@@ -349,11 +352,11 @@ async fn settle(stage: &Stage) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    // What does not settle shows as lost; that is for the judge to say.
+    // What does not settle is for the judge to say, message by message.
     let _ = tokio::time::timeout(SETTLES_WITHIN, owes_nothing).await;
 }
 
-/// Judged by the journal alone: what the simulated server took, and what the
+/// Judged by the journal: what the simulated server took, and what the
 /// recipients' phones got.
 async fn judge(
     stage: &Stage,
@@ -361,47 +364,35 @@ async fn judge(
     books: &Books,
     seed: u64,
 ) -> Result<Fought, HarnessError> {
-    let accepted = traffic.accepted();
-    let parked = stage.messages("parked").await?;
-    let promised: Vec<checker::Accepted> = (0..)
-        .zip(&accepted)
-        .map(|(order, message)| checker::Accepted {
-            wa_id: message.wa_message_id.clone(),
-            chat: message.chat.clone(),
-            recipient: format!("{}@c.us", message.chat),
-            lane: 0,
-            order,
-            body: checker::digest(&message.text),
-            fate: if parked.contains(&message.id) {
-                Fate::Parked
-            } else {
-                Fate::Owed
-            },
-        })
-        .collect();
-    let journal = stage.control().journal(0, usize::MAX, &[]);
-    let verdict = checker::judge(PHONE, &promised, &journal.entries, journal.truncated);
-    let mut parked_unduly = Vec::new();
-    for message in &accepted {
-        if parked.contains(&message.id) && !books.may_be_parked.contains(&message.id) {
-            let why = stage.why_parked(&message.id).await;
-            parked_unduly.push(Finding {
-                wa_id: message.wa_message_id.clone(),
-                chat: message.chat.clone(),
-                what: format!("parked ({why}), and no login was destroyed under it"),
-            });
+    let words = match stage.words().await {
+        Ok(words) => Some(words),
+        Err(error) => {
+            tracing::error!(event = "messages_not_read", %error);
+            None
         }
-    }
+    };
+    let journal = stage.control().journal(0, usize::MAX, &[]);
+    let judged = super::judge::judge(
+        PHONE,
+        &traffic.accepted(),
+        words.as_ref(),
+        &books.may_be_parked,
+        &journal.entries,
+        journal.truncated,
+    );
     let unaccepted = traffic.unaccepted().into_iter().map(|offer| Finding {
         wa_id: String::new(),
         chat: offer.chat,
         what: offer.what,
     });
     Ok(Fought {
-        report: books.tally.report(&verdict, traffic.messages(), seed),
-        verdict,
-        parked_unduly,
+        report: books
+            .tally
+            .report(&judged.verdict, traffic.messages(), seed),
+        verdict: judged.verdict,
+        parked_unduly: judged.parked_unduly,
         unaccepted: unaccepted.collect(),
+        unsettled: judged.unsettled,
     })
 }
 

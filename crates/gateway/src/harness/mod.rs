@@ -10,6 +10,7 @@
 //! - [`relay`]: stands between gateway and browser, and injects faults there
 //! - [`fault`]: the kinds of fault, and how each is let loose
 //! - [`disks`]: small file systems that can be filled
+//! - [`judge`]: holds the messages against the journal, and the gateway's word against both
 //! - [`report`]: what a run comes to
 //! - [`markdown`]: the same as a part of a document
 
@@ -18,6 +19,7 @@ pub mod client;
 pub mod disks;
 pub mod fault;
 pub mod gateway;
+pub mod judge;
 pub mod markdown;
 pub mod relay;
 pub mod report;

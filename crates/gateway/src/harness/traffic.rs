@@ -194,7 +194,7 @@ impl Traffic {
     /// Waits until a message has left the gateway.
     ///
     /// # Errors
-    /// Where it has not in time, with what the gateway says of it.
+    /// Where it has not in time, or never will, with what the gateway says of it.
     pub async fn sent(
         &self,
         stage: &Stage,
@@ -208,11 +208,12 @@ impl Traffic {
             if let Some(client) = stage.client().await
                 && let Ok(view) = client.get(&path).await
             {
-                let status = view["status"].as_str().unwrap_or_default();
-                if !matches!(status, "accepted" | "sending") {
-                    return Ok(());
-                }
                 last = view.to_string();
+                match view["status"].as_str().unwrap_or_default() {
+                    "sent" | "delivered" | "read" | "played" => return Ok(()),
+                    "accepted" | "sending" => {}
+                    _ => return Err(HarnessError::Unmet(format!("a message ended: {last}"))),
+                }
             }
             if Instant::now() >= until {
                 return Err(HarnessError::Unmet(format!(
