@@ -148,7 +148,7 @@ pub(super) async fn chaos(context: &Context, args: ChaosArgs) -> Result<Exit, Cl
     let (exit, fought) = fight(context, campaign).await?;
     if let (Some(document), Some(fought)) = (&args.report, fought) {
         let took_s = started.elapsed().as_secs();
-        markdown::write(document, &command, took_s, &fought.report)
+        markdown::write(document, &command, took_s, &fought)
             .map_err(|error| cannot_report(document, &error))?;
     }
     Ok(exit)

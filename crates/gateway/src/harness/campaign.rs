@@ -7,18 +7,20 @@
 use super::HarnessError;
 use super::fault::{FaultKind, Healed, Target};
 use super::gateway::LogEvent;
+use super::parked::Loss;
 use super::report::{Report, Tally};
 use super::stage::{PHONE, READY_WITHIN, Stage, StageOptions};
 use super::traffic::Traffic;
 use crate::app::DEFAULT_SESSION;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
 use steadfast_sim::checker::{Finding, Verdict};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How a campaign is fought.
 #[derive(Debug, Clone)]
@@ -259,7 +261,7 @@ impl Campaign {
     ) -> Result<Books, HarnessError> {
         let mut books = Books {
             tally: Tally::new(self.skipped.clone()),
-            may_be_parked: BTreeSet::new(),
+            losses: Vec::new(),
         };
         let mut turns: BTreeMap<FaultKind, u32> = BTreeMap::new();
         let flowing = traffic.flowing();
@@ -277,21 +279,13 @@ impl Campaign {
             };
             *turn += 1;
             show(Progress::Struck(kind));
-            // Counted before it is listed: what is accepted meanwhile stands in one of the two.
-            let before = traffic.accepted_so_far();
             if kind.destroys_the_login() {
-                // Twice `accepted`: one that is tried again goes from `sending` back to it.
-                for status in ["accepted", "sending", "accepted"] {
-                    books.may_be_parked.extend(stage.messages(status).await?);
-                }
+                books.losses.push(Loss {
+                    parked_before: stage.messages("parked").await?,
+                    healed: None,
+                });
             }
             let struck = strike(kind, target).await;
-            if kind.destroys_the_login() {
-                let meanwhile = traffic.accepted_since(before);
-                books
-                    .may_be_parked
-                    .extend(meanwhile.into_iter().map(|m| m.id));
-            }
             match struck {
                 Ok(healed) => {
                     show(Progress::Healed(kind, healed));
@@ -313,6 +307,9 @@ impl Campaign {
                     }
                 }
             }
+            if let (true, Some(loss)) = (kind.destroys_the_login(), books.losses.last_mut()) {
+                loss.healed = Some(Instant::now());
+            }
         }
         allow.send_replace(flowing);
         let _ = counted.wait_for(|n| *n >= flowing).await;
@@ -323,9 +320,8 @@ impl Campaign {
 /// What is written down while faults strike.
 struct Books {
     tally: Tally,
-    /// Messages that were under way when a login was destroyed: nobody can
-    /// look them up under the next one.
-    may_be_parked: BTreeSet<String>,
+    /// Each login that was destroyed.
+    losses: Vec<Loss>,
 }
 
 /// One fault, on a session that is ready, and with nothing of it left afterwards.
@@ -376,7 +372,7 @@ async fn judge(
         PHONE,
         &traffic.accepted(),
         words.as_ref(),
-        &books.may_be_parked,
+        &books.losses,
         &journal.entries,
         journal.truncated,
     );

@@ -5,9 +5,10 @@
 //! only make things worse: it has to have settled every message, and in a run
 //! in which nothing may be refused it has refused none.
 
+use super::parked::{self, Loss};
 use super::traffic::Accepted;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use steadfast_sim::checker::{self, Fate, Finding, Verdict};
 use steadfast_sim::journal::Entry;
 
@@ -20,13 +21,20 @@ pub struct Word {
     pub reason: String,
     /// One sentence for a person.
     pub detail: String,
+    /// What its attempts came to, as far as they are kept; nothing where one
+    /// was never recorded. Read only of what is parked.
+    pub attempts: Vec<Option<String>>,
 }
 
 impl Word {
     /// Reads it from an answer.
     pub fn of(message: &Value) -> Self {
         let text = |field: &str| message[field].as_str().unwrap_or_default().to_owned();
+        let attempts = message["attempt_log"].as_array().into_iter().flatten();
         Self {
+            attempts: attempts
+                .map(|attempt| attempt["outcome"].as_str().map(str::to_owned))
+                .collect(),
             status: text("status"),
             reason: text("reason"),
             detail: text("detail"),
@@ -34,7 +42,7 @@ impl Word {
     }
 
     /// For people.
-    fn why(&self) -> String {
+    pub(super) fn why(&self) -> String {
         format!("{}: {}", self.reason, self.detail)
     }
 }
@@ -56,11 +64,11 @@ pub fn judge(
     account: &str,
     accepted: &[Accepted],
     words: Option<&BTreeMap<String, Word>>,
-    may_be_parked: &BTreeSet<String>,
+    losses: &[Loss],
     journal: &[Entry],
     truncated: bool,
 ) -> Judgement {
-    let (mut unsettled, mut parked_unduly) = (Vec::new(), Vec::new());
+    let (mut unsettled, mut parked) = (Vec::new(), Vec::new());
     if words.is_none() {
         unsettled.push(Finding {
             wa_id: String::new(),
@@ -81,13 +89,8 @@ pub fn judge(
             None => (Fate::Owed, None),
         };
         unsettled.extend(wrong.map(finding));
-        if let (Fate::Parked, Some(word)) = (fate, word)
-            && !may_be_parked.contains(&message.id)
-        {
-            parked_unduly.push(finding(format!(
-                "parked ({}), and no login was destroyed under it",
-                word.why()
-            )));
+        if let (Fate::Parked, Some(word)) = (fate, word) {
+            parked.push((message, word));
         }
         promised.push(checker::Accepted {
             wa_id: message.wa_message_id.clone(),
@@ -102,7 +105,7 @@ pub fn judge(
     Judgement {
         verdict: checker::judge(account, &promised, journal, truncated),
         unsettled,
-        parked_unduly,
+        parked_unduly: parked::unduly(&parked, losses),
     }
 }
 
@@ -130,6 +133,7 @@ fn fate(word: Option<&Word>) -> (Fate, Option<String>) {
 mod tests {
     use super::*;
     use steadfast_sim::journal::Event;
+    use tokio::time::Instant;
 
     const ACCOUNT: &str = "4915550000001";
     const CHAT: &str = "4915550000100";
@@ -140,6 +144,7 @@ mod tests {
             wa_message_id: format!("3EB0{n:04}"),
             chat: CHAT.to_owned(),
             text: format!("text {n}"),
+            offered: Instant::now(),
         }
     }
 
@@ -177,14 +182,7 @@ mod tests {
         words.remove("msg_2");
         words.extend(last.map(|word| ("msg_2".to_owned(), word)));
         let journal = journal(&messages);
-        judge(
-            ACCOUNT,
-            &messages,
-            Some(&words),
-            &BTreeSet::new(),
-            &journal,
-            false,
-        )
+        judge(ACCOUNT, &messages, Some(&words), &[], &journal, false)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A run as a part of a document, between two marks that stay where they are.
 
+use super::campaign::Fought;
 use super::report::{Report, Spread};
 use std::fmt::Write as _;
 use std::io;
@@ -12,9 +13,15 @@ const END: &str = "<!-- chaos run: end -->";
 ///
 /// # Errors
 /// Where the document cannot be read or written, or lacks the marks.
-pub fn write(document: &Path, command: &str, took_s: u64, report: &Report) -> io::Result<()> {
+pub fn write(document: &Path, command: &str, took_s: u64, fought: &Fought) -> io::Result<()> {
     let text = std::fs::read_to_string(document)?;
-    let text = replaced(&text, &run(command, took_s, report))?;
+    let mut run = run(command, took_s, &fought.report);
+    if !fought.is_clean() {
+        let findings = fought.findings().count();
+        // Writing to a string cannot fail.
+        let _ = writeln!(run, "\nThe run is not clean; findings: {findings}.");
+    }
+    let text = replaced(&text, &run)?;
     let new = document.with_extension("new");
     std::fs::write(&new, text)?;
     std::fs::rename(&new, document)

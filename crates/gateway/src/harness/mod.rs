@@ -11,6 +11,7 @@
 //! - [`fault`]: the kinds of fault, and how each is let loose
 //! - [`disks`]: small file systems that can be filled
 //! - [`judge`]: holds the messages against the journal, and the gateway's word against both
+//! - [`parked`]: which messages may wait for a person
 //! - [`report`]: what a run comes to
 //! - [`markdown`]: the same as a part of a document
 
@@ -21,6 +22,7 @@ pub mod fault;
 pub mod gateway;
 pub mod judge;
 pub mod markdown;
+pub mod parked;
 pub mod relay;
 pub mod report;
 pub mod stage;

@@ -347,35 +347,26 @@ impl Stage {
 
     /// Our ids of the messages of this status.
     pub async fn messages(&self, status: &str) -> Result<BTreeSet<String>, HarnessError> {
-        let words = self.listed(&format!("status={status}&")).await?;
+        let client = self.running().await?;
+        let words = listed(&client, &format!("status={status}&")).await?;
         Ok(words.into_keys().collect())
     }
 
-    /// What the gateway says of every message, by our ids.
+    /// What the gateway says of every message, by our ids; of what is parked
+    /// with its attempts.
     pub async fn words(&self) -> Result<BTreeMap<String, Word>, HarnessError> {
-        self.listed("").await
+        let client = self.running().await?;
+        let mut words = listed(&client, "").await?;
+        for (id, word) in words.iter_mut().filter(|(_, word)| word.status == "parked") {
+            *word = Word::of(&client.get(&format!("/v1/messages/{id}")).await?);
+        }
+        Ok(words)
     }
 
-    async fn listed(&self, which: &str) -> Result<BTreeMap<String, Word>, HarnessError> {
-        let Some(client) = self.client().await else {
-            return Err(HarnessError::GatewayEnded(self.log_tail().await));
-        };
-        let mut words = BTreeMap::new();
-        let mut after = String::new();
-        loop {
-            let page = client
-                .get(&format!(
-                    "/v1/sessions/{DEFAULT_SESSION}/messages?{which}limit={PAGE}{after}"
-                ))
-                .await?;
-            for message in page["items"].as_array().into_iter().flatten() {
-                let id = message["id"].as_str().map(str::to_owned);
-                words.extend(id.map(|id| (id, Word::of(message))));
-            }
-            match page["next"].as_str() {
-                Some(cursor) => after = format!("&after={cursor}"),
-                None => return Ok(words),
-            }
+    async fn running(&self) -> Result<Client, HarnessError> {
+        match self.client().await {
+            Some(client) => Ok(client),
+            None => Err(HarnessError::GatewayEnded(self.log_tail().await)),
         }
     }
 
@@ -396,6 +387,27 @@ impl Stage {
                 .map_err(HarnessError::io("removing the temporary folder"))?;
         }
         Ok(())
+    }
+}
+
+/// What the gateway says of messages, page by page.
+async fn listed(client: &Client, which: &str) -> Result<BTreeMap<String, Word>, HarnessError> {
+    let mut words = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let page = client
+            .get(&format!(
+                "/v1/sessions/{DEFAULT_SESSION}/messages?{which}limit={PAGE}{after}"
+            ))
+            .await?;
+        for message in page["items"].as_array().into_iter().flatten() {
+            let id = message["id"].as_str().map(str::to_owned);
+            words.extend(id.map(|id| (id, Word::of(message))));
+        }
+        match page["next"].as_str() {
+            Some(cursor) => after = format!("&after={cursor}"),
+            None => return Ok(words),
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Accepted {
     pub chat: String,
     /// The text; no two are alike.
     pub text: String,
+    /// When it was first offered.
+    pub offered: Instant,
 }
 
 /// A message that was offered and never accepted.
@@ -104,11 +106,6 @@ impl Traffic {
     /// How many were accepted.
     pub fn accepted_so_far(&self) -> usize {
         self.lock().len()
-    }
-
-    /// What was accepted since there were so many.
-    pub fn accepted_since(&self, before: usize) -> Vec<Accepted> {
-        self.lock().iter().skip(before).cloned().collect()
     }
 
     /// What was accepted, in order.
@@ -284,7 +281,8 @@ async fn offer(
 ) -> Result<Offer, HarnessError> {
     let body = json!({"to": chat, "text": text});
     let path = format!("/v1/sessions/{}/messages", crate::app::DEFAULT_SESSION);
-    let until = Instant::now() + patience;
+    let offered = Instant::now();
+    let until = offered + patience;
     let mut last = "the gateway is down".to_owned();
     while Instant::now() < until {
         if let Some(client) = client().await {
@@ -308,6 +306,7 @@ async fn offer(
                         wa_message_id,
                         chat: chat.to_owned(),
                         text: text.to_owned(),
+                        offered,
                     }));
                 }
                 Ok(answer) if answer.status == 409 || answer.status >= 500 => {
