@@ -148,7 +148,7 @@ pub(super) async fn chaos(context: &Context, args: ChaosArgs) -> Result<Exit, Cl
     let (exit, fought) = fight(context, campaign).await?;
     if let (Some(document), Some(fought)) = (&args.report, fought) {
         let took_s = started.elapsed().as_secs();
-        markdown::write(document, &command, took_s, &fought.report)
+        markdown::write(document, &command, took_s, &fought)
             .map_err(|error| cannot_report(document, &error))?;
     }
     Ok(exit)
@@ -304,8 +304,8 @@ impl Screen {
     }
 
     /// A line for each tenth, so that a log does not drown in them.
-    fn accepted(&self, n: u32) {
-        let tenth = u64::from(n) * 10 / u64::from(self.messages.max(1));
+    fn accepted(&self, n: usize) {
+        let tenth = n as u64 * 10 / u64::from(self.messages.max(1));
         let tenth = u32::try_from(tenth).unwrap_or(10);
         if self.shown.swap(tenth, Ordering::Relaxed) < tenth {
             self.say(&format!("accepted {n} of {}", self.messages));
@@ -358,7 +358,7 @@ fn summary(out: Out, fought: &Fought) {
     }
     for finding in fought.findings().take(MOST_FINDINGS) {
         let text = format!("{} to {}: {}", finding.wa_id, finding.chat, finding.what);
-        out.line(out.tone(Tone::Bad, &text));
+        out.line(out.tone(Tone::Bad, text.trim_start()));
     }
     if !verdict.complete {
         out.line(out.tone(Tone::Bad, JOURNAL_CUT));

@@ -7,18 +7,20 @@
 use super::HarnessError;
 use super::fault::{FaultKind, Healed, Target};
 use super::gateway::LogEvent;
+use super::parked::Loss;
 use super::report::{Report, Tally};
 use super::stage::{PHONE, READY_WITHIN, Stage, StageOptions};
-use super::traffic::{Accepted, Traffic};
+use super::traffic::Traffic;
 use crate::app::DEFAULT_SESSION;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::backoff::Random;
-use steadfast_sim::checker::{self, Fate, Finding, Verdict};
+use steadfast_sim::checker::{Finding, Verdict};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How a campaign is fought.
 #[derive(Debug, Clone)]
@@ -51,7 +53,7 @@ pub enum Progress<'a> {
     /// The session is ready for the first time.
     Ready,
     /// So many messages are on disk.
-    Accepted(u32),
+    Accepted(usize),
     /// A fault strikes.
     Struck(FaultKind),
     /// It was healed.
@@ -86,6 +88,10 @@ pub struct Fought {
     pub verdict: Verdict,
     /// Messages that wait for a person though no login was destroyed under them.
     pub parked_unduly: Vec<Finding>,
+    /// Messages that the gateway would not take.
+    pub unaccepted: Vec<Finding>,
+    /// Messages of which the gateway says in the end what it should not.
+    pub unsettled: Vec<Finding>,
 }
 
 impl Fought {
@@ -97,9 +103,12 @@ impl Fought {
             &verdict.duplicated,
             &verdict.reordered,
             &verdict.altered,
+            &verdict.misdelivered,
             &verdict.undue,
             &verdict.unaccounted,
             &self.parked_unduly,
+            &self.unaccepted,
+            &self.unsettled,
         ]
         .into_iter()
         .flatten()
@@ -107,7 +116,7 @@ impl Fought {
 
     /// Whether nothing at all is wrong.
     pub fn is_clean(&self) -> bool {
-        self.report.is_clean() && self.verdict.is_clean() && self.parked_unduly.is_empty()
+        self.report.is_clean() && self.verdict.is_clean() && self.findings().next().is_none()
     }
 }
 
@@ -207,7 +216,7 @@ impl Campaign {
         traffic.spend_the_rest(stage).await?;
         show(Progress::Settling);
         settle(stage).await;
-        judge(stage, &traffic.accepted(), &books, self.seed).await
+        judge(stage, &traffic, &books, self.seed).await
     }
 
     /// Where part `k` of so many messages ends, and where its fault strikes.
@@ -236,7 +245,7 @@ impl Campaign {
                 break;
             };
             count.send_replace(offered);
-            show(Progress::Accepted(offered));
+            show(Progress::Accepted(traffic.accepted_so_far()));
             tokio::time::sleep(self.pace).await;
         }
         Ok(())
@@ -252,7 +261,7 @@ impl Campaign {
     ) -> Result<Books, HarnessError> {
         let mut books = Books {
             tally: Tally::new(self.skipped.clone()),
-            may_be_parked: BTreeSet::new(),
+            losses: Vec::new(),
         };
         let mut turns: BTreeMap<FaultKind, u32> = BTreeMap::new();
         let flowing = traffic.flowing();
@@ -270,21 +279,13 @@ impl Campaign {
             };
             *turn += 1;
             show(Progress::Struck(kind));
-            // Counted before it is listed: what is accepted meanwhile stands in one of the two.
-            let before = traffic.accepted_so_far();
             if kind.destroys_the_login() {
-                // Twice `accepted`: one that is tried again goes from `sending` back to it.
-                for status in ["accepted", "sending", "accepted"] {
-                    books.may_be_parked.extend(stage.messages(status).await?);
-                }
+                books.losses.push(Loss {
+                    parked_before: stage.messages("parked").await?,
+                    healed: None,
+                });
             }
             let struck = strike(kind, target).await;
-            if kind.destroys_the_login() {
-                let meanwhile = traffic.accepted_since(before);
-                books
-                    .may_be_parked
-                    .extend(meanwhile.into_iter().map(|m| m.id));
-            }
             match struck {
                 Ok(healed) => {
                     show(Progress::Healed(kind, healed));
@@ -306,6 +307,9 @@ impl Campaign {
                     }
                 }
             }
+            if let (true, Some(loss)) = (kind.destroys_the_login(), books.losses.last_mut()) {
+                loss.healed = Some(Instant::now());
+            }
         }
         allow.send_replace(flowing);
         let _ = counted.wait_for(|n| *n >= flowing).await;
@@ -316,9 +320,8 @@ impl Campaign {
 /// What is written down while faults strike.
 struct Books {
     tally: Tally,
-    /// Messages that were under way when a login was destroyed: nobody can
-    /// look them up under the next one.
-    may_be_parked: BTreeSet<String>,
+    /// Each login that was destroyed.
+    losses: Vec<Loss>,
 }
 
 /// One fault, on a session that is ready, and with nothing of it left afterwards.
@@ -345,51 +348,47 @@ async fn settle(stage: &Stage) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    // What does not settle shows as lost; that is for the judge to say.
+    // What does not settle is for the judge to say, message by message.
     let _ = tokio::time::timeout(SETTLES_WITHIN, owes_nothing).await;
 }
 
-/// Judged by the journal alone: what the simulated server took, and what the
+/// Judged by the journal: what the simulated server took, and what the
 /// recipients' phones got.
 async fn judge(
     stage: &Stage,
-    accepted: &[Accepted],
+    traffic: &Traffic,
     books: &Books,
     seed: u64,
 ) -> Result<Fought, HarnessError> {
-    let parked = stage.messages("parked").await?;
-    let promised: Vec<checker::Accepted> = (0..)
-        .zip(accepted)
-        .map(|(order, message)| checker::Accepted {
-            wa_id: message.wa_message_id.clone(),
-            chat: message.chat.clone(),
-            lane: 0,
-            order,
-            body: checker::digest(&message.text),
-            fate: if parked.contains(&message.id) {
-                Fate::Parked
-            } else {
-                Fate::Owed
-            },
-        })
-        .collect();
-    let journal = stage.control().journal(0, usize::MAX, &[]);
-    let verdict = checker::judge(PHONE, &promised, &journal.entries, journal.truncated);
-    let mut parked_unduly = Vec::new();
-    for message in accepted {
-        if parked.contains(&message.id) && !books.may_be_parked.contains(&message.id) {
-            let why = stage.why_parked(&message.id).await;
-            parked_unduly.push(Finding {
-                wa_id: message.wa_message_id.clone(),
-                chat: message.chat.clone(),
-                what: format!("parked ({why}), and no login was destroyed under it"),
-            });
+    let words = match stage.words().await {
+        Ok(words) => Some(words),
+        Err(error) => {
+            tracing::error!(event = "messages_not_read", %error);
+            None
         }
-    }
+    };
+    let journal = stage.control().journal(0, usize::MAX, &[]);
+    let judged = super::judge::judge(
+        PHONE,
+        &traffic.accepted(),
+        words.as_ref(),
+        &books.losses,
+        &journal.entries,
+        journal.truncated,
+    );
+    let unaccepted = traffic.unaccepted().into_iter().map(|offer| Finding {
+        wa_id: String::new(),
+        chat: offer.chat,
+        what: offer.what,
+    });
     Ok(Fought {
-        report: books.tally.report(&verdict, seed),
-        verdict,
-        parked_unduly,
+        report: books
+            .tally
+            .report(&judged.verdict, traffic.messages(), seed),
+        verdict: judged.verdict,
+        parked_unduly: judged.parked_unduly,
+        unaccepted: unaccepted.collect(),
+        unsettled: judged.unsettled,
     })
 }
 

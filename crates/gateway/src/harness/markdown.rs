@@ -1,5 +1,6 @@
 //! A run as a part of a document, between two marks that stay where they are.
 
+use super::campaign::Fought;
 use super::report::{Report, Spread};
 use std::fmt::Write as _;
 use std::io;
@@ -12,9 +13,15 @@ const END: &str = "<!-- chaos run: end -->";
 ///
 /// # Errors
 /// Where the document cannot be read or written, or lacks the marks.
-pub fn write(document: &Path, command: &str, took_s: u64, report: &Report) -> io::Result<()> {
+pub fn write(document: &Path, command: &str, took_s: u64, fought: &Fought) -> io::Result<()> {
     let text = std::fs::read_to_string(document)?;
-    let text = replaced(&text, &run(command, took_s, report))?;
+    let mut run = run(command, took_s, &fought.report);
+    if !fought.is_clean() {
+        let findings = fought.findings().count();
+        // Writing to a string cannot fail.
+        let _ = writeln!(run, "\nThe run is not clean; findings: {findings}.");
+    }
+    let text = replaced(&text, &run)?;
     let new = document.with_extension("new");
     std::fs::write(&new, text)?;
     std::fs::rename(&new, document)
@@ -38,7 +45,7 @@ fn replaced(text: &str, run: &str) -> io::Result<String> {
 fn run(command: &str, took_s: u64, report: &Report) -> String {
     let mut text = format!(
         "`{command}` (seed {}): {} faults in {} min {} s, {} recovered.\n\n\
-         accepted {}, delivered {}, parked {}, lost {}, duplicated {}, reordered {}, \
+         accepted {} of {}, delivered {}, parked {}, lost {}, duplicated {}, reordered {}, \
          repeats dropped by the server {}\n\n\
          | kind | count | recovered | detection p50 / p95 / max ms | recovery p50 / p95 / max ms |\n\
          |---|---|---|---|---|\n",
@@ -48,6 +55,7 @@ fn run(command: &str, took_s: u64, report: &Report) -> String {
         took_s % 60,
         report.recovered,
         report.accepted,
+        report.messages,
         report.delivered,
         report.parked,
         report.lost,

@@ -10,6 +10,8 @@
 //! - [`relay`]: stands between gateway and browser, and injects faults there
 //! - [`fault`]: the kinds of fault, and how each is let loose
 //! - [`disks`]: small file systems that can be filled
+//! - [`judge`]: holds the messages against the journal, and the gateway's word against both
+//! - [`parked`]: which messages may wait for a person
 //! - [`report`]: what a run comes to
 //! - [`markdown`]: the same as a part of a document
 
@@ -18,7 +20,9 @@ pub mod client;
 pub mod disks;
 pub mod fault;
 pub mod gateway;
+pub mod judge;
 pub mod markdown;
+pub mod parked;
 pub mod relay;
 pub mod report;
 pub mod stage;

@@ -9,6 +9,9 @@ use steadfast_sim::checker::Verdict;
 /// The sum of a run. `--json` prints it on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// Messages of the run: each was to be accepted.
+    #[serde(skip)]
+    pub messages: u64,
     /// Messages accepted.
     pub accepted: u64,
     /// Of them, those that reached the recipient.
@@ -100,8 +103,8 @@ impl Tally {
         self.struck.push((kind, healed));
     }
 
-    /// Sums up.
-    pub fn report(&self, verdict: &Verdict, seed: u64) -> Report {
+    /// Sums up a run of so many messages.
+    pub fn report(&self, verdict: &Verdict, messages: u32, seed: u64) -> Report {
         let mut by_kind: BTreeMap<&'static str, Vec<Option<Healed>>> = BTreeMap::new();
         for (kind, healed) in &self.struck {
             by_kind.entry(kind.as_str()).or_default().push(*healed);
@@ -112,6 +115,7 @@ impl Tally {
         };
         let all: Vec<_> = self.struck.iter().map(|(_, h)| *h).collect();
         Report {
+            messages: u64::from(messages),
             accepted: verdict.accepted as u64,
             delivered: verdict.delivered as u64,
             parked: verdict.parked as u64,
@@ -147,6 +151,7 @@ impl Report {
         self.lost == 0
             && self.duplicated == 0
             && self.reordered == 0
+            && self.accepted == self.messages
             && self.delivered + self.parked == self.accepted
             && self.recovered == self.faults
     }
@@ -186,6 +191,14 @@ mod tests {
         let mut tally = Tally::default();
         tally.note(FaultKind::BrowserKill, None);
         let nothing = steadfast_sim::checker::judge("", &[], &[], false);
-        assert!(!tally.report(&nothing, 1).is_clean());
+        assert!(!tally.report(&nothing, 0, 1).is_clean());
+    }
+
+    #[test]
+    fn a_run_that_nobody_accepted_is_no_clean_run() {
+        let nothing = steadfast_sim::checker::judge("", &[], &[], false);
+        let tally = Tally::default();
+        assert!(tally.report(&nothing, 0, 1).is_clean());
+        assert!(!tally.report(&nothing, 80, 1).is_clean());
     }
 }

@@ -4,9 +4,11 @@ use super::HarnessError;
 use super::client::Client;
 use super::disks::Disks;
 use super::gateway::{Gateway, GatewayOptions, LogEvent};
+use super::judge::Word;
 use super::relay::{self, Fault};
 use crate::app::DEFAULT_SESSION;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +25,9 @@ pub const PHONE: &str = "4915550000001";
 const EVENTS: usize = 4096;
 /// How long linking and the first sync may take on a slow machine.
 pub const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// Messages that are asked for at once; the gateway gives no more.
+const PAGE: u32 = 200;
 
 /// How a stage is set.
 #[derive(Debug, Clone)]
@@ -341,39 +346,27 @@ impl Stage {
     }
 
     /// Our ids of the messages of this status.
-    pub async fn messages(
-        &self,
-        status: &str,
-    ) -> Result<std::collections::BTreeSet<String>, HarnessError> {
-        let Some(client) = self.client().await else {
-            return Ok(std::collections::BTreeSet::new());
-        };
-        let mut ids = std::collections::BTreeSet::new();
-        let mut after = String::new();
-        loop {
-            let page = client
-                .get(&format!(
-                    "/v1/sessions/{DEFAULT_SESSION}/messages?status={status}&limit=100{after}"
-                ))
-                .await?;
-            for message in page["items"].as_array().into_iter().flatten() {
-                ids.extend(message["id"].as_str().map(str::to_owned));
-            }
-            match page["next"].as_str() {
-                Some(cursor) => after = format!("&after={cursor}"),
-                None => return Ok(ids),
-            }
-        }
+    pub async fn messages(&self, status: &str) -> Result<BTreeSet<String>, HarnessError> {
+        let client = self.running().await?;
+        let words = listed(&client, &format!("status={status}&")).await?;
+        Ok(words.into_keys().collect())
     }
 
-    /// The gateway's reason for parking a message, with its words.
-    pub async fn why_parked(&self, message: &str) -> String {
-        let Some(client) = self.client().await else {
-            return "the gateway does not run".to_owned();
-        };
-        match client.get(&format!("/v1/messages/{message}")).await {
-            Ok(message) => format!("{}: {}", message["reason"], message["detail"]),
-            Err(error) => error.to_string(),
+    /// What the gateway says of every message, by our ids; of what is parked
+    /// with its attempts.
+    pub async fn words(&self) -> Result<BTreeMap<String, Word>, HarnessError> {
+        let client = self.running().await?;
+        let mut words = listed(&client, "").await?;
+        for (id, word) in words.iter_mut().filter(|(_, word)| word.status == "parked") {
+            *word = Word::of(&client.get(&format!("/v1/messages/{id}")).await?);
+        }
+        Ok(words)
+    }
+
+    async fn running(&self) -> Result<Client, HarnessError> {
+        match self.client().await {
+            Some(client) => Ok(client),
+            None => Err(HarnessError::GatewayEnded(self.log_tail().await)),
         }
     }
 
@@ -394,6 +387,27 @@ impl Stage {
                 .map_err(HarnessError::io("removing the temporary folder"))?;
         }
         Ok(())
+    }
+}
+
+/// What the gateway says of messages, page by page.
+async fn listed(client: &Client, which: &str) -> Result<BTreeMap<String, Word>, HarnessError> {
+    let mut words = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let page = client
+            .get(&format!(
+                "/v1/sessions/{DEFAULT_SESSION}/messages?{which}limit={PAGE}{after}"
+            ))
+            .await?;
+        for message in page["items"].as_array().into_iter().flatten() {
+            let id = message["id"].as_str().map(str::to_owned);
+            words.extend(id.map(|id| (id, Word::of(message))));
+        }
+        match page["next"].as_str() {
+            Some(cursor) => after = format!("&after={cursor}"),
+            None => return Ok(words),
+        }
     }
 }
 

@@ -31,6 +31,17 @@ pub struct Accepted {
     pub chat: String,
     /// The text; no two are alike.
     pub text: String,
+    /// When it was first offered.
+    pub offered: Instant,
+}
+
+/// A message that was offered and never accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unaccepted {
+    /// The chat, by number.
+    pub chat: String,
+    /// Which message of the run, and what came instead.
+    pub what: String,
 }
 
 /// What became of an offer.
@@ -55,6 +66,7 @@ pub struct Traffic {
     next: AtomicU32,
     next_reserved: AtomicU32,
     accepted: Mutex<Vec<Accepted>>,
+    unaccepted: Mutex<Vec<Unaccepted>>,
     full: watch::Sender<u64>,
 }
 
@@ -70,8 +82,14 @@ impl Traffic {
             next: AtomicU32::new(0),
             next_reserved: AtomicU32::new(reserved_from),
             accepted: Mutex::default(),
+            unaccepted: Mutex::default(),
             full: watch::Sender::new(0),
         }
+    }
+
+    /// How many messages there are in all.
+    pub fn messages(&self) -> u32 {
+        self.messages
     }
 
     /// How many messages flow by themselves.
@@ -90,14 +108,15 @@ impl Traffic {
         self.lock().len()
     }
 
-    /// What was accepted since there were so many.
-    pub fn accepted_since(&self, before: usize) -> Vec<Accepted> {
-        self.lock().iter().skip(before).cloned().collect()
-    }
-
     /// What was accepted, in order.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.lock().clone()
+    }
+
+    /// What was offered in vain. A gateway that is tested must take everything.
+    pub fn unaccepted(&self) -> Vec<Unaccepted> {
+        let unaccepted = self.unaccepted.lock();
+        unaccepted.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts answers that say "the disk is full" (507).
@@ -172,7 +191,7 @@ impl Traffic {
     /// Waits until a message has left the gateway.
     ///
     /// # Errors
-    /// Where it has not in time, with what the gateway says of it.
+    /// Where it has not in time, or never will, with what the gateway says of it.
     pub async fn sent(
         &self,
         stage: &Stage,
@@ -186,11 +205,12 @@ impl Traffic {
             if let Some(client) = stage.client().await
                 && let Ok(view) = client.get(&path).await
             {
-                let status = view["status"].as_str().unwrap_or_default();
-                if !matches!(status, "accepted" | "sending") {
-                    return Ok(());
-                }
                 last = view.to_string();
+                match view["status"].as_str().unwrap_or_default() {
+                    "sent" | "delivered" | "read" | "played" => return Ok(()),
+                    "accepted" | "sending" => {}
+                    _ => return Err(HarnessError::Unmet(format!("a message ended: {last}"))),
+                }
             }
             if Instant::now() >= until {
                 return Err(HarnessError::Unmet(format!(
@@ -213,10 +233,28 @@ impl Traffic {
         let offer = offer(client, chat, &text, PATIENCE, refused).await?;
         match &offer {
             Offer::Taken(message) => self.lock().push(message.clone()),
-            Offer::Refused(status) => tracing::warn!(event = "offer_refused", status),
-            Offer::Unanswered(why) => tracing::warn!(event = "offer_unanswered", why),
+            Offer::Refused(status) => {
+                self.note(chat, format!("message {i}: refused with {status}"))
+            }
+            Offer::Unanswered(why) => self.note(
+                chat,
+                format!(
+                    "message {i}: not accepted within {} s: {why}",
+                    PATIENCE.as_secs()
+                ),
+            ),
         }
         Ok(offer)
+    }
+
+    fn note(&self, chat: &str, what: String) {
+        tracing::warn!(event = "offer_in_vain", what);
+        let unaccepted = self.unaccepted.lock();
+        let mut unaccepted = unaccepted.unwrap_or_else(PoisonError::into_inner);
+        unaccepted.push(Unaccepted {
+            chat: chat.to_owned(),
+            what,
+        });
     }
 }
 
@@ -243,7 +281,8 @@ async fn offer(
 ) -> Result<Offer, HarnessError> {
     let body = json!({"to": chat, "text": text});
     let path = format!("/v1/sessions/{}/messages", crate::app::DEFAULT_SESSION);
-    let until = Instant::now() + patience;
+    let offered = Instant::now();
+    let until = offered + patience;
     let mut last = "the gateway is down".to_owned();
     while Instant::now() < until {
         if let Some(client) = client().await {
@@ -267,6 +306,7 @@ async fn offer(
                         wa_message_id,
                         chat: chat.to_owned(),
                         text: text.to_owned(),
+                        offered,
                     }));
                 }
                 Ok(answer) if answer.status == 409 || answer.status >= 500 => {

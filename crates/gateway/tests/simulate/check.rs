@@ -107,9 +107,13 @@ pub(crate) fn judge(accepted: &[Promise], stored: &[Message], truth: &Truth) -> 
                 if message.expires_at.is_some()
                     && message.reason.as_deref() == Some("lookup_unavailable") => {}
             // Only what was in flight when a login was lost may wait for a person.
-            Status::Parked if truth.logins_lost == 0 => {
+            Status::Parked
+                if message.reason.as_deref() != Some("login_lost")
+                    || truth.logins_lost == 0
+                    || truth.parked_unduly.contains(&message.id) =>
+            {
                 return Err(format!(
-                    "{} was parked ({:?}) although no login was lost",
+                    "{} was parked ({:?}) although no login was lost under it",
                     message.id, message.reason
                 ));
             }

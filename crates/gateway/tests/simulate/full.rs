@@ -1,5 +1,7 @@
-//! A store whose disk can be full.
+//! A store whose disk can be full. What it hands out for delivery, and what
+//! comes of it, is noted for the check.
 
+use crate::world::{Defect, World};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
 use steadfast_core::event::Told;
@@ -8,7 +10,7 @@ use steadfast_core::ids::{
     WebhookId,
 };
 use steadfast_core::inbound::{Happening, InboundMessage};
-use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage};
+use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Status};
 use steadfast_core::pacing::History;
 use steadfast_core::port::{
     Accepted, AuditEntry, BatchAccepted, Delivery, DeliveryAttempt, DeliveryCounts, DeliveryState,
@@ -24,6 +26,7 @@ use steadfast_core::time::UnixMs;
 pub(crate) struct Full<S> {
     pub(crate) inner: S,
     pub(crate) full: AtomicBool,
+    pub(crate) world: World,
 }
 
 impl<S> Full<S> {
@@ -244,9 +247,18 @@ impl<S: Store> Store for Full<S> {
         quota: Quota,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.room()?;
-        self.inner
-            .claim_within(session, fence, login, now, quota)
-            .await
+        let claim = self.inner.claim_within(session, fence, login, now, quota);
+        let mut claimed = claim.await?;
+        let mut truth = self.world.lock();
+        let lies = truth.defect == Some(Defect::ParkBacklog) && truth.logins_lost > 0;
+        for Claimed { message, .. } in &mut claimed {
+            truth.claimed(&message.id);
+            if lies {
+                message.status = Status::Sending;
+                message.login = None;
+            }
+        }
+        Ok(claimed)
     }
 
     async fn record(
@@ -256,7 +268,12 @@ impl<S: Store> Store for Full<S> {
         outcomes: Vec<Recorded>,
     ) -> Result<(), StoreError> {
         self.room()?;
-        self.inner.record(session, fence, outcomes).await
+        self.inner.record(session, fence, outcomes.clone()).await?;
+        let mut truth = self.world.lock();
+        for recorded in &outcomes {
+            truth.recorded(&recorded.id, &recorded.outcome);
+        }
+        Ok(())
     }
 
     async fn expire(

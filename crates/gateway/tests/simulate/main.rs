@@ -144,8 +144,7 @@ fn a_code_overtakes_a_campaign() {
     assert!(place.is_some_and(|place| place < 10), "{place:?}");
 }
 
-/// The check is worth nothing unless it can fail: each planted defect of the
-/// modelled WhatsApp must be noticed.
+/// The check is worth nothing unless it can fail: each planted defect must be noticed.
 #[test]
 fn planted_defects_are_noticed() {
     for defect in world::Defect::ALL {

@@ -124,11 +124,13 @@ pub(crate) fn run(schedule: &Schedule, trace: bool) -> Outcome {
 }
 
 async fn play(schedule: &Schedule, trace: bool) -> Outcome {
+    let world = World::new(schedule.seed, schedule.defect, trace);
     let bench = Bench {
-        world: World::new(schedule.seed, schedule.defect, trace),
+        world: world.clone(),
         store: Arc::new(full::Full {
             inner: MemoryStore::new(),
             full: AtomicBool::new(false),
+            world,
         }),
         clock: Arc::new(VirtualClock(Instant::now())),
         random: Arc::new(Counted(AtomicU64::new(1))),

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use steadfast_core::backoff::Random;
-use steadfast_core::ids::{ChatId, WaMessageId};
+use steadfast_core::ids::{ChatId, MessageId, WaMessageId};
+use steadfast_core::outbox::ParkReason;
+use steadfast_core::port::Outcome;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A way in which the modelled WhatsApp can be made to lie, so that the
-/// check is seen to fail.
+/// A way in which the modelled WhatsApp, or the store under the gateway, can
+/// be made to lie, so that the check is seen to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
     /// Acks what it does not keep.
@@ -18,10 +20,18 @@ pub(crate) enum Defect {
     Reorder,
     /// Delivers a second message of an id that it has seen.
     DeliverRepeats,
+    /// The store says of all that is claimed after a login was lost that it
+    /// was begun under that login: the gateway parks it.
+    ParkBacklog,
 }
 
 impl Defect {
-    pub(crate) const ALL: [Self; 3] = [Self::LoseAcked, Self::Reorder, Self::DeliverRepeats];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::LoseAcked,
+        Self::Reorder,
+        Self::DeliverRepeats,
+        Self::ParkBacklog,
+    ];
 }
 
 /// The account's own number, to which canaries go.
@@ -91,6 +101,11 @@ pub(crate) struct Truth {
     pub(crate) not_before: BTreeMap<WaMessageId, u64>,
     /// Messages that were handed to a page before that.
     pub(crate) sent_early: Vec<WaMessageId>,
+    /// Messages of which an attempt has begun that has not surely failed, and
+    /// the device under which the first of them did.
+    in_doubt: BTreeMap<MessageId, u64>,
+    /// Messages that were parked for a lost login, and were not in doubt under one.
+    pub(crate) parked_unduly: Vec<MessageId>,
     pub(crate) looked_up: u64,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) calm: bool,
@@ -127,6 +142,8 @@ impl World {
             not_before: BTreeMap::new(),
             sent_early: Vec::new(),
             sent_late: Vec::new(),
+            in_doubt: BTreeMap::new(),
+            parked_unduly: Vec::new(),
             looked_up: 0,
             trace: trace.then(Vec::new),
             calm: false,
@@ -175,6 +192,32 @@ impl Truth {
         }
         if self.not_before.get(id).is_some_and(|at| now < *at) {
             self.sent_early.push(id.clone());
+        }
+    }
+
+    /// An attempt at a message has begun.
+    pub(crate) fn claimed(&mut self, id: &MessageId) {
+        let device = self.profile.device;
+        self.in_doubt.entry(id.clone()).or_insert(device);
+    }
+
+    /// It is written down what came of it.
+    pub(crate) fn recorded(&mut self, id: &MessageId, outcome: &Outcome) {
+        match outcome {
+            Outcome::NotSent { .. } | Outcome::SlowedDown { .. } => {
+                self.in_doubt.remove(id);
+            }
+            // The device that may have sent it is there to be asked.
+            Outcome::Parked(ParkReason::LoginLost)
+                if self.in_doubt.get(id) == Some(&self.profile.device) =>
+            {
+                self.parked_unduly.push(id.clone());
+            }
+            Outcome::Parked(_)
+            | Outcome::Sent(_)
+            | Outcome::Unknown { .. }
+            | Outcome::Rejected(_)
+            | Outcome::Expired => {}
         }
     }
 

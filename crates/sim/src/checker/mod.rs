@@ -2,7 +2,7 @@
 //!
 //! What goes in must come out, once, in order. The checker believes nobody:
 //! a message counts as delivered only where the journal shows that the server
-//! took it, with the text that was accepted.
+//! took it, with the text that was accepted, for the one it was accepted for.
 
 use crate::journal::{Entry, Event};
 use serde::Serialize;
@@ -37,6 +37,9 @@ pub struct Accepted {
     pub wa_id: String,
     /// Its chat, as the one who is tested names it: order is promised within it.
     pub chat: String,
+    /// For whom it is, as the journal names people and groups: by number
+    /// (`4915123456789@c.us`), whatever address the one who is tested uses.
+    pub recipient: String,
     /// Order is promised within a lane; 0 where there are none.
     pub lane: u32,
     /// Rises with each accept.
@@ -80,6 +83,8 @@ pub struct Verdict {
     pub reordered: Vec<Finding>,
     /// Taken with another text than was accepted.
     pub altered: Vec<Finding>,
+    /// Sent to, or arrived at, somebody for whom it was not.
+    pub misdelivered: Vec<Finding>,
     /// Said to be rejected or withdrawn, and taken all the same.
     pub undue: Vec<Finding>,
     /// Taken, accepted by nobody, and the text of nothing accepted.
@@ -98,6 +103,7 @@ impl Verdict {
             && self.duplicated.is_empty()
             && self.reordered.is_empty()
             && self.altered.is_empty()
+            && self.misdelivered.is_empty()
             && self.undue.is_empty()
             && self.unaccounted.is_empty()
     }
@@ -141,12 +147,14 @@ pub fn judge(account: &str, accepted: &[Accepted], journal: &[Entry], truncated:
         duplicated: Vec::new(),
         reordered: Vec::new(),
         altered: Vec::new(),
+        misdelivered: Vec::new(),
         undue: Vec::new(),
         unaccounted: Vec::new(),
         repeats_dropped,
         complete: !truncated,
     };
     judge_fates(&mut verdict, accepted, &taken);
+    judge_recipients(&mut verdict, accepted, journal.iter().filter(ours));
     judge_duplicates(&mut verdict, accepted, &taken, &arrivals);
     judge_order(&mut verdict, accepted, &taken, &arrivals);
     verdict
@@ -192,6 +200,42 @@ fn judge_fates(verdict: &mut Verdict, accepted: &[Accepted], taken: &HashMap<&st
                 .push(finding(message, "taken with another text"));
         }
     }
+}
+
+/// Each message has gone to its recipient and to nobody else. A copy that the
+/// server dropped counts too: elsewhere the same id in another chat is another message.
+fn judge_recipients<'a>(
+    verdict: &mut Verdict,
+    accepted: &[Accepted],
+    journal: impl Iterator<Item = &'a Entry>,
+) {
+    let expected: HashMap<&str, &Accepted> =
+        accepted.iter().map(|m| (m.wa_id.as_str(), m)).collect();
+    for entry in journal {
+        let sent = matches!(entry.event, Event::Taken | Event::Repeat);
+        let arrived = matches!(entry.event, Event::Delivered | Event::DeliveredRepeat);
+        let message = entry.id.as_deref().and_then(|id| expected.get(id));
+        let (Some(message), true) = (message, sent || arrived) else {
+            continue;
+        };
+        let to = entry.chat.as_deref().unwrap_or_default();
+        // Members of a group get what is written to the group.
+        let by = entry.peer.as_deref().unwrap_or_default();
+        let stray = if to != message.recipient {
+            to
+        } else if arrived && !to.ends_with("@g.us") && by != message.recipient {
+            by
+        } else {
+            continue;
+        };
+        let verb = if sent { "sent to" } else { "arrived at" };
+        verdict.misdelivered.push(finding(
+            message,
+            format!("{verb} {stray}, and was for {}", message.recipient),
+        ));
+    }
+    verdict.misdelivered.sort();
+    verdict.misdelivered.dedup();
 }
 
 fn judge_duplicates(
@@ -316,237 +360,4 @@ fn out_of_order<'a>(list: &[(usize, &'a Accepted)]) -> Vec<&'a Accepted> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::Rng;
-
-    const ACCOUNT: &str = "4915100000001";
-
-    fn accepted(n: u64, chat: &str) -> Accepted {
-        Accepted {
-            wa_id: format!("3EB0{n:04}"),
-            chat: chat.to_owned(),
-            lane: 0,
-            order: n,
-            body: digest(&format!("text {n}")),
-            fate: Fate::Owed,
-        }
-    }
-
-    fn entry(event: Event, n: u64, chat: &str) -> Entry {
-        let mut entry = Entry::new(event)
-            .id(&format!("3EB0{n:04}"))
-            .body(&format!("text {n}"));
-        entry.account = Some(ACCOUNT.to_owned());
-        entry.chat = Some(chat.to_owned());
-        if event == Event::Delivered {
-            entry.peer = Some(chat.to_owned());
-        }
-        entry
-    }
-
-    /// A run of `n` messages over three chats in which all went well.
-    fn good_run(n: u64) -> (Vec<Accepted>, Vec<Entry>) {
-        let chat = |n: u64| format!("491510000000{}@c.us", n % 3);
-        let messages = (1..=n).map(|n| accepted(n, &chat(n))).collect();
-        let journal = (1..=n)
-            .flat_map(|n| {
-                [
-                    entry(Event::Taken, n, &chat(n)),
-                    entry(Event::Delivered, n, &chat(n)),
-                ]
-            })
-            .collect();
-        (messages, journal)
-    }
-
-    fn verdict(messages: &[Accepted], journal: &[Entry]) -> Verdict {
-        judge(ACCOUNT, messages, journal, false)
-    }
-
-    #[test]
-    fn a_good_run_is_clean_whatever_the_chats_interleave() {
-        let (messages, journal) = good_run(300);
-        let verdict = verdict(&messages, &journal);
-        assert!(verdict.is_clean(), "{verdict:?}");
-        assert_eq!((verdict.accepted, verdict.delivered), (300, 300));
-    }
-
-    #[test]
-    fn a_lost_message_is_found() {
-        let (messages, mut journal) = good_run(9);
-        journal.retain(|e| e.id.as_deref() != Some("3EB00004"));
-        let verdict = verdict(&messages, &journal);
-        assert_eq!(verdict.lost.len(), 1);
-        assert_eq!(verdict.lost[0].wa_id, "3EB00004");
-        assert_eq!(verdict.delivered, 8);
-        assert!(!verdict.is_clean());
-    }
-
-    #[test]
-    fn a_message_of_another_account_delivers_nothing() {
-        let (messages, mut journal) = good_run(1);
-        for entry in &mut journal {
-            entry.account = Some("4999999999".to_owned());
-        }
-        assert_eq!(verdict(&messages, &journal).lost.len(), 1);
-    }
-
-    #[test]
-    fn a_second_id_with_the_same_text_is_a_duplicate() {
-        let (messages, mut journal) = good_run(3);
-        let mut copy = entry(Event::Taken, 2, "4915100000002@c.us");
-        copy.id = Some("3EB0FFFF".to_owned());
-        journal.push(copy);
-        let verdict = verdict(&messages, &journal);
-        assert_eq!(verdict.duplicated.len(), 1);
-        assert!(verdict.duplicated[0].what.contains("3EB00002"));
-    }
-
-    #[test]
-    fn the_same_text_accepted_twice_is_no_duplicate() {
-        let (mut messages, mut journal) = good_run(2);
-        messages[1].body = messages[0].body;
-        let chat = messages[0].chat.clone();
-        messages[1].chat = chat;
-        for entry in &mut journal[2..] {
-            entry.body = Some("text 1".to_owned());
-        }
-        assert!(verdict(&messages, &journal).is_clean());
-    }
-
-    #[test]
-    fn two_arrivals_at_one_recipient_are_a_duplicate_and_dropped_ones_are_not() {
-        let (messages, mut journal) = good_run(3);
-        journal.push(entry(Event::DeliveredRepeat, 1, "x"));
-        journal.push(entry(Event::Repeat, 1, "x"));
-        let fine = verdict(&messages, &journal);
-        assert!(fine.is_clean());
-        assert_eq!(fine.repeats_dropped, 1);
-        journal.push(entry(Event::Delivered, 1, "4915100000001@c.us"));
-        assert_eq!(verdict(&messages, &journal).duplicated.len(), 1);
-    }
-
-    #[test]
-    fn order_is_judged_within_chat_and_lane_and_counts_the_fewest_moves() {
-        let (mut messages, mut journal) = good_run(30);
-        // Message 28 overtakes all others of its chat: one has to move.
-        let late: Vec<Entry> = journal.drain(54..56).collect();
-        journal.splice(0..0, late);
-        let found = verdict(&messages, &journal);
-        assert_eq!(found.reordered.len(), 1, "{:?}", found.reordered);
-        assert_eq!(found.reordered[0].wa_id, "3EB00028");
-        messages[27].lane = 1;
-        assert!(verdict(&messages, &journal).is_clean());
-    }
-
-    #[test]
-    fn order_at_the_recipient_counts_too() {
-        let chat = "4915100000000@c.us";
-        let messages = [accepted(1, chat), accepted(2, chat)];
-        let journal = [
-            entry(Event::Taken, 1, chat),
-            entry(Event::Taken, 2, chat),
-            entry(Event::Delivered, 2, chat),
-            entry(Event::Delivered, 1, chat),
-        ];
-        assert_eq!(verdict(&messages, &journal).reordered.len(), 1);
-    }
-
-    #[test]
-    fn what_is_said_of_a_message_must_be_true() {
-        let (mut messages, mut journal) = good_run(6);
-        messages[0].fate = Fate::Rejected;
-        messages[1].fate = Fate::Withdrawn;
-        messages[2].fate = Fate::Parked;
-        journal[7].body = Some("another text".to_owned());
-        journal[6].body = Some("another text".to_owned());
-        journal.push(entry(Event::Taken, 999, "x"));
-        let verdict = verdict(&messages, &journal);
-        assert_eq!(verdict.undue.len(), 2);
-        assert_eq!(verdict.parked, 1);
-        assert_eq!(verdict.altered.len(), 1);
-        assert_eq!(verdict.unaccounted.len(), 1);
-        assert_eq!(
-            verdict.delivered + verdict.parked + verdict.rejected + verdict.withdrawn,
-            6
-        );
-    }
-
-    #[test]
-    fn a_parked_message_may_be_missing_and_holds_nobody_up() {
-        let (mut messages, mut journal) = good_run(6);
-        messages[0].fate = Fate::Parked;
-        journal.retain(|e| e.id.as_deref() != Some("3EB00001"));
-        assert!(verdict(&messages, &journal).is_clean());
-        // Sent at the very end, after a person said so.
-        journal.push(entry(Event::Taken, 1, "4915100000001@c.us"));
-        assert!(verdict(&messages, &journal).is_clean());
-    }
-
-    #[test]
-    fn a_truncated_journal_proves_nothing() {
-        let (messages, journal) = good_run(3);
-        assert!(!judge(ACCOUNT, &messages, &journal, true).is_clean());
-    }
-
-    /// Random runs with one planted fault each: the checker must see exactly that one.
-    #[test]
-    fn planted_faults_are_found_in_random_runs() {
-        for seed in 0..200 {
-            let mut rng = Rng::new(seed);
-            let n = 20 + rng.below(200);
-            let (messages, mut journal) = good_run(n);
-            let victim = (rng.below(n) as usize) * 2;
-            let found = match seed % 3 {
-                0 => {
-                    journal.drain(victim..victim + 2);
-                    let v = verdict(&messages, &journal);
-                    (v.lost.len(), v.duplicated.len() + v.reordered.len())
-                }
-                1 => {
-                    let mut copy = journal[victim].clone();
-                    copy.id = Some(format!("3EB0{}", rng.hex(9)));
-                    let at = rng.below(journal.len() as u64) as usize;
-                    journal.insert(at, copy);
-                    let v = verdict(&messages, &journal);
-                    (v.duplicated.len(), v.lost.len() + v.reordered.len())
-                }
-                _ => {
-                    // Three apart is the same chat.
-                    let victim = victim.min(journal.len() - 8);
-                    journal.swap(victim, victim + 6);
-                    let v = verdict(&messages, &journal);
-                    (v.reordered.len(), v.lost.len() + v.duplicated.len())
-                }
-            };
-            assert_eq!(found, (1, 0), "seed {seed}");
-        }
-    }
-
-    /// The fewest moves, checked against trying every subset.
-    #[test]
-    fn the_fewest_moves_agree_with_brute_force() {
-        let all: Vec<Accepted> = (0..7).map(|n| accepted(n, "c")).collect();
-        for seed in 0..100 {
-            let mut rng = Rng::new(seed);
-            let mut at: Vec<usize> = (0..7).collect();
-            for i in (1..7).rev() {
-                at.swap(i, rng.below(i as u64 + 1) as usize);
-            }
-            let list: Vec<(usize, &Accepted)> = at.iter().copied().zip(&all).collect();
-            let longest = (0_u32..128)
-                .filter(|subset| {
-                    let kept: Vec<usize> = (0..7)
-                        .filter(|i| subset >> i & 1 == 1)
-                        .map(|i| at[i])
-                        .collect();
-                    kept.is_sorted()
-                })
-                .map(u32::count_ones)
-                .max()
-                .unwrap_or(0);
-            assert_eq!(out_of_order(&list).len(), 7 - longest as usize, "{at:?}");
-        }
-    }
-}
+mod tests;
