@@ -18,9 +18,18 @@ process.on('unhandledRejection', (error) => process.stderr.write(`unhandled reje
 const sim = Sim.fromEnvironment(phone);
 await sim.post('/accounts', { phone, push_name: 'Ada' });
 await sim.patch(`/people/${BOB}`, { push_name: 'Bob' });
-const Client = await CLIENTS[name]();
-const client = new Client(name, sim, folder);
+const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+let client;
+try {
+  const Client = await CLIENTS[name]();
+  client = new Client(name, sim, folder);
+} catch (error) {
+  say({ unavailable: String(error?.message ?? error).split('\n')[0] });
+  process.exit(1);
+}
 await runSteps(client.version, client);
 if (form === '--full') await runKnownBugs(client.knownBugs());
+say({ done: true });
 await Promise.race([client.close(), sleep(5_000)]);
 process.exit(0);

@@ -190,7 +190,9 @@ export class WhatsappWeb {
   async pageClosed() {
     await this.linkAgain({});
     const from = this.heard.mark();
+    const after = await this.sim.now();
     await this.sim.fault('page', { fault: { kind: 'close_page' } });
+    await this.sim.waitFor('disconnected', () => true, { after });
     await this.heard.wait('disconnected', () => true, { from, ms: 8_000 });
   }
 }
