@@ -7,13 +7,15 @@ use crate::error::Error;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 /// The account that the gateway is linked to.
 const PHONE: &str = "4915100000001";
 
 /// A running simulator.
 pub(crate) struct Simulator {
-    _process: Process,
+    /// Only kept, so that it lives; shared with threads that speak to the control side.
+    _process: Mutex<Process>,
     control: Client,
     /// Where its control side listens, as it said it.
     pub(crate) control_address: String,
@@ -42,7 +44,7 @@ impl Simulator {
         let control_address = text("control")?;
         let control = Client::new(&control_address, "X-Steadfast-Sim: bench".to_owned())?;
         let this = Self {
-            _process: process,
+            _process: Mutex::new(process),
             address: text("addr")?,
             spki: text("spki")?,
             control,
