@@ -15,6 +15,8 @@ export function simulatorArgs(sim) {
 export function conformanceArgs(sim) {
   return [
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+    // So that a page can close itself, as a fault.
+    '--blink-settings=allowScriptsToCloseWindows=true',
     '--no-first-run', '--disable-gpu', '--disable-component-update', ...simulatorArgs(sim),
   ];
 }

@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 /// How long a contender may take until it is ready.
 pub(super) const START_BOUND: Duration = Duration::from_secs(60);
 
+/// Lets a page close itself, as a fault: otherwise a page that has been
+/// anywhere before may not.
+const CLOSABLE: &str = "--blink-settings=allowScriptsToCloseWindows=true";
+
 /// Who takes part.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
@@ -136,14 +140,17 @@ impl Contender {
         let ground = &self.ground;
         self.running = Some(match self.who.rival() {
             None => {
-                // By default a conflict waits for a person; the rivals take the link back too.
-                let takeover = [("STEADFAST_SESSION__CONFLICT", "takeover")];
+                let settings = [
+                    // By default a conflict waits for a person; the rivals take the link back too.
+                    ("STEADFAST_SESSION__CONFLICT", "takeover"),
+                    ("STEADFAST_BROWSER__EXTRA_ARGS", CLOSABLE),
+                ];
                 let data = folder.join("data");
                 Running::Gateway(Box::new(Gateway::start_with(
                     &ground.binary,
                     &data,
                     &ground.simulator,
-                    &takeover,
+                    &settings,
                 )?))
             }
             Some(rival) => {
