@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -374,9 +374,4 @@ pub(super) fn flags_of(browser: i32) -> Vec<String> {
         .skip(1)
         .filter(|arg| arg.starts_with("--") && !own.iter().any(|o| arg.starts_with(o)))
         .collect()
-}
-
-/// Where the logs of a contender are.
-pub(super) fn log_of(folder: &Path, who: Who) -> PathBuf {
-    folder.join(format!("contender-{}", who.name()))
 }

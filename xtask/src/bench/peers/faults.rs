@@ -24,6 +24,8 @@ const AFTER: Duration = Duration::from_millis(1_500);
 const SETTLE: Duration = Duration::from_secs(5);
 /// How long a probe may take before a contender counts as not working.
 const PROBE: Duration = Duration::from_secs(8);
+/// How often a fault is tried on a contender that has no browser at the moment.
+const STRIKES: u32 = 25;
 /// A service manager's pause before it starts what has ended again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -172,17 +174,20 @@ impl Arena {
             contender.start()?;
         }
         for &place in &silent {
-            if let Some(contender) = self.contenders.get(place) {
-                contender.ready()?;
+            if let Some(contender) = self.contenders.get(place)
+                && let Err(error) = contender.ready()
+            {
+                eprintln!("     {error}");
             }
         }
-        let still = self.probe(round, kind, "again ", &silent)?;
-        if let Some(contender) = still.first().and_then(|place| self.contenders.get(*place)) {
-            return Err(Error::Bench(format!(
-                "{} sends nothing after a start: see {}",
-                contender.who.name(),
-                super::contender::log_of(&self.ground.folder, contender.who).display()
-            )));
+        for place in self.probe(round, kind, "again ", &silent)? {
+            if let Some(contender) = self.contenders.get(place) {
+                eprintln!(
+                    "     {} sends nothing after a start: see {}",
+                    contender.who.name(),
+                    contender.folder().display()
+                );
+            }
         }
         Ok(())
     }
@@ -252,8 +257,16 @@ impl Arena {
 
     fn let_loose(&mut self, round: u32, kind: Kind) -> Result<(), Error> {
         for (place, contender) in self.contenders.iter().enumerate() {
-            let at = now_ms();
-            kind.strike(contender, &self.ground.simulator, place == 0)?;
+            let mut at = now_ms();
+            // It may just be about to start its browser again.
+            for attempt in 1.. {
+                match kind.strike(contender, &self.ground.simulator, place == 0) {
+                    Err(error) if attempt == STRIKES => return Err(error),
+                    Err(_) => pause(PACE),
+                    Ok(()) => break,
+                }
+                at = now_ms();
+            }
             self.faults.insert((contender.who, kind, round), (at, 0));
         }
         Ok(())
@@ -274,7 +287,9 @@ impl Arena {
             let since = *ended.entry(place).or_insert_with(Instant::now);
             if since.elapsed() >= RESTART_PAUSE {
                 contender.kill();
-                contender.start()?;
+                if let Err(error) = contender.start() {
+                    eprintln!("     {error}");
+                }
                 if let Some((_, restarts)) = self.faults.get_mut(&(contender.who, kind, round)) {
                     *restarts += 1;
                 }

@@ -158,7 +158,7 @@ fn hear(line: &str, shared: &Shared, simulator: &Simulator, phone: &str, answers
     }
     if let Some(tag) = value["burst"].as_str() {
         let tag = tag.to_owned();
-        let burst = serde_json::from_value(value).unwrap_or_default();
+        let burst = Burst::deserialize(&value).unwrap_or_default();
         shared.lock().bursts.insert(tag, burst);
     }
     match value["event"].as_str() {
