@@ -2,7 +2,8 @@
 # Makes a Debian or Ubuntu machine ready to build and run Steadfast. Sourced by `run` and `test`.
 #
 # `setup` installs only what is missing, says what it does on standard error, and is silent where
-# nothing is to be done. `setup_for_tests` also installs the Python programs that the tests ask.
+# nothing is to be done. `setup_for_tests` also installs the clients that judge the simulator and the
+# Python programs that the tests ask.
 # It needs bash and what every Debian has (coreutils, grep, sed, util-linux).
 # The caller sets `root`, the folder of the checkout.
 : "${root:?the caller sets root}"
@@ -44,6 +45,7 @@ setup() {
     setup_rust
     setup_packages
     setup_page_library
+    [ -z "$with_test_tools" ] || setup_peers
     [ -z "$with_test_tools" ] || setup_test_tools
   ) 9>"$root/target/setup/lock" || exit 1
 }
@@ -83,7 +85,11 @@ setup_packages() {
   local packages=() browser_missing=
   can_compile || packages+=(gcc libc6-dev)
   [ -e "$ca_bundle" ] || packages+=(ca-certificates)
-  if ! page_library_is_current && ! command -v npm >/dev/null; then packages+=(npm); fi
+  if needs_npm && ! command -v npm >/dev/null; then
+    packages+=(npm)
+  elif [ -n "$with_test_tools" ] && ! command -v node >/dev/null; then
+    packages+=(nodejs)
+  fi
   if [ -z "$(find_browser)" ]; then
     browser_missing=1
     # Its sandbox is a package of its own, needed where user namespaces are not for everyone.
@@ -136,6 +142,8 @@ need_apt_and_root() {
     fail "$* must be installed, and sudo refuses this user. Have an administrator run, then start again:" \
       "apt-get update && apt-get install --no-install-recommends $*"
 }
+
+needs_npm() { ! page_library_is_current || { [ -n "$with_test_tools" ] && ! peers_are_current; }; }
 
 can_compile() {
   command -v cc >/dev/null &&
@@ -200,6 +208,28 @@ setup_page_library() {
     fail "npm ci failed (its last words stand above). It needs the network, and a package registry that npm is set up for."
   fi
   page_library_hash >"$page_library_stamp"
+}
+
+# ---------------------------------------------------------------- the clients that judge the simulator
+
+peers_stamp=peers/node_modules/.steadfast-lock
+
+peers_are_current() {
+  [ -f "$peers_stamp" ] && [ "$(cat "$peers_stamp")" = "$(peers_hash)" ]
+}
+
+peers_hash() { cat peers/package.json peers/package-lock.json | sha256sum | cut -d ' ' -f 1; }
+
+# No script of a package runs, and none brings a browser: the machine's own is used.
+setup_peers() {
+  peers_are_current && return 0
+  say "installing the clients that judge the simulator with npm (log: target/setup/npm-peers.log)"
+  if ! (cd peers && PUPPETEER_SKIP_DOWNLOAD=1 npm ci --ignore-scripts --no-audit --no-fund) \
+    >target/setup/npm-peers.log 2>&1 </dev/null; then
+    tail -n 20 target/setup/npm-peers.log >&2
+    fail "npm ci failed in peers/ (its last words stand above). It needs the network, and a package registry that npm is set up for."
+  fi
+  peers_hash >"$peers_stamp"
 }
 
 # ---------------------------------------------------------------- the tests' Python programs

@@ -5,6 +5,7 @@
 //! proc macros with the product, doc tests share its libraries, and SQLite is
 //! compiled once.
 
+use crate::conformance;
 use crate::error::Error;
 use crate::licenses;
 use crate::metadata::cargo;
@@ -29,6 +30,8 @@ pub(crate) enum Step {
     Doc,
     /// The examples in the docs.
     Doctest,
+    /// The published clients against the simulator, in the short form.
+    Conformance,
     /// All other tests.
     Test,
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Step {
             Self::Clippy => "clippy",
             Self::Doc => "doc",
             Self::Doctest => "doctest",
+            Self::Conformance => "conformance",
             Self::Test => "test",
         })
     }
@@ -131,6 +135,17 @@ impl Step {
             Self::Doctest => command
                 .args(["test", "--doc", "--workspace", "--release", "--locked"])
                 .arg("--quiet"),
+            Self::Conformance => {
+                command.args(["build", "--release", "--locked", "--bin", "steadfast"]);
+                if !succeeds(&mut command)? {
+                    return Err(Error::Step(self));
+                }
+                let short = conformance::Options::short();
+                return conformance::run(&short, conformance::Into::Target)
+                    .map(|()| Outcome::Passed)
+                    .inspect_err(|error| eprintln!("{error}"))
+                    .map_err(|_| Error::Step(self));
+            }
             Self::Test if has_nextest() => {
                 command.args(["nextest", "run", "--workspace", "--release", "--locked"])
             }
@@ -139,19 +154,23 @@ impl Step {
                 .args(["test", "--workspace", "--all-targets", "--release"])
                 .args(["--locked", "--no-fail-fast"]),
         };
-        let status = command
-            .stdin(Stdio::null())
-            .status()
-            .map_err(|source| Error::Start {
-                program: command.get_program().to_string_lossy().into_owned(),
-                source,
-            })?;
-        if status.success() {
+        if succeeds(&mut command)? {
             Ok(Outcome::Passed)
         } else {
             Err(Error::Step(self))
         }
     }
+}
+
+/// Runs it, and tells whether it ended well.
+fn succeeds(command: &mut Command) -> Result<bool, Error> {
+    let status = command.stdin(Stdio::null()).status();
+    status
+        .map(|status| status.success())
+        .map_err(|source| Error::Start {
+            program: command.get_program().to_string_lossy().into_owned(),
+            source,
+        })
 }
 
 fn has_nextest() -> bool {

@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask ci`, `cargo xtask licenses`, `cargo xtask bench`.
+//! What a developer runs: `cargo xtask ci`, `conformance`, `bench`, `licenses`.
 //!
 //! The rules about the tree itself are ordinary tests here: which crate may
 //! depend on which (`direction.rs`), and links and words that must not stand
@@ -12,9 +12,11 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod error;
 mod licenses;
 mod metadata;
+mod peers;
 
 #[cfg(test)]
 mod direction;
@@ -41,7 +43,9 @@ enum Command {
         #[arg(long, value_name = "STEP")]
         only: Vec<ci::Step>,
     },
-    /// Measures, and writes what it found into docs/PERFORMANCE.md.
+    /// The published clients that know WhatsApp Web against the simulator; writes docs/CONFORMANCE.md.
+    Conformance(conformance::Options),
+    /// Measures, and writes what it found into docs/PERFORMANCE.md and docs/COMPARISON.md.
     Bench {
         #[command(subcommand)]
         what: bench::What,
@@ -57,6 +61,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Ci { only } => ci::run(&only),
+        Command::Conformance(options) => conformance::run(&options, conformance::Into::Docs),
         Command::Bench { what } => bench::run(&what),
         Command::Licenses { check: true } => licenses::check(),
         Command::Licenses { check: false } => licenses::write(),

@@ -70,6 +70,12 @@ impl Process {
         }
     }
 
+    /// The next line; nothing once the process has ended or the time is over.
+    pub(crate) fn next_line(&self, deadline: Instant) -> Option<String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.lines.recv_timeout(left).ok()
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> i32 {
         self.child.id().cast_signed()

@@ -30,10 +30,25 @@ impl Gateway {
     ///
     /// Where it does not start.
     pub(crate) fn start(binary: &Path, data: &Path, simulator: &Simulator) -> Result<Self, Error> {
+        Self::start_with(binary, data, simulator, &[])
+    }
+
+    /// As [`Self::start`], with settings of its own.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub(crate) fn start_with(
+        binary: &Path,
+        data: &Path,
+        simulator: &Simulator,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let mut command = Command::new(binary);
         command
             .env("STEADFAST_BROWSER__WEB_RESOLVE", &simulator.address)
-            .env("STEADFAST_BROWSER__WEB_SPKI", &simulator.spki);
+            .env("STEADFAST_BROWSER__WEB_SPKI", &simulator.spki)
+            .envs(settings.iter().copied());
         Self::run(command, data)
     }
 
@@ -126,6 +141,41 @@ impl Gateway {
             Ok(self.session()?["ready"].as_bool().filter(|ready| *ready))
         })?;
         Ok(())
+    }
+
+    /// Waits until the session is ready; a QR code that it shows meanwhile is scanned.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not become ready in time.
+    pub(crate) fn ready_or_linked(
+        &self,
+        simulator: &Simulator,
+        phone: &str,
+        within: Duration,
+    ) -> Result<(), Error> {
+        let started = Instant::now();
+        let mut scanned = String::new();
+        self.until("ready", || {
+            let session = self.session()?;
+            if session["ready"] == json!(true) {
+                return Ok(Some(()));
+            }
+            if started.elapsed() > within {
+                return Err(Error::Bench(format!("not ready in time: {session}")));
+            }
+            if session["state"] == json!("linking") {
+                let path = "/v1/sessions/default/qr?format=raw";
+                let (status, answer) = self.client.call("GET", path, &Value::Null)?;
+                let code = answer["code"].as_str().unwrap_or_default();
+                if status == 200 && code != scanned {
+                    code.clone_into(&mut scanned);
+                    // A phone refuses a code that has just expired; the next one comes.
+                    let _ = simulator.scan_as(phone, code);
+                }
+            }
+            Ok(None)
+        })
     }
 
     /// Waits until this message is with WhatsApp's server.

@@ -1,14 +1,15 @@
-//! `cargo xtask bench`: measures what docs/PERFORMANCE.md promises, on the
-//! release binary, and writes what it found there itself.
+//! `cargo xtask bench`: measures what docs/PERFORMANCE.md and
+//! docs/COMPARISON.md say, on the release binary, and writes what it found there itself.
 
 mod accept;
-mod child;
+pub(crate) mod child;
 mod floors;
 mod gateway;
 mod http;
 mod own;
-mod report;
-mod simulator;
+mod peers;
+pub(crate) mod report;
+pub(crate) mod simulator;
 mod stats;
 
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub(crate) enum What {
     Own(Options),
     /// Messages accepted a second over HTTP, against SQLite by itself.
     Accept(accept::Options),
+    /// Steadfast beside its rivals, in one run.
+    Peers(peers::Options),
 }
 
 /// How to measure it.
@@ -53,5 +56,6 @@ pub(crate) fn run(what: &What) -> Result<(), Error> {
             let figures = accept::measure(options)?;
             report::publish("accept", &figures, options.dry, accept::table)
         }
+        What::Peers(options) => peers::run(options),
     }
 }

@@ -11,8 +11,8 @@ use std::process::Command;
 /// The lines between which a command writes.
 fn marks(command: &str) -> [String; 2] {
     [
-        format!("<!-- cargo xtask bench {command}: begin (written by the command) -->"),
-        format!("<!-- cargo xtask bench {command}: end -->"),
+        format!("<!-- {command}: begin (written by the command) -->"),
+        format!("<!-- {command}: end -->"),
     ]
 }
 
@@ -35,14 +35,21 @@ pub(crate) fn publish<F: Serialize>(
     if dry {
         return Ok(());
     }
-    let path = crate::root().join("docs/PERFORMANCE.md");
+    let command = format!("cargo xtask bench {command}");
+    replaced_in("docs/PERFORMANCE.md", &command, &table(figures, &machine()))
+}
+
+/// Writes what a command found into a document, between the command's marks.
+///
+/// # Errors
+///
+/// Where the file cannot be written, or has lost the marks.
+pub(crate) fn replaced_in(document: &str, command: &str, with: &str) -> Result<(), Error> {
+    let path = crate::root().join(document);
     let old = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-    let new = replaced(&old, command, &table(figures, &machine())).ok_or_else(|| {
+    let new = replaced(&old, command, with).ok_or_else(|| {
         let [begin, end] = marks(command);
-        Error::Bench(format!(
-            "{} has lost the lines {begin} and {end}",
-            path.display()
-        ))
+        Error::Bench(format!("{document} has lost the lines {begin} and {end}"))
     })?;
     std::fs::write(&path, new).map_err(Error::file(&path))
 }
@@ -147,7 +154,7 @@ fn goal(fault: Fault, floor: Option<&Summary>) -> String {
 }
 
 /// What the figures were measured on, in a few words.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu
@@ -183,10 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn performance_md_has_the_marks() {
-        let text = std::fs::read_to_string(crate::root().join("docs/PERFORMANCE.md"));
-        let text = text.expect("docs/PERFORMANCE.md");
-        for command in ["self", "accept"] {
+    fn the_documents_have_the_marks() {
+        for (document, command) in [
+            ("docs/PERFORMANCE.md", "cargo xtask bench self"),
+            ("docs/PERFORMANCE.md", "cargo xtask bench accept"),
+            ("docs/CONFORMANCE.md", "cargo xtask conformance"),
+            ("docs/COMPARISON.md", "cargo xtask bench peers"),
+        ] {
+            let text = std::fs::read_to_string(crate::root().join(document)).expect(document);
             assert!(replaced(&text, command, "").is_some(), "{command}");
         }
     }

@@ -7,14 +7,18 @@ use crate::error::Error;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 /// The account that the gateway is linked to.
 const PHONE: &str = "4915100000001";
 
 /// A running simulator.
 pub(crate) struct Simulator {
-    _process: Process,
+    /// Only kept, so that it lives; shared with threads that speak to the control side.
+    _process: Mutex<Process>,
     control: Client,
+    /// Where its control side listens, as it said it.
+    pub(crate) control_address: String,
     /// Where it listens as web.whatsapp.com.
     pub(crate) address: String,
     /// Its key.
@@ -37,21 +41,18 @@ impl Simulator {
                 Error::Bench(format!("the simulator did not name its {name}: {about}"))
             })
         };
-        let control = Client::new(&text("control")?, "X-Steadfast-Sim: bench".to_owned())?;
+        let control_address = text("control")?;
+        let control = Client::new(&control_address, "X-Steadfast-Sim: bench".to_owned())?;
         let this = Self {
-            _process: process,
+            _process: Mutex::new(process),
             address: text("addr")?,
             spki: text("spki")?,
             control,
+            control_address,
         };
-        match this
-            .control
-            .call("POST", "/accounts", &json!({ "phone": PHONE }))?
-        {
-            // It may have come with that account.
-            (200 | 409, _) => Ok(this),
-            (status, answer) => Err(Error::Bench(format!("no account: {status} {answer}"))),
-        }
+        // It may have come with that account.
+        this.account(PHONE)?;
+        Ok(this)
     }
 
     /// The account's phone scans a code.
@@ -64,6 +65,42 @@ impl Simulator {
         self.control
             .expect(200, "POST", &path, &json!({ "code": code }))?;
         Ok(())
+    }
+
+    /// Makes an account, where there is none with this number.
+    ///
+    /// # Errors
+    ///
+    /// Where the simulator does not take it.
+    pub(crate) fn account(&self, phone: &str) -> Result<(), Error> {
+        match self
+            .control
+            .call("POST", "/accounts", &json!({ "phone": phone }))?
+        {
+            (200 | 409, _) => Ok(()),
+            (status, answer) => Err(Error::Bench(format!("no account: {status} {answer}"))),
+        }
+    }
+
+    /// The phone of this account scans a code.
+    ///
+    /// # Errors
+    ///
+    /// Where the phone refuses.
+    pub(crate) fn scan_as(&self, phone: &str, code: &str) -> Result<(), Error> {
+        let path = format!("/accounts/{phone}/scan");
+        self.control
+            .expect(200, "POST", &path, &json!({ "code": code }))?;
+        Ok(())
+    }
+
+    /// Asks the control side anything.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not answer with 200.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Error> {
+        self.control.expect(200, method, path, body)
     }
 
     /// The account's phone unlinks all its devices: it may have four, and

@@ -38,7 +38,9 @@ case "$*" in
         case "$word" in
         gcc) cp_stub cc ;;
         ca-certificates) touch "$MACHINE/ca-bundle" ;;
-        npm | chromium) cp_stub "$word" ;;
+        chromium) cp_stub "$word" ;;
+        npm) cp_stub npm; cp_stub node ;;
+        nodejs) cp_stub node ;;
         python3-venv) cp_stub python3 ;;
         xvfb) cp_stub Xvfb ;;
         esac
@@ -95,7 +97,7 @@ impl Machine {
             dir: tempfile::tempdir().expect("a folder"),
             env: vec![("BROKEN", "no".to_owned())],
         };
-        for folder in ["bin", "shelf", "checkout/tests/tools"] {
+        for folder in ["bin", "shelf", "checkout/tests/tools", "checkout/peers"] {
             fs::create_dir_all(machine.path(folder)).expect("a folder");
         }
         for tool in ESSENTIAL {
@@ -106,6 +108,8 @@ impl Machine {
             "Cargo.toml",
             "package.json",
             "package-lock.json",
+            "peers/package.json",
+            "peers/package-lock.json",
             "tests/tools/checks.txt",
             "tests/tools/waha.txt",
             "tests/tools/waha-py.txt",
@@ -117,6 +121,7 @@ impl Machine {
         machine.stand_in("shelf", "cc", "");
         machine.stand_in("shelf", "chromium", "");
         machine.stand_in("shelf", "npm", NPM);
+        machine.stand_in("shelf", "node", "");
         machine.stand_in("shelf", "Xvfb", "");
         machine.stand_in("shelf", "python3", PYTHON);
         machine.stand_in("shelf", "venv-python", VENV_PYTHON);

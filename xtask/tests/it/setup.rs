@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use std::fs;
 
 const INSTALL_ALL: &str = "apt-get -y install --no-install-recommends gcc libc6-dev ca-certificates npm chromium chromium-sandbox";
+const NPM_CI: &str = "npm ci --ignore-scripts --no-audit --no-fund";
 
 #[test]
 fn a_bare_debian_gets_all_in_one_go() {
@@ -15,7 +16,7 @@ fn a_bare_debian_gets_all_in_one_go() {
             "apt-get update",
             "apt-cache policy chromium",
             INSTALL_ALL,
-            "npm ci --ignore-scripts --no-audit --no-fund",
+            NPM_CI,
         ]
     );
     assert!(
@@ -207,8 +208,33 @@ fn the_page_library_follows_its_lock() {
     fs::remove_file(machine.path("no-network")).expect("it was there");
     let run = machine.set_up();
     assert!(run.ok, "{}", run.said);
-    assert_eq!(run.calls, ["npm ci --ignore-scripts --no-audit --no-fund"]);
+    assert_eq!(run.calls, [NPM_CI]);
     assert_eq!(machine.set_up().calls, Vec::<String>::new());
+}
+
+#[test]
+fn the_clients_follow_their_lock_and_only_tests_ask_for_them() {
+    let machine = Machine::bare();
+    assert!(machine.set_up_for_tests().ok);
+    let lock = machine.path("checkout/peers/package-lock.json");
+    let text = fs::read_to_string(&lock).expect("the lock");
+    fs::write(&lock, text + "\n").expect("the lock");
+    assert_eq!(machine.set_up().calls, Vec::<String>::new());
+    machine.touch("no-network");
+    let run = machine.set_up_for_tests();
+    assert!(!run.ok);
+    assert!(run.said.contains("npm ci failed in peers/"), "{}", run.said);
+
+    fs::remove_file(machine.path("no-network")).expect("it was there");
+    assert_eq!(machine.set_up_for_tests().calls, [NPM_CI]);
+    machine.remove("node");
+    assert_eq!(
+        machine.set_up_for_tests().calls,
+        [
+            "apt-get update",
+            "apt-get -y install --no-install-recommends nodejs"
+        ]
+    );
 }
 
 #[test]
@@ -247,16 +273,18 @@ fn what_the_tests_ask_is_installed_for_them_alone() {
     let run = machine.set_up_for_tests();
     assert!(run.ok, "{}", run.said);
     assert_eq!(
-        run.calls[..4],
+        run.calls[..5],
         [
             "apt-get update",
             "apt-cache policy chromium",
             &format!("{INSTALL_ALL} python3-venv xvfb"),
-            "npm ci --ignore-scripts --no-audit --no-fund",
+            NPM_CI,
+            // In peers/.
+            NPM_CI,
         ]
     );
     let made = ["checks", "waha", "waha-py"].map(make_environment).concat();
-    assert_eq!(run.calls[4..], made);
+    assert_eq!(run.calls[5..], made);
     assert!(run.said.contains("that the tests ask"), "{}", run.said);
 
     let again = machine.set_up_for_tests();
