@@ -194,38 +194,52 @@ impl Gateway {
         })
     }
 
-    /// The newest incident, where there is one.
+    /// Where the log of events ends now.
     ///
     /// # Errors
     ///
     /// Where the gateway does not answer.
-    pub(crate) fn incident(&self) -> Result<Option<Value>, Error> {
-        let path = "/v1/sessions/default/incidents?limit=1";
+    pub(crate) fn events_end(&self) -> Result<i64, Error> {
+        let path = "/v1/events?after=end";
         let page = self.client.expect(200, "GET", path, &Value::Null)?;
-        Ok(page["items"].get(0).cloned())
+        Ok(page["next"].as_i64().unwrap_or_default())
     }
 
-    /// Waits for an incident other than `before` to have been recovered from
-    /// and the session to be ready, and gives the incident and the time since `start`.
+    /// Waits for the word that an incident was recovered from, behind `after` in
+    /// the log, and gives the incident and the time since `start`. One request
+    /// waits for it: asking again and again would take the time of the cores
+    /// that the recovery needs.
     ///
     /// # Errors
     ///
-    /// Where that does not come in time.
+    /// Where that does not come in time, or the session is not ready then.
     pub(crate) fn recovered(
         &self,
         fault: &str,
-        before: Option<&Value>,
+        after: i64,
         start: Instant,
     ) -> Result<(Value, Duration), Error> {
-        let old = before.map(|incident| incident["id"].clone());
-        self.until(&format!("recovered from {fault}"), || {
-            let ready = self.session()?["ready"] == json!(true);
+        let mut after = after;
+        while start.elapsed() < PATIENCE {
+            let path = format!("/v1/events?after={after}&types=incident.closed&wait_ms=20000");
+            let page = self.client.expect(200, "GET", &path, &Value::Null)?;
             let at = start.elapsed();
-            let new = self.incident()?.filter(|i| Some(&i["id"]) != old.as_ref());
-            Ok(new
-                .filter(|i| ready && i["outcome"] == json!("recovered"))
-                .map(|i| (i, at)))
-        })
+            after = page["next"].as_i64().unwrap_or(after);
+            let ended = page["items"].as_array().into_iter().flatten();
+            let incident = ended
+                .map(|event| &event["data"])
+                .find(|incident| incident["outcome"] == json!("recovered"));
+            if let Some(incident) = incident {
+                if self.session()?["ready"] != json!(true) {
+                    return Err(Error::Bench(format!("{fault}: healed, and not ready")));
+                }
+                return Ok((incident.clone(), at));
+            }
+        }
+        Err(Error::Bench(format!(
+            "not recovered from {fault} within {PATIENCE:?}: {}",
+            self.session()?
+        )))
     }
 
     /// Its browser's own process, and that of the page.

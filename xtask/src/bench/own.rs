@@ -188,7 +188,7 @@ fn break_and_heal(
     simulator: &Simulator,
     fault: Fault,
 ) -> Result<(f64, String), Error> {
-    let before = gateway.incident()?;
+    let before = gateway.events_end()?;
     let gone = || {
         Error::Bench(format!(
             "there is no process to kill for: {}",
@@ -219,7 +219,7 @@ fn break_and_heal(
             start
         }
     };
-    let (incident, at) = gateway.recovered(fault.words(), before.as_ref(), start)?;
+    let (incident, at) = gateway.recovered(fault.words(), before, start)?;
     let healed_by = incident["healed_by"].as_str().unwrap_or("nothing");
     Ok((at.as_secs_f64() * 1_000.0, healed_by.to_owned()))
 }
