@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use steadfast_cdp::{PageEvent, PageEvents};
-use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung};
+use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung, redact};
 use tracing::{debug, info, warn};
 
 /// Acks of messages that this process never sent are told for so many of the newest.
@@ -119,12 +119,12 @@ fn dead(link: &Link, fault: CdpFault) {
 async fn say_exit(link: &Link) {
     let exit = tokio::time::timeout(Duration::from_secs(2), link.browser.exited()).await;
     if let Ok(exit) = exit {
-        let last = exit.stderr_tail.lines().last().unwrap_or_default();
+        let last = redact(exit.stderr_tail.lines().last().unwrap_or_default());
         info!(
             epoch = link.epoch.0,
             code = exit.code,
             signal = exit.signal,
-            last,
+            %last,
             "the browser ended"
         );
     }
@@ -147,13 +147,7 @@ fn strayed(link: &Link, url: &str, loading: &Loading) -> Option<Failure> {
         ));
     }
     // The page itself lives; loading WhatsApp Web in it is all that it needs.
-    let origin: String = url
-        .split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(100)
-        .collect();
+    let origin = origin(url);
     let gone = of(
         Operation::Listen,
         Evidence::Cdp(CdpFault::PageGone { in_flight: true }),
@@ -164,6 +158,17 @@ fn strayed(link: &Link, url: &str, loading: &Loading) -> Option<Failure> {
         evidence: format!("the page went away from WhatsApp Web, to {origin}"),
         ..gone
     })
+}
+
+/// Where an address leads, without what its path may tell of people.
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or_default();
+    let host = rest.strip_prefix("//").and_then(|rest| {
+        let authority = rest.split(['/', '\\', '?', '#']).next()?;
+        authority.rsplit('@').next()
+    });
+    let origin = host.map_or_else(|| format!("{scheme}:"), |host| format!("{scheme}://{host}"));
+    redact(&origin).chars().take(100).collect()
 }
 
 /// Loads WhatsApp Web and reports where that fails.
@@ -247,5 +252,25 @@ async fn catch_up(link: &Link) {
         link.inbox.notify_one();
         link.happenings.notify_one();
         link.resume.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_page_went_is_told_without_a_number() {
+        assert_eq!(
+            origin("https://wa.me/4915112345678?text=hi"),
+            "https://wa.me"
+        );
+        assert_eq!(
+            origin("https://ann:secret@example.org/x"),
+            "https://example.org"
+        );
+        assert_eq!(origin("about:blank"), "about:");
+        assert_eq!(origin("data:text/html,4915112345678"), "data:");
+        assert_eq!(origin("nonsense"), ":");
     }
 }
