@@ -296,14 +296,22 @@ impl Link {
         self.over.cancelled().await;
     }
 
-    /// WhatsApp's word on messages of ours.
-    pub(crate) fn tell_acks(&self, acks: &[(String, i64)]) {
+    /// WhatsApp's word on messages of ours. What was told before is told
+    /// again where the page has been loaded anew (`all`): whether the store
+    /// took it is not known here, and it drops what is no move.
+    pub(crate) fn tell_acks(&self, acks: &[(String, i64)], all: bool) {
         let view = self.view();
+        // It would be told to nobody, and must not count as told.
+        if view.over {
+            return;
+        }
         for (id, level) in acks {
             let Ok(wa_message_id) = WaMessageId::parse(id) else {
                 continue;
             };
-            if !self.session.memory.is_news(&wa_message_id, *level) {
+            let news = self.session.memory.is_news(&wa_message_id, *level);
+            // An error is in the log already, which is all that is done about it.
+            if !news && (!all || *level < 0) {
                 continue;
             }
             let event = match (Ack::from_level(*level), *level) {

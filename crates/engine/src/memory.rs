@@ -75,13 +75,14 @@ impl Memory {
     }
 
     /// Our messages that are not at the end of their journey, newest last.
+    /// Those that were read are among them: whether the store knows that is not known.
     pub(crate) fn under_way(&self) -> Vec<String> {
         let inner = self.lock();
         inner
             .own
             .order
             .iter()
-            .filter(|id| inner.own.map.get(*id).is_some_and(|level| *level < 3))
+            .filter(|id| inner.own.map.get(*id).is_some_and(|level| *level < 4))
             .map(|id| id.as_str().to_owned())
             .collect()
     }
@@ -195,6 +196,8 @@ mod tests {
         assert!(!memory.is_news(&id(1), 1));
         assert!(memory.is_news(&id(1), 3));
         assert!(!memory.is_news(&id(1), 2));
+        assert_eq!(memory.under_way().len(), 1);
+        assert!(memory.is_news(&id(1), 4));
         assert!(memory.under_way().is_empty());
         assert!(
             memory.is_news(&id(9), 2),

@@ -107,7 +107,7 @@ fn told(link: &Link, payload: &str) {
             }
         }
         News::Library => link.equip.notify_one(),
-        News::Acks { acks } => link.tell_acks(&acks),
+        News::Acks { acks } => link.tell_acks(&acks, false),
     }
 }
 
@@ -234,7 +234,7 @@ async fn resume(link: &Link) -> Result<(), Error> {
             deadline,
         )
         .await?;
-    link.tell_acks(&acks.acks);
+    link.tell_acks(&acks.acks, true);
     let order = memory.sweep_order(link.session.unix_seconds());
     let sweep = json!({ "from": order.from, "known": order.known });
     let waiting: Waiting = link.call("inbox_sweep", sweep, deadline).await?;
