@@ -50,7 +50,6 @@ pub(crate) async fn serve(link: Arc<Link>) {
             if marked.is_none_or(|at| at.elapsed() >= MARK_EVERY) {
                 marked = Some(Instant::now());
                 let link = Arc::clone(&link);
-                // A disk may take its time over it.
                 let written = tokio::task::spawn_blocking(move || mark(&link)).await;
                 if let Err(error) = written {
                     debug!(%error, "the mark was not written");
@@ -60,13 +59,16 @@ pub(crate) async fn serve(link: Arc<Link>) {
     }
 }
 
-/// Keeps in the profile how far the inbox is confirmed.
+/// Keeps in the profile how far the inbox is confirmed. A disk may take its
+/// time over it: not for the runtime's own threads.
 pub(crate) fn mark(link: &Link) {
-    if let Some(newest) = link.session.memory.newest_confirmed()
-        && let Err(error) = link.login.set_confirmed(newest)
-    {
-        // An older mark only means that more is offered again, which the store drops.
-        warn!(epoch = link.epoch.0, %error, "cannot keep how far the inbox is confirmed");
+    if let Some(newest) = link.session.memory.newest_confirmed() {
+        link.login.set_confirmed(newest);
+    }
+    // An older mark only means that more is offered again, which the store
+    // drops, or a login taken for new; never that a message is lost.
+    if let Err(error) = link.login.write() {
+        warn!(epoch = link.epoch.0, %error, "cannot keep the login's marks");
     }
 }
 

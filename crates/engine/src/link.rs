@@ -22,7 +22,7 @@ use steadfast_core::outbox::Ack;
 use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, PasskeyEnd, Phase};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 /// How long a QR lives where the page does not tell by `Conn.refTTL`. Each
 /// ref is replaced after 20 s; the first may be shown for 60 s (whatsmeow,
@@ -78,6 +78,8 @@ pub(crate) struct Link {
     pub(crate) resume: Notify,
     /// A document has come far enough to take wa-js.
     pub(crate) equip: Notify,
+    /// What is known of the login is to be written down.
+    pub(crate) marks: Notify,
     sink: Arc<dyn EventSink>,
     over: CancellationToken,
     view: Mutex<View>,
@@ -130,6 +132,7 @@ impl Link {
             happenings: Notify::new(),
             resume: Notify::new(),
             equip: Notify::new(),
+            marks: Notify::new(),
             sink,
             over: CancellationToken::new(),
             view: Mutex::new(View::default()),
@@ -235,19 +238,22 @@ impl Link {
                 view.over = true;
                 return None;
             }
-            self.keep(self.login.set_unlinked());
+            self.login.set_unlinked();
+            self.marks.notify_one();
         }
         if reading.logged_in && !self.login.is_linked() {
             self.tell(&view, EngineEvent::Linked);
             let now_s = self.session.unix_seconds();
             self.session.memory.begin_login(now_s);
-            self.keep(self.login.set_linked(now_s));
+            self.login.set_linked(now_s);
+            self.marks.notify_one();
         }
         self.tell_me(&mut view, &levels);
         // WhatsApp has refused this login, and with it every copy of it. Kept at
         // once: the next epoch may not show the address that says so.
         if matches!(reading.trouble, Some(Evidence::LoggedOut { .. })) {
-            self.keep(self.login.set_unlinked());
+            self.login.set_unlinked();
+            self.marks.notify_one();
         }
         // Trouble first: what it means for the session beats what the phase would.
         if reading.trouble != view.trouble {
@@ -436,13 +442,6 @@ impl Link {
                 push_name: levels.me.name.clone(),
             };
             self.tell(view, event);
-        }
-    }
-
-    /// A marker that cannot be written costs a login taken for new, not a message.
-    fn keep(&self, written: Result<(), Error>) {
-        if let Err(error) = written {
-            warn!(epoch = self.epoch.0, %error, "cannot keep the login marker");
         }
     }
 }

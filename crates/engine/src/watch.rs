@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::conclude::{conclude, of};
+use crate::inbox::mark;
 use crate::link::Link;
 use crate::wire::{News, Nothing, Resumed, Told, Waiting};
 use serde_json::json;
@@ -219,6 +220,22 @@ pub(crate) async fn equip(link: Arc<Link>) {
         if let Err(error) = run.await {
             // The document's successor asks again; without wa-js the ways by name are left.
             debug!(epoch = link.epoch.0, %error, "wa-js could not be put into the page");
+        }
+    }
+}
+
+/// Writes down what the page has shown of the login.
+pub(crate) async fn keep_marks(link: Arc<Link>) {
+    loop {
+        tokio::select! {
+            // Whatever ends the epoch writes it once more.
+            () = link.ended() => return,
+            () = link.marks.notified() => {}
+        }
+        let link = Arc::clone(&link);
+        let written = tokio::task::spawn_blocking(move || mark(&link)).await;
+        if let Err(error) = written {
+            debug!(%error, "the marks were not written");
         }
     }
 }
