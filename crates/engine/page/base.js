@@ -28,11 +28,19 @@ function emit(kind, body) {
   }
 }
 
+/** At most `most` units of a text, and no half of a surrogate pair: strangers write
+ * these, and JSON that holds such a half cannot be read by the gateway. */
+function cut(text, most) {
+  const last = text.length > most ? text.charCodeAt(most - 1) : 0;
+  const end = last >= 0xd800 && last <= 0xdbff ? most - 1 : most;
+  return text.slice(0, end).replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
 /** Any thrown thing as plain data. */
 function plainError(thrown) {
   const text = (value) => {
     try {
-      return String(value).slice(0, 4000);
+      return cut(String(value), 4000);
     } catch {
       return 'unprintable';
     }

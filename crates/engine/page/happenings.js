@@ -48,7 +48,9 @@ function nameOfMessage(key, author) {
   };
 }
 
-function tellHappening(key, happening) {
+function tellHappening(named, happening) {
+  // It comes back in the confirmation, by way of the gateway.
+  const key = cut(named, KEY_CHARS);
   if (happenedDone.has(key) || happened.has(key)) return;
   if (happened.size >= HAPPENINGS_LIMIT) {
     // What the page still shows is found by the sweep when there is room.
@@ -64,7 +66,7 @@ function tellEdit(msg) {
   const message = at === null ? null : nameOfMessage(msg.id, msg.author);
   if (!message) return;
   const written = msg.type === 'chat' ? msg.body : msg.caption;
-  const text = typeof written === 'string' ? written.slice(0, CONFIG.text_chars) : '';
+  const text = typeof written === 'string' ? cut(written, CONFIG.text_chars) : '';
   tellHappening(`edited ${message.from_me} ${message.chat} ${message.id} ${at}`, { what: 'edited', message, text, at });
 }
 
@@ -81,7 +83,7 @@ function tellReaction({ parent, own, sender, emoji, time }) {
   const who = own ? myAddress() : widText(sender);
   const at = wholeSeconds(time);
   if (!message || !who || at === null) return;
-  const text = typeof emoji === 'string' ? emoji.slice(0, 64) : '';
+  const text = typeof emoji === 'string' ? cut(emoji, 64) : '';
   tellHappening(`reaction ${message.chat} ${message.id} ${who} ${text} ${at}`, {
     what: 'reaction', message, sender: who, emoji: text, at,
   });
@@ -92,7 +94,7 @@ function tellGroupChange(msg) {
   const key = keyParts(msg?.id);
   if (msg?.type !== 'gp2' || !key?.remote?.endsWith('@g.us')) return;
   const at = wholeSeconds(messageTime(msg));
-  const change = typeof msg.subtype === 'string' ? msg.subtype.slice(0, 64) : '';
+  const change = typeof msg.subtype === 'string' ? cut(msg.subtype, 64) : '';
   if (at === null || change === '') return;
   const participants = (Array.isArray(msg.recipients) ? msg.recipients : []).map(widText).filter(Boolean);
   tellHappening(`group ${key.remote} ${key.id}`, {

@@ -11,6 +11,8 @@ const UNREADABLE = new Set(['ciphertext', 'unknown']);
 const WAITING_LIMIT = 5000;
 const DONE_LIMIT = 20000;
 const OWN_LIMIT = 2000;
+/** No key of WhatsApp's is nearly as long. */
+const KEY_CHARS = 1000;
 /** Acks told at a time. */
 const ACK_BATCH = 500;
 
@@ -31,6 +33,9 @@ function messageTime(msg) {
   const t = Number(msg?.t);
   return Number.isFinite(t) ? t : 0;
 }
+
+/** By what a message is known here. It comes back in the confirmation, by way of the gateway. */
+const messageKey = (fromMe, chat, id) => cut(`${fromMe}_${chat}_${id}`, KEY_CHARS);
 
 /** A message as the gateway stores it, or null where it is none of its business. */
 function describeMessage(msg, recovered) {
@@ -54,9 +59,9 @@ function describeMessage(msg, recovered) {
     // A message whose extras cannot be read is a message all the same.
   }
   return {
-    key: `${key.fromMe}_${key.remote}_${key.id}`,
+    key: messageKey(key.fromMe, key.remote, key.id),
     id: key.id, chat: key.remote, sender, from_me: key.fromMe, type: kind,
-    text: typeof written === 'string' ? written.slice(0, CONFIG.text_chars) : '',
+    text: typeof written === 'string' ? cut(written, CONFIG.text_chars) : '',
     t: messageTime(msg), recovered, extras,
   };
 }
@@ -64,7 +69,7 @@ function describeMessage(msg, recovered) {
 /** Kinds that bring a file. */
 const WITH_FILE = new Set(['image', 'video', 'ptv', 'audio', 'ptt', 'document', 'sticker']);
 
-const shortText = (value, most) => (typeof value === 'string' && value !== '' ? value.slice(0, most) : null);
+const shortText = (value, most) => (typeof value === 'string' && value !== '' ? cut(value, most) : null);
 
 /** What a message carries beside its text. */
 function describeExtras(msg, kind) {

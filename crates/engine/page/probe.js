@@ -112,7 +112,7 @@ function readMe() {
     }
   }
   const name = connOf()?.pushname;
-  if (typeof name === 'string' && name !== '') me.name = name.slice(0, 200);
+  if (typeof name === 'string' && name !== '') me.name = cut(name, 200);
   return me;
 }
 

@@ -2,7 +2,7 @@
 //! the page which ones are on disk.
 
 use crate::link::Link;
-use crate::wire::{Fetched, Received, Waiting};
+use crate::wire::{Fetched, Received, Waiting, one_by_one};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,9 +97,21 @@ async fn round(link: &Link) -> Round {
     }
     let mut keys = Vec::with_capacity(fetched.messages.len());
     let mut refused = false;
-    for received in fetched.messages {
-        match take(link, &received).await {
-            Taken::Done => keys.push(received.key),
+    for (key, received) in one_by_one(fetched.messages) {
+        let taken = match received {
+            Ok(received) => take(link, &received).await,
+            // It is not known as confirmed, so that the next document offers it again.
+            Err(error) => {
+                warn!(
+                    epoch = link.epoch.0,
+                    "an inbound message could not be read and is left out"
+                );
+                debug!(epoch = link.epoch.0, %error, "why it could not be read");
+                Taken::Done
+            }
+        };
+        match taken {
+            Taken::Done => keys.push(key),
             Taken::Refused => {
                 refused = true;
                 break;

@@ -166,7 +166,7 @@ impl Link {
             answer = self.page.call_function(CALL, &args, deadline) => answer?,
             () = self.over.cancelled() => return Err(Error::Over { in_flight: true }),
         };
-        match serde_json::from_str(&text) {
+        match steadfast_cdp::read_text(&text) {
             Ok(Answer::Ok(value)) => Ok(value),
             Ok(Answer::Error(error)) if NOT_MEANT.contains(&error.name.as_str()) => {
                 Err(Error::NotLoaded)

@@ -82,7 +82,7 @@ pub(crate) async fn hear(link: Arc<Link>, mut events: PageEvents, loading: Arc<L
 }
 
 fn told(link: &Link, payload: &str) {
-    let told: Told = match serde_json::from_str(payload) {
+    let told: Told = match steadfast_cdp::read_text(payload) {
         Ok(told) => told,
         Err(error) => {
             debug!(epoch = link.epoch.0, %error, "the page told something unreadable");

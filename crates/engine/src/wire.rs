@@ -1,6 +1,8 @@
 //! What the page's scripts tell and answer, as types. The other end is `page/`.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
 use steadfast_core::inbound::{Extras, InboundMessage, RemoteFile};
 use steadfast_core::port::PasskeyEnd;
@@ -218,7 +220,19 @@ pub(crate) struct Found {
 /// Answer to `inbox_fetch`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Fetched {
-    pub(crate) messages: Vec<Received>,
+    /// Each a [`Received`].
+    pub(crate) messages: Vec<Value>,
+}
+
+/// Reads things that the page tells together, each with its key, one by one:
+/// what strangers write may make one unreadable, never the others with it.
+pub(crate) fn one_by_one<T: DeserializeOwned>(
+    told: Vec<Value>,
+) -> impl Iterator<Item = (String, Result<T, serde_json::Error>)> {
+    told.into_iter().filter_map(|each| {
+        let key = each.get("key")?.as_str()?.to_owned();
+        Some((key, serde_json::from_value(each)))
+    })
 }
 
 /// Answer to `inbox_confirm`, `inbox_sweep` and `happenings_confirm`.

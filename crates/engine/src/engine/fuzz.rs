@@ -8,7 +8,7 @@ use super::*;
 use crate::conclude::conclude;
 use crate::memory::Memory;
 use crate::phase::Seen;
-use crate::wire::{Answer, Fetched, News, Resumed, Told, Waiting};
+use crate::wire::{Answer, Fetched, News, Received, Resumed, Told, Waiting, one_by_one};
 use garble::{Garbled, garbled};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -146,10 +146,11 @@ proptest! {
         memory.begin_login(now);
         for batch in &batches {
             let Ok(fetched) = read::<Fetched>(batch) else { continue };
-            for received in fetched.messages {
+            for (key, received) in one_by_one::<Received>(fetched.messages) {
+                let Ok(received) = received else { continue };
                 if let Some(message) = received.message() {
                     prop_assert!(message.kind.chars().count() <= 64);
-                    memory.confirmed(&received.key, received.t, now);
+                    memory.confirmed(&key, received.t, now);
                 }
             }
         }
@@ -178,6 +179,7 @@ fn sixteen_mebibytes_of_text_are_one_message() {
         "type": "chat", "text": text, "t": 5, "recovered": false,
     }]}});
     let fetched = read::<Fetched>(&Garbled(answer.to_string().into_bytes())).unwrap();
-    let message = fetched.messages[0].message().unwrap();
+    let (_, received) = one_by_one::<Received>(fetched.messages).next().unwrap();
+    let message = received.unwrap().message().unwrap();
     assert_eq!(message.text.len(), 16 << 20);
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::port::{Close, Connector, OpenStep, Phase};
 use steadfast_sim::frames::PageFault;
-use steadfast_sim::world::{Fault, OutsideMessage};
+use steadfast_sim::journal::Event;
+use steadfast_sim::world::{Fault, OutsideFile, OutsideMessage};
 
 fn written(scene: &Scene, text: &str) -> String {
     let message = OutsideMessage {
@@ -115,7 +116,7 @@ async fn what_was_refused_when_the_page_died_comes_back_marked() {
         .sim
         .control()
         .wait_for_entry(0, "the page's receipt", LONG, |e| {
-            e.event == steadfast_sim::journal::Event::Received
+            e.event == Event::Received
         })
         .await
         .unwrap();
@@ -230,5 +231,38 @@ async fn history_is_not_inbound() {
     let live = written(&scene, "new");
     let message = received(&scene, &live).await;
     assert!(!message.recovered);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cut_in_the_middle_of_an_emoji_holds_nothing_up() {
+    let (scene, _engine) = Scene::linked().await;
+    let control = scene.sim.control();
+    let long = OutsideMessage {
+        from: FRIEND.to_owned(),
+        text: format!("a{}", "\u{1f600}".repeat(40_000)),
+        ..OutsideMessage::default()
+    };
+    let long = control.outside_message(PHONE, &long).unwrap().remove(0);
+    let named = OutsideMessage {
+        from: FRIEND.to_owned(),
+        kind: Some("document".to_owned()),
+        file: Some(OutsideFile {
+            data: "aGVsbG8=".to_owned(),
+            mimetype: "text/plain".to_owned(),
+            filename: Some(format!("{}\u{1f600}", "n".repeat(254))),
+        }),
+        ..OutsideMessage::default()
+    };
+    let named = control.outside_message(PHONE, &named).unwrap().remove(0);
+    let behind = written(&scene, "behind them");
+    received(&scene, &behind).await;
+    // 65,536 units of UTF-16 at most, and no half of a pair.
+    assert_eq!(
+        received(&scene, &long).await.text,
+        format!("a{}", "\u{1f600}".repeat(32_767))
+    );
+    let file = received(&scene, &named).await.extras.media.unwrap();
+    assert_eq!(file.name, Some("n".repeat(254)));
     scene.end().await;
 }
