@@ -1,7 +1,7 @@
 // What the other files here share: looking WhatsApp Web's modules up, reading
 // its ids, and talking to the gateway.
 //
-// src/script.rs joins base, probe, inbox, happenings, send, actions, passkey and bridge, in this order, into
+// src/script.rs joins the files here, in its order, into
 // one strict function that runs before the page's own code. CONFIG comes from there:
 // {epoch, binding, text_chars, hold_passkeys}. Nothing here may throw while it is being loaded, and
 // no module is remembered: WhatsApp Web and wa-js replace them while they run.

@@ -120,7 +120,7 @@ function offer(msg, recovered) {
   if (!described || done.has(described.key) || waiting.has(described.key)) return;
   if (described.from_me && own.has(described.id)) return;
   if (waiting.size >= WAITING_LIMIT) {
-    // It stays in WhatsApp's own store; a sweep finds it when there is room.
+    // It stays in WhatsApp's own database, which is read when there is room.
     inboxOverflowed = true;
     return;
   }
@@ -139,24 +139,29 @@ function onMessageChanged(msg) {
   if (msg?.isNewMsg && !keyParts(msg.id)?.fromMe) offer(msg, false);
 }
 
-/** Finds what no event told of. Only our own ids tell our messages from those
+/** Offers what no event told of. Only our own ids tell our messages from those
  * that another device of this account sent, so those of the shape that web
  * clients make are left out here. */
+function offerMissed(msg, from) {
+  if (messageTime(msg) < from) return;
+  const key = keyParts(msg?.id);
+  if (key?.fromMe && /^3EB0[0-9A-F]{18}$/.test(key.id)) return;
+  offer(msg, true);
+}
+
+/** Finds what is in memory and was not told of. */
 function sweepInbox(force = false) {
   if (sweepFrom === null) return;
   const store = msgStore();
   const size = count(store);
-  const room = waiting.size < WAITING_LIMIT;
-  if (!force && size === sweptCount && !(inboxOverflowed && room)) return;
+  // What there was no room for may be in memory no more.
+  const again = inboxOverflowed && caughtUp && waiting.size < WAITING_LIMIT;
+  if (!force && size === sweptCount && !again) return;
   sweptCount = size;
-  if (room) inboxOverflowed = false;
   const found = models(store).filter((msg) => messageTime(msg) >= sweepFrom);
   found.sort((a, b) => messageTime(a) - messageTime(b));
-  for (const msg of found) {
-    const key = keyParts(msg.id);
-    if (key?.fromMe && /^3EB0[0-9A-F]{18}$/.test(key.id)) continue;
-    offer(msg, true);
-  }
+  for (const msg of found) offerMissed(msg, sweepFrom);
+  if (again) readEarlier().catch(() => {});
 }
 
 /** The gateway has these on disk. */
@@ -166,7 +171,7 @@ function confirmInbox(keys) {
     done.add(key);
   }
   trim(done, DONE_LIMIT);
-  return { waiting: waiting.size };
+  return { waiting: waiting.size, confirmed_to: confirmedTo() };
 }
 
 /** The oldest that wait, at most `limit`. */
@@ -176,7 +181,7 @@ function fetchInbox(limit) {
     if (messages.length >= limit) break;
     messages.push(message);
   }
-  return { messages, waiting: waiting.size };
+  return { messages, waiting: waiting.size, confirmed_to: confirmedTo() };
 }
 
 /** Starts offering what was missed: everything since `from` (s) except `known` keys. */
@@ -184,6 +189,8 @@ function startSweeping({ from, known }) {
   for (const key of known) done.add(key);
   sweepFrom = from;
   sweepInbox(true);
+  // Where it fails, the mark of what is confirmed stays where it is.
+  readEarlier().catch(() => {});
   return { waiting: waiting.size };
 }
 

@@ -52,6 +52,8 @@ const connOf = () => member('WAWebConnModel', 'Conn') ?? (wppLevel() >= 3 ? wppF
 const started = performance.now();
 let loadedAt = null;
 let lastSnapshot = '';
+/** As the last look found it: what came while the link was away has arrived. */
+let pageReady = false;
 let sequence = 0;
 let qr = { ref: null, code: null };
 let shown = { ref: null, until: null };
@@ -265,6 +267,7 @@ function snapshot() {
 function look() {
   bindEvents();
   const { levels, ready, body } = snapshot();
+  pageReady = ready;
   followQr(levels);
   const text = JSON.stringify(body);
   if (text !== lastSnapshot) {

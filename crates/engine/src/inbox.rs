@@ -2,7 +2,7 @@
 //! the page which ones are on disk.
 
 use crate::link::Link;
-use crate::wire::{Fetched, Received, Waiting, one_by_one};
+use crate::wire::{Confirmed, Fetched, Received, one_by_one};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,7 +92,9 @@ async fn round(link: &Link) -> Round {
             return Round::Empty;
         }
     };
+    let memory = &link.session.memory;
     if fetched.messages.is_empty() {
+        memory.settled(fetched.confirmed_to);
         return Round::Empty;
     }
     let mut keys = Vec::with_capacity(fetched.messages.len());
@@ -120,12 +122,16 @@ async fn round(link: &Link) -> Round {
         }
     }
     if !keys.is_empty() {
-        let confirmed: Result<Waiting, _> = link
+        let confirmed: Result<Confirmed, _> = link
             .call("inbox_confirm", json!({ "keys": keys }), deadline)
             .await;
         match confirmed {
-            Ok(Waiting { waiting: 0 }) if !refused => return Round::Empty,
-            Ok(_) => {}
+            Ok(confirmed) => {
+                memory.settled(confirmed.confirmed_to);
+                if confirmed.waiting == 0 && !refused {
+                    return Round::Empty;
+                }
+            }
             Err(error) => {
                 debug!(epoch = link.epoch.0, %error, "cannot confirm to the inbox");
                 return Round::Empty;

@@ -102,6 +102,21 @@ fn told(link: &Link, payload: &str) {
                 link.inbox.notify_one();
             }
         }
+        News::Earlier {
+            chats,
+            unread,
+            whole,
+        } => {
+            debug!(epoch = link.epoch.0, chats, "chats were read back");
+            if unread > 0 || !whole {
+                warn!(
+                    epoch = link.epoch.0,
+                    unread,
+                    whole,
+                    "not all that came before was read back: messages may be missing"
+                );
+            }
+        }
         News::Happenings { waiting } => {
             if waiting > 0 {
                 link.happenings.notify_one();

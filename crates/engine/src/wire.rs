@@ -34,6 +34,14 @@ pub(crate) enum News {
     Library,
     /// Messages wait to be fetched.
     Inbox { waiting: u64 },
+    /// So many chats were read back for what an earlier document left behind.
+    Earlier {
+        chats: u64,
+        /// Of these could not be read.
+        unread: u64,
+        /// Whether there were no more messages than are read.
+        whole: bool,
+    },
     /// What became of messages and groups waits to be fetched.
     Happenings { waiting: u64 },
     /// Messages of ours came further: bare id and WhatsApp's level.
@@ -222,6 +230,7 @@ pub(crate) struct Found {
 pub(crate) struct Fetched {
     /// Each a [`Received`].
     pub(crate) messages: Vec<Value>,
+    pub(crate) confirmed_to: Option<i64>,
 }
 
 /// Reads things that the page tells together, each with its key, one by one:
@@ -235,7 +244,16 @@ pub(crate) fn one_by_one<T: DeserializeOwned>(
     })
 }
 
-/// Answer to `inbox_confirm`, `inbox_sweep` and `happenings_confirm`.
+/// Answer to `inbox_confirm`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Confirmed {
+    pub(crate) waiting: u64,
+    /// Up to where all that the page knows is on our disk, in Unix seconds;
+    /// `None` where all of it is.
+    pub(crate) confirmed_to: Option<i64>,
+}
+
+/// Answer to `inbox_sweep` and `happenings_confirm`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) waiting: u64,

@@ -8,7 +8,7 @@ use super::*;
 use crate::conclude::conclude;
 use crate::memory::Memory;
 use crate::phase::Seen;
-use crate::wire::{Answer, Fetched, News, Received, Resumed, Told, Waiting, one_by_one};
+use crate::wire::{Answer, Confirmed, Fetched, News, Received, Resumed, Told, Waiting, one_by_one};
 use garble::{Garbled, garbled};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -133,7 +133,7 @@ proptest! {
         }
         let _ = (read::<Health>(&answer), read::<Resumed>(&answer), read::<Waiting>(&answer));
         let _ = (read::<Checked>(&answer), read::<Chats>(&answer), read::<PairCode>(&answer));
-        let _ = read::<Nothing>(&answer);
+        let _ = (read::<Nothing>(&answer), read::<Confirmed>(&answer));
     }
 
     #[test]
@@ -146,6 +146,7 @@ proptest! {
         memory.begin_login(now);
         for batch in &batches {
             let Ok(fetched) = read::<Fetched>(batch) else { continue };
+            memory.settled(fetched.confirmed_to);
             for (key, received) in one_by_one::<Received>(fetched.messages) {
                 let Ok(received) = received else { continue };
                 if let Some(message) = received.message() {
@@ -158,6 +159,7 @@ proptest! {
             memory.confirmed("key", t, now);
         }
         memory.confirmed(&"k".repeat(1 << 20), i64::MIN, now);
+        memory.settled(None);
         // A message that claims to come from the future hides nothing that
         // comes while we are away.
         let much_later = memory.sweep_order(now + 1_000_000);

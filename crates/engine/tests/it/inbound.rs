@@ -6,7 +6,7 @@ use std::time::Duration;
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::port::{Close, Connector, OpenStep, Phase};
 use steadfast_sim::frames::PageFault;
-use steadfast_sim::journal::Event;
+use steadfast_sim::journal::{Entry, Event};
 use steadfast_sim::world::{Fault, OutsideFile, OutsideMessage};
 
 fn written(scene: &Scene, text: &str) -> String {
@@ -125,6 +125,40 @@ async fn what_was_refused_when_the_page_died_comes_back_marked() {
     let message = received(&scene, &id).await;
     assert!(message.recovered);
     assert_eq!(copies(&scene, &id), 1);
+    scene.end().await;
+}
+
+/// A new document has only the newest few of a chat in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_deep_in_the_pages_database_comes_back_too() {
+    let (scene, _engine) = Scene::linked().await;
+    scene.sink.refuse(u32::MAX);
+    let burst = OutsideMessage {
+        from: FRIEND.to_owned(),
+        text: "number {n}".to_owned(),
+        count: Some(120),
+        ..OutsideMessage::default()
+    };
+    let control = scene.sim.control();
+    let ids = control.outside_message(PHONE, &burst).unwrap();
+    for id in &ids {
+        let receipt = |e: &Entry| e.event == Event::Received && e.id.as_deref() == Some(id);
+        control
+            .wait_for_entry(0, "the page's receipt", LONG, receipt)
+            .await
+            .unwrap();
+    }
+    scene.open(OpenStep::Reload).await;
+    scene.sink.refuse(0);
+    scene
+        .sink
+        .until("all of them", |_, inbound| {
+            ids.iter()
+                .all(|id| inbound.iter().any(|m| m.wa_message_id.as_str() == id))
+                .then_some(())
+        })
+        .await;
+    assert!(ids.iter().all(|id| copies(&scene, id) == 1));
     scene.end().await;
 }
 
