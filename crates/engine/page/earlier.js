@@ -67,7 +67,10 @@ async function readBack(chat, run) {
     if (messages === null) throw new Error('Timeout: a chat could not be read');
     const fresh = newestFirst(messages.filter((msg) => keyParts(msg?.id) && !found.has(String(msg.id))));
     if (fresh.length === 0 || messageTime(fresh[0]) < run.from) break;
-    for (const msg of fresh) found.set(String(msg.id), msg);
+    for (const msg of fresh) {
+      found.set(String(msg.id), msg);
+      if (UNREADABLE.has(msg.type)) noteUnreadable(getFrom(msgStore(), msg.id) ?? msg);
+    }
     run.left -= fresh.length;
     anchor = fresh[fresh.length - 1];
   }

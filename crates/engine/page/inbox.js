@@ -8,6 +8,7 @@ const NOT_MESSAGES = new Set(['e2e_notification', 'notification', 'notification_
   'broadcast_notification', 'call_log', 'protocol', 'debug', 'pinned_message', 'newsletter_notification']);
 /** Cannot be read yet; the same message changes its type once it can. */
 const UNREADABLE = new Set(['ciphertext', 'unknown']);
+const UNREADABLE_LIMIT = 1000;
 const WAITING_LIMIT = 5000;
 const DONE_LIMIT = 20000;
 const OWN_LIMIT = 2000;
@@ -26,6 +27,8 @@ const own = new Map();
 const ackNews = new Map();
 /** Messages sent at or after this time (s) are offered even where no event told of them. */
 let sweepFrom = null;
+/** What was sent before this time (s) was not sent to this login. */
+let receivedFrom = null;
 let sweptCount = -1;
 let inboxOverflowed = false;
 
@@ -134,9 +137,35 @@ function onMessageAdded(msg) {
   else if (msg?.isNewMsg) offer(msg, false);
 }
 
-/** A message that could not be read when it came may be readable now. */
+/** Messages that could not be read when last looked at: key -> message. Their text may
+ * come hours later, to a document that does not hold them for new. */
+const unreadable = new Map();
+
+function noteUnreadable(msg) {
+  unreadable.set(String(msg.id), msg);
+  trim(unreadable, UNREADABLE_LIMIT);
+}
+
+/** Offers those that can be read by now. */
+function offerReadable() {
+  if (receivedFrom === null) return;
+  for (const [key, msg] of unreadable) {
+    if (UNREADABLE.has(msg?.type)) continue;
+    unreadable.delete(key);
+    if (msg?.type !== 'revoked') offerMissed(msg, receivedFrom);
+  }
+}
+
 function onMessageChanged(msg) {
   if (msg?.isNewMsg && !keyParts(msg.id)?.fromMe) offer(msg, false);
+}
+
+/** A type changes where a message has become readable, or is deleted for everyone. */
+function onTypeChanged(msg) {
+  onMessageChanged(msg);
+  if (msg?.isNewMsg || !keyParts(msg?.id)) return;
+  noteUnreadable(msg);
+  offerReadable();
 }
 
 /** Offers what no event told of. Only our own ids tell our messages from those
@@ -152,13 +181,16 @@ function offerMissed(msg, from) {
 /** Finds what is in memory and was not told of. */
 function sweepInbox(force = false) {
   if (sweepFrom === null) return;
+  offerReadable();
   const store = msgStore();
   const size = count(store);
   // What there was no room for may be in memory no more.
   const again = inboxOverflowed && caughtUp && waiting.size < WAITING_LIMIT;
   if (!force && size === sweptCount && !again) return;
   sweptCount = size;
-  const found = models(store).filter((msg) => messageTime(msg) >= sweepFrom);
+  const all = models(store);
+  for (const msg of all) if (UNREADABLE.has(msg?.type)) noteUnreadable(msg);
+  const found = all.filter((msg) => messageTime(msg) >= sweepFrom);
   found.sort((a, b) => messageTime(a) - messageTime(b));
   for (const msg of found) offerMissed(msg, sweepFrom);
   if (again) readEarlier().catch(() => {});
@@ -184,10 +216,12 @@ function fetchInbox(limit) {
   return { messages, waiting: waiting.size, confirmed_to: confirmedTo() };
 }
 
-/** Starts offering what was missed: everything since `from` (s) except `known` keys. */
-function startSweeping({ from, known }) {
+/** Starts offering what was missed: everything since `from` (s) except `known` keys, and
+ * what becomes readable late, since `login` (s). */
+function startSweeping({ from, login, known }) {
   for (const key of known) done.add(key);
   sweepFrom = from;
+  receivedFrom = login;
   sweepInbox(true);
   // Where it fails, the mark of what is confirmed stays where it is.
   readEarlier().catch(() => {});

@@ -308,7 +308,8 @@ function bindEvents() {
     'offline_progress_update_from_bridge'], lookSoon);
   bind('msg', msgStore(), ['add'], onMessageAdded);
   bind('ack', msgStore(), ['change:ack'], onAckChanged);
-  bind('type', msgStore(), ['change:type', 'change:body'], onMessageChanged);
+  bind('type', msgStore(), ['change:type'], onTypeChanged);
+  bind('body', msgStore(), ['change:body'], onMessageChanged);
   bindHappenings();
 }
 

@@ -46,6 +46,8 @@ struct Inner {
 pub(crate) struct SweepOrder {
     /// Unix seconds.
     pub(crate) from: i64,
+    /// When the login began, with the clocks' difference taken off.
+    pub(crate) login: i64,
     pub(crate) known: Vec<String>,
 }
 
@@ -157,10 +159,12 @@ impl Memory {
         } else {
             inner.floor
         };
+        let login = floor.saturating_sub(CLOCKS_S);
         SweepOrder {
             from: (inner.newest_confirmed.unwrap_or(floor).min(now_s))
                 .saturating_sub(OVERLAP_S)
-                .max(floor.saturating_sub(CLOCKS_S)),
+                .max(login),
+            login,
             known: inner.known.iter().cloned().collect(),
         }
     }

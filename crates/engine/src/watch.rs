@@ -268,7 +268,7 @@ async fn resume(link: &Link) -> Result<(), Error> {
         .await?;
     link.tell_acks(&acks.acks, true);
     let order = memory.sweep_order(link.session.unix_seconds());
-    let sweep = json!({ "from": order.from, "known": order.known });
+    let sweep = json!({ "from": order.from, "login": order.login, "known": order.known });
     let waiting: Waiting = link.call("inbox_sweep", sweep, deadline).await?;
     if waiting.waiting > 0 {
         link.inbox.notify_one();

@@ -1,8 +1,9 @@
 //! What others write reaches the store once, over every kind of interruption.
 
-use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, knobs, send_ok};
-use serde_json::json;
+use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, eventually, knobs, send_ok};
+use serde_json::{Value, json};
 use std::time::Duration;
+use steadfast_core::ids::Epoch;
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::port::{Close, Connector, OpenStep, Phase};
 use steadfast_sim::frames::PageFault;
@@ -40,6 +41,23 @@ fn copies(scene: &Scene, id: &str) -> usize {
     all.iter()
         .filter(|m| m.wa_message_id.as_str() == id)
         .count()
+}
+
+/// Asks the page's own side of the engine.
+async fn asked(scene: &Scene, epoch: Epoch, call: &str) -> Value {
+    let page = scene.connector.page().await.unwrap();
+    let script = format!("__steadfast({call:?}, {}, {{ limit: 1 }})", epoch.0);
+    let answer: String = page.evaluate_as(&script, LONG).await.unwrap();
+    serde_json::from_str::<Value>(&answer).unwrap()["ok"].take()
+}
+
+/// Waits until the page has read its chats back and has nothing left to tell.
+async fn caught_up(scene: &Scene, epoch: Epoch) {
+    eventually("the page to have read back", || async {
+        let fetched = asked(scene, epoch, "inbox_fetch").await;
+        fetched["messages"] == json!([]) && fetched["confirmed_to"].is_null()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,5 +316,35 @@ async fn what_is_cut_in_the_middle_of_an_emoji_holds_nothing_up() {
     );
     let file = received(&scene, &named).await.extras.media.unwrap();
     assert_eq!(file.name, Some("n".repeat(254)));
+    scene.end().await;
+}
+
+/// Its text may come hours after it, to a document that no longer holds it for new.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_readable_late_is_told_though_the_page_was_loaded_anew() {
+    let (scene, _engine) = Scene::linked().await;
+    let control = scene.sim.control();
+    let late = "A0B1C2D3E4F5A0B1C2D3E4F5A0B1C2D3";
+    let message = |kind: &str, text: &str| OutsideMessage {
+        from: FRIEND.to_owned(),
+        kind: Some(kind.to_owned()),
+        text: text.to_owned(),
+        id: Some(late.to_owned()),
+        ..OutsideMessage::default()
+    };
+    control
+        .outside_message(PHONE, &message("ciphertext", ""))
+        .unwrap();
+    // More than a new document begins with.
+    let others: Vec<String> = (0..8).map(|n| written(&scene, &n.to_string())).collect();
+    received(&scene, others.last().unwrap()).await;
+    let (engine, _) = scene.ready_by(OpenStep::Reload).await;
+    caught_up(&scene, engine.epoch()).await;
+    assert_eq!(copies(&scene, late), 0);
+    control
+        .outside_message(PHONE, &message("chat", "now you can read me"))
+        .unwrap();
+    assert_eq!(received(&scene, late).await.text, "now you can read me");
+    assert_eq!(copies(&scene, late), 1);
     scene.end().await;
 }
