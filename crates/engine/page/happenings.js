@@ -48,10 +48,17 @@ function nameOfMessage(key, author) {
   };
 }
 
+/** The key that it had where its chat has moved from a number to a hidden id since. */
+function movedKey(named, chat) {
+  const other = chat && !chat.endsWith('@g.us') ? otherText(chat) : null;
+  return other === null ? null : cut(named.replaceAll(chat, other), KEY_CHARS);
+}
+
 function tellHappening(named, happening) {
   // It comes back in the confirmation, by way of the gateway.
   const key = cut(named, KEY_CHARS);
-  if (happenedDone.has(key) || happened.has(key)) return;
+  const known = (name) => happenedDone.has(name) || happened.has(name);
+  if (known(key) || known(movedKey(named, happening.message?.chat))) return;
   if (happened.size >= HAPPENINGS_LIMIT) {
     // What the page still shows is found by the sweep when there is room.
     happeningsOverflowed = true;

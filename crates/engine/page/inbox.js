@@ -63,7 +63,7 @@ function describeMessage(msg, recovered) {
   }
   return {
     key: messageKey(key.fromMe, key.remote, key.id),
-    id: key.id, chat: key.remote, sender, from_me: key.fromMe, type: kind,
+    id: key.id, chat: key.remote, also: group ? null : otherText(key.remote), sender, from_me: key.fromMe, type: kind,
     text: typeof written === 'string' ? cut(written, CONFIG.text_chars) : '',
     t: messageTime(msg), recovered, extras,
   };
@@ -119,8 +119,11 @@ function structured(msg, kind) {
 }
 
 function offer(msg, recovered) {
+  const known = (key) => done.has(key) || waiting.has(key);
   const described = describeMessage(msg, recovered);
-  if (!described || done.has(described.key) || waiting.has(described.key)) return;
+  if (!described || known(described.key)) return;
+  // Its chat may have moved from a number to a hidden id since.
+  if (described.also !== null && known(messageKey(described.from_me, described.also, described.id))) return;
   if (described.from_me && own.has(described.id)) return;
   if (waiting.size >= WAITING_LIMIT) {
     // It stays in WhatsApp's own database, which is read when there is room.

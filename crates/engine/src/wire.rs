@@ -265,6 +265,9 @@ pub(crate) struct Received {
     pub(crate) key: String,
     id: String,
     chat: String,
+    /// The chat's other address.
+    #[serde(default)]
+    also: Option<String>,
     sender: String,
     from_me: bool,
     #[serde(rename = "type")]
@@ -317,6 +320,7 @@ impl Received {
         let chat = ChatId::parse(&self.chat).ok()?;
         Some(InboundMessage {
             wa_message_id: WaMessageId::parse(&self.id).ok()?,
+            chat_also: self.also.as_deref().and_then(|id| ChatId::parse(id).ok()),
             sender: ChatId::parse(&self.sender).unwrap_or_else(|_| chat.clone()),
             chat,
             from_me: self.from_me,

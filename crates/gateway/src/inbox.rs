@@ -200,6 +200,7 @@ mod tests {
         InboundMessage {
             wa_message_id: id.clone(),
             chat: chat.clone(),
+            chat_also: None,
             sender: chat,
             from_me,
             kind: "chat".to_owned(),

@@ -348,3 +348,21 @@ async fn what_becomes_readable_late_is_told_though_the_page_was_loaded_anew() {
     assert_eq!(copies(&scene, late), 1);
     scene.end().await;
 }
+
+/// The keys of an account's messages change with its addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_to_hidden_ids_tells_nothing_twice() {
+    let (scene, engine) = Scene::linked().await;
+    let before = written(&scene, "before the move");
+    received(&scene, &before).await;
+    caught_up(&scene, engine.epoch()).await;
+    scene.sim.control().migrate_to_lid(PHONE).unwrap();
+    let after = written(&scene, "after it");
+    let moved = received(&scene, &after).await.chat;
+    assert!(moved.as_str().ends_with("@lid"));
+    // A look at all that is in memory: the count of messages has changed.
+    asked(&scene, engine.epoch(), "health").await;
+    caught_up(&scene, engine.epoch()).await;
+    assert_eq!((copies(&scene, &before), copies(&scene, &after)), (1, 1));
+    scene.end().await;
+}
