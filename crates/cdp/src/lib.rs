@@ -40,3 +40,4 @@ pub use error::{EXIT_PROFILE_IN_USE, Error, LaunchError};
 pub use event::{Context, PageEvent, PageEvents};
 pub use options::{LaunchOptions, UserAgent};
 pub use page::{Page, PageState};
+pub use wire::read_text;

@@ -7,6 +7,7 @@ use crate::connection::{Connection, Phase};
 use crate::options::LaunchOptions;
 use crate::{procfs, reap};
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::os::fd::OwnedFd;
@@ -337,6 +338,9 @@ fn find_helpers(leader: u32) -> JoinHandle<Vec<OwnedFd>> {
     })
 }
 
+/// How often a process is asked about where no handle tells of its end.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
 /// Whether a process that is not yet reaped ended by itself, not by a signal.
 fn ended_in_order(pid: u32) -> bool {
     let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
@@ -348,15 +352,31 @@ fn ended_in_order(pid: u32) -> bool {
 /// Waits until the process has ended, without reaping it: until then its
 /// number cannot become another's, and its group can be killed by it.
 async fn exited(pid: u32) {
-    let ended = match procfs::open(pid) {
+    exited_by(procfs::open(pid), pid).await;
+}
+
+/// The same by a handle, where one is to be had: there may be no more
+/// descriptors, or none for processes at all.
+async fn exited_by(handle: io::Result<Option<OwnedFd>>, pid: u32) {
+    let ended = match handle {
         Ok(Some(handle)) => procfs::ended(handle).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     if let Err(error) = ended {
-        tracing::warn!(%error, pid, "no handle on the browser's process; its pipe alone is watched");
-        std::future::pending::<()>().await;
+        tracing::warn!(%error, pid, "no handle on the browser's process; it is asked about");
+        while still_runs(pid) {
+            tokio::time::sleep(ASK_EVERY).await;
+        }
     }
+}
+
+/// Whether a process that is not yet reaped has not ended.
+fn still_runs(pid: u32) -> bool {
+    let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    // An error says that there is no such child (any more).
+    Pid::from_raw(pid as i32)
+        .is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), how), Ok(None) | Err(Errno::INTR)))
 }
 
 fn open_stderr(stderr: ChildStderr) -> Option<pipe::Receiver> {
@@ -366,4 +386,33 @@ fn open_stderr(stderr: ChildStderr) -> Option<pipe::Receiver> {
     opened
         .inspect_err(|error| tracing::warn!(%error, "the browser's stderr cannot be read"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_end_is_known_where_there_is_no_handle_to_be_had() {
+        let mut child = tokio::process::Command::new("sleep")
+            .arg("60")
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let pid = child.id().unwrap();
+        let none = || Err(io::Error::from(Errno::MFILE));
+        let soon = Duration::from_millis(300);
+        assert!(
+            tokio::time::timeout(soon, exited_by(none(), pid))
+                .await
+                .is_err()
+        );
+        child.start_kill().unwrap();
+        let late = Duration::from_secs(30);
+        tokio::time::timeout(late, exited_by(none(), pid))
+            .await
+            .unwrap();
+        // It was not reaped by that.
+        assert_eq!(child.wait().await.unwrap().signal(), Some(9));
+    }
 }

@@ -144,7 +144,11 @@ pub(crate) fn read<T: DeserializeOwned>(method: &'static str, raw: &RawValue) ->
 /// JavaScript strings may hold such halves (a name cut in the middle of an
 /// emoji), Chromium escapes them as they are, and no Rust string can hold
 /// them. Failing would make the one bad name hide all that came with it.
-pub(crate) fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+/// JSON inside of a script's answer is a text of its own, to be read by this too.
+///
+/// # Errors
+/// What else makes it no JSON of this type.
+pub fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(text).or_else(|error| match mend_surrogates(text) {
         Some(mended) => serde_json::from_str(&mended),
         None => Err(error),

@@ -11,6 +11,11 @@ pub struct InboundMessage {
     pub wa_message_id: WaMessageId,
     /// The chat that it stands in.
     pub chat: ChatId,
+    /// The other address of that chat, where one is known: accounts move from
+    /// numbers to hidden ids, and a message that is kept under the one is not
+    /// kept again under the other. Not stored.
+    #[serde(skip)]
+    pub chat_also: Option<ChatId>,
     /// Who wrote it: the chat itself, or a member of a group.
     pub sender: ChatId,
     /// True where this account wrote it on another device.

@@ -57,7 +57,7 @@ const AT_INVITE = {
   410: 'invite_invalid', 419: 'group_full',
 };
 
-const textOf = (value, most = 200) => (typeof value === 'string' && value !== '' ? value.slice(0, most) : null);
+const textOf = (value, most = 200) => (typeof value === 'string' && value !== '' ? cut(value, most) : null);
 
 /** Whether two addresses name one person, as far as WhatsApp Web knows. */
 function samePerson(a, b) {
@@ -115,7 +115,7 @@ function describeGroup(chat, metadata, whole) {
   const subject = metadata?.subject ?? chat.formattedTitle ?? chat.name ?? '';
   return {
     id: widText(chat.id),
-    subject: String(subject).slice(0, 200),
+    subject: cut(String(subject), 200),
     description: textOf(metadata?.desc, 4096),
     owner: widText(metadata?.owner),
     created_t: Number(metadata?.creation) || null,

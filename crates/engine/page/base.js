@@ -1,7 +1,7 @@
 // What the other files here share: looking WhatsApp Web's modules up, reading
 // its ids, and talking to the gateway.
 //
-// src/script.rs joins base, probe, inbox, happenings, send, actions, passkey and bridge, in this order, into
+// src/script.rs joins the files here, in its order, into
 // one strict function that runs before the page's own code. CONFIG comes from there:
 // {epoch, binding, text_chars, hold_passkeys}. Nothing here may throw while it is being loaded, and
 // no module is remembered: WhatsApp Web and wa-js replace them while they run.
@@ -28,11 +28,19 @@ function emit(kind, body) {
   }
 }
 
+/** At most `most` units of a text, and no half of a surrogate pair: strangers write
+ * these, and JSON that holds such a half cannot be read by the gateway. */
+function cut(text, most) {
+  const last = text.length > most ? text.charCodeAt(most - 1) : 0;
+  const end = last >= 0xd800 && last <= 0xdbff ? most - 1 : most;
+  return text.slice(0, end).replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
 /** Any thrown thing as plain data. */
 function plainError(thrown) {
   const text = (value) => {
     try {
-      return String(value).slice(0, 4000);
+      return cut(String(value), 4000);
     } catch {
       return 'unprintable';
     }

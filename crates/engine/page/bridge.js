@@ -62,7 +62,7 @@ function listChats({ limit }) {
     if (!id || !/@(c\.us|lid|g\.us)$/.test(id)) continue;
     const title = chat.formattedTitle ?? chat.name ?? chat.contact?.name ?? id.split('@')[0];
     chats.push({
-      id, name: String(title).slice(0, 200), is_group: id.endsWith('@g.us'),
+      id, name: cut(String(title), 200), is_group: id.endsWith('@g.us'),
       unread: Math.max(0, Number(chat.unreadCount) || 0), t: messageTime(chat),
     });
   }

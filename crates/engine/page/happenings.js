@@ -48,8 +48,17 @@ function nameOfMessage(key, author) {
   };
 }
 
-function tellHappening(key, happening) {
-  if (happenedDone.has(key) || happened.has(key)) return;
+/** The key that it had where its chat has moved from a number to a hidden id since. */
+function movedKey(named, chat) {
+  const other = chat && !chat.endsWith('@g.us') ? otherText(chat) : null;
+  return other === null ? null : cut(named.replaceAll(chat, other), KEY_CHARS);
+}
+
+function tellHappening(named, happening) {
+  // It comes back in the confirmation, by way of the gateway.
+  const key = cut(named, KEY_CHARS);
+  const known = (name) => happenedDone.has(name) || happened.has(name);
+  if (known(key) || known(movedKey(named, happening.message?.chat))) return;
   if (happened.size >= HAPPENINGS_LIMIT) {
     // What the page still shows is found by the sweep when there is room.
     happeningsOverflowed = true;
@@ -64,7 +73,7 @@ function tellEdit(msg) {
   const message = at === null ? null : nameOfMessage(msg.id, msg.author);
   if (!message) return;
   const written = msg.type === 'chat' ? msg.body : msg.caption;
-  const text = typeof written === 'string' ? written.slice(0, CONFIG.text_chars) : '';
+  const text = typeof written === 'string' ? cut(written, CONFIG.text_chars) : '';
   tellHappening(`edited ${message.from_me} ${message.chat} ${message.id} ${at}`, { what: 'edited', message, text, at });
 }
 
@@ -81,7 +90,7 @@ function tellReaction({ parent, own, sender, emoji, time }) {
   const who = own ? myAddress() : widText(sender);
   const at = wholeSeconds(time);
   if (!message || !who || at === null) return;
-  const text = typeof emoji === 'string' ? emoji.slice(0, 64) : '';
+  const text = typeof emoji === 'string' ? cut(emoji, 64) : '';
   tellHappening(`reaction ${message.chat} ${message.id} ${who} ${text} ${at}`, {
     what: 'reaction', message, sender: who, emoji: text, at,
   });
@@ -92,7 +101,7 @@ function tellGroupChange(msg) {
   const key = keyParts(msg?.id);
   if (msg?.type !== 'gp2' || !key?.remote?.endsWith('@g.us')) return;
   const at = wholeSeconds(messageTime(msg));
-  const change = typeof msg.subtype === 'string' ? msg.subtype.slice(0, 64) : '';
+  const change = typeof msg.subtype === 'string' ? cut(msg.subtype, 64) : '';
   if (at === null || change === '') return;
   const participants = (Array.isArray(msg.recipients) ? msg.recipients : []).map(widText).filter(Boolean);
   tellHappening(`group ${key.remote} ${key.id}`, {

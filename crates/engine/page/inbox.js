@@ -8,9 +8,12 @@ const NOT_MESSAGES = new Set(['e2e_notification', 'notification', 'notification_
   'broadcast_notification', 'call_log', 'protocol', 'debug', 'pinned_message', 'newsletter_notification']);
 /** Cannot be read yet; the same message changes its type once it can. */
 const UNREADABLE = new Set(['ciphertext', 'unknown']);
+const UNREADABLE_LIMIT = 1000;
 const WAITING_LIMIT = 5000;
 const DONE_LIMIT = 20000;
 const OWN_LIMIT = 2000;
+/** No key of WhatsApp's is nearly as long. */
+const KEY_CHARS = 1000;
 /** Acks told at a time. */
 const ACK_BATCH = 500;
 
@@ -24,6 +27,8 @@ const own = new Map();
 const ackNews = new Map();
 /** Messages sent at or after this time (s) are offered even where no event told of them. */
 let sweepFrom = null;
+/** What was sent before this time (s) was not sent to this login. */
+let receivedFrom = null;
 let sweptCount = -1;
 let inboxOverflowed = false;
 
@@ -31,6 +36,9 @@ function messageTime(msg) {
   const t = Number(msg?.t);
   return Number.isFinite(t) ? t : 0;
 }
+
+/** By what a message is known here. It comes back in the confirmation, by way of the gateway. */
+const messageKey = (fromMe, chat, id) => cut(`${fromMe}_${chat}_${id}`, KEY_CHARS);
 
 /** A message as the gateway stores it, or null where it is none of its business. */
 function describeMessage(msg, recovered) {
@@ -54,9 +62,9 @@ function describeMessage(msg, recovered) {
     // A message whose extras cannot be read is a message all the same.
   }
   return {
-    key: `${key.fromMe}_${key.remote}_${key.id}`,
-    id: key.id, chat: key.remote, sender, from_me: key.fromMe, type: kind,
-    text: typeof written === 'string' ? written.slice(0, CONFIG.text_chars) : '',
+    key: messageKey(key.fromMe, key.remote, key.id),
+    id: key.id, chat: key.remote, also: group ? null : otherText(key.remote), sender, from_me: key.fromMe, type: kind,
+    text: typeof written === 'string' ? cut(written, CONFIG.text_chars) : '',
     t: messageTime(msg), recovered, extras,
   };
 }
@@ -64,7 +72,7 @@ function describeMessage(msg, recovered) {
 /** Kinds that bring a file. */
 const WITH_FILE = new Set(['image', 'video', 'ptv', 'audio', 'ptt', 'document', 'sticker']);
 
-const shortText = (value, most) => (typeof value === 'string' && value !== '' ? value.slice(0, most) : null);
+const shortText = (value, most) => (typeof value === 'string' && value !== '' ? cut(value, most) : null);
 
 /** What a message carries beside its text. */
 function describeExtras(msg, kind) {
@@ -111,11 +119,14 @@ function structured(msg, kind) {
 }
 
 function offer(msg, recovered) {
+  const known = (key) => done.has(key) || waiting.has(key);
   const described = describeMessage(msg, recovered);
-  if (!described || done.has(described.key) || waiting.has(described.key)) return;
+  if (!described || known(described.key)) return;
+  // Its chat may have moved from a number to a hidden id since.
+  if (described.also !== null && known(messageKey(described.from_me, described.also, described.id))) return;
   if (described.from_me && own.has(described.id)) return;
   if (waiting.size >= WAITING_LIMIT) {
-    // It stays in WhatsApp's own store; a sweep finds it when there is room.
+    // It stays in WhatsApp's own database, which is read when there is room.
     inboxOverflowed = true;
     return;
   }
@@ -129,29 +140,63 @@ function onMessageAdded(msg) {
   else if (msg?.isNewMsg) offer(msg, false);
 }
 
-/** A message that could not be read when it came may be readable now. */
+/** Messages that could not be read when last looked at: key -> message. Their text may
+ * come hours later, to a document that does not hold them for new. */
+const unreadable = new Map();
+
+function noteUnreadable(msg) {
+  unreadable.set(String(msg.id), msg);
+  trim(unreadable, UNREADABLE_LIMIT);
+}
+
+/** Offers those that can be read by now. */
+function offerReadable() {
+  if (receivedFrom === null) return;
+  for (const [key, msg] of unreadable) {
+    if (UNREADABLE.has(msg?.type)) continue;
+    unreadable.delete(key);
+    if (msg?.type !== 'revoked') offerMissed(msg, receivedFrom);
+  }
+}
+
 function onMessageChanged(msg) {
   if (msg?.isNewMsg && !keyParts(msg.id)?.fromMe) offer(msg, false);
 }
 
-/** Finds what no event told of. Only our own ids tell our messages from those
+/** A type changes where a message has become readable, or is deleted for everyone. */
+function onTypeChanged(msg) {
+  onMessageChanged(msg);
+  if (msg?.isNewMsg || !keyParts(msg?.id)) return;
+  noteUnreadable(msg);
+  offerReadable();
+}
+
+/** Offers what no event told of. Only our own ids tell our messages from those
  * that another device of this account sent, so those of the shape that web
  * clients make are left out here. */
+function offerMissed(msg, from) {
+  if (messageTime(msg) < from) return;
+  const key = keyParts(msg?.id);
+  if (key?.fromMe && /^3EB0[0-9A-F]{18}$/.test(key.id)) return;
+  offer(msg, true);
+}
+
+/** Finds what is in memory and was not told of. */
 function sweepInbox(force = false) {
   if (sweepFrom === null) return;
+  offerReadable();
   const store = msgStore();
   const size = count(store);
-  const room = waiting.size < WAITING_LIMIT;
-  if (!force && size === sweptCount && !(inboxOverflowed && room)) return;
+  // What there was no room for may be in memory no more.
+  const again = inboxOverflowed && caughtUp && waiting.size < WAITING_LIMIT;
+  if (!force && size === sweptCount && !again) return;
   sweptCount = size;
-  if (room) inboxOverflowed = false;
-  const found = models(store).filter((msg) => messageTime(msg) >= sweepFrom);
+  const all = models(store);
+  for (const msg of all) if (UNREADABLE.has(msg?.type)) noteUnreadable(msg);
+  const found = all.filter((msg) => messageTime(msg) >= sweepFrom);
   found.sort((a, b) => messageTime(a) - messageTime(b));
-  for (const msg of found) {
-    const key = keyParts(msg.id);
-    if (key?.fromMe && /^3EB0[0-9A-F]{18}$/.test(key.id)) continue;
-    offer(msg, true);
-  }
+  for (const msg of found) offerMissed(msg, sweepFrom);
+  if (again) readEarlier().catch(() => {});
 }
 
 /** The gateway has these on disk. */
@@ -161,7 +206,7 @@ function confirmInbox(keys) {
     done.add(key);
   }
   trim(done, DONE_LIMIT);
-  return { waiting: waiting.size };
+  return { waiting: waiting.size, confirmed_to: confirmedTo() };
 }
 
 /** The oldest that wait, at most `limit`. */
@@ -171,14 +216,18 @@ function fetchInbox(limit) {
     if (messages.length >= limit) break;
     messages.push(message);
   }
-  return { messages, waiting: waiting.size };
+  return { messages, waiting: waiting.size, confirmed_to: confirmedTo() };
 }
 
-/** Starts offering what was missed: everything since `from` (s) except `known` keys. */
-function startSweeping({ from, known }) {
+/** Starts offering what was missed: everything since `from` (s) except `known` keys, and
+ * what becomes readable late, since `login` (s). */
+function startSweeping({ from, login, known }) {
   for (const key of known) done.add(key);
   sweepFrom = from;
+  receivedFrom = login;
   sweepInbox(true);
+  // Where it fails, the mark of what is confirmed stays where it is.
+  readEarlier().catch(() => {});
   return { waiting: waiting.size };
 }
 

@@ -52,6 +52,8 @@ const connOf = () => member('WAWebConnModel', 'Conn') ?? (wppLevel() >= 3 ? wppF
 const started = performance.now();
 let loadedAt = null;
 let lastSnapshot = '';
+/** As the last look found it: what came while the link was away has arrived. */
+let pageReady = false;
 let sequence = 0;
 let qr = { ref: null, code: null };
 let shown = { ref: null, until: null };
@@ -112,7 +114,7 @@ function readMe() {
     }
   }
   const name = connOf()?.pushname;
-  if (typeof name === 'string' && name !== '') me.name = name.slice(0, 200);
+  if (typeof name === 'string' && name !== '') me.name = cut(name, 200);
   return me;
 }
 
@@ -265,6 +267,7 @@ function snapshot() {
 function look() {
   bindEvents();
   const { levels, ready, body } = snapshot();
+  pageReady = ready;
   followQr(levels);
   const text = JSON.stringify(body);
   if (text !== lastSnapshot) {
@@ -305,7 +308,8 @@ function bindEvents() {
     'offline_progress_update_from_bridge'], lookSoon);
   bind('msg', msgStore(), ['add'], onMessageAdded);
   bind('ack', msgStore(), ['change:ack'], onAckChanged);
-  bind('type', msgStore(), ['change:type', 'change:body'], onMessageChanged);
+  bind('type', msgStore(), ['change:type'], onTypeChanged);
+  bind('body', msgStore(), ['change:body'], onMessageChanged);
   bindHappenings();
 }
 

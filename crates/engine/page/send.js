@@ -182,6 +182,15 @@ function otherAddress(wid) {
   return null;
 }
 
+/** The same of an address as text. */
+function otherText(text) {
+  try {
+    return widText(otherAddress(makeWid(text)));
+  } catch {
+    return null;
+  }
+}
+
 /** What becomes of a message that has passed the gate. */
 async function settle(id, chat, result, left) {
   const finished = Promise.resolve(result).then(

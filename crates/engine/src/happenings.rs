@@ -3,9 +3,9 @@
 
 use crate::inbox::refused_wait;
 use crate::link::Link;
-use crate::wire::Waiting;
+use crate::wire::{Waiting, one_by_one};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use steadfast_core::ids::{ChatId, MessageKey, WaMessageId};
 use steadfast_core::inbound::Happening;
@@ -19,17 +19,11 @@ const BATCH: u32 = 50;
 /// Answer to `happenings_fetch`.
 #[derive(Debug, Deserialize)]
 struct Fetched {
-    happenings: Vec<Told>,
+    /// Each a [`What`].
+    happenings: Vec<Value>,
 }
 
 /// One happening as the page describes it.
-#[derive(Debug, Deserialize)]
-struct Told {
-    key: String,
-    #[serde(flatten)]
-    what: What,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 enum What {
@@ -171,17 +165,29 @@ async fn round(link: &Link, first: bool) -> Round {
     }
     let mut keys = Vec::with_capacity(fetched.happenings.len());
     let mut refused = false;
-    for told in fetched.happenings {
-        let Some(happening) = told.what.happening() else {
+    for (key, what) in one_by_one::<What>(fetched.happenings) {
+        let what = match what {
+            Ok(what) => what,
+            Err(error) => {
+                warn!(
+                    epoch = link.epoch.0,
+                    "what happened could not be read and is left out"
+                );
+                debug!(epoch = link.epoch.0, %error, "why it could not be read");
+                keys.push(key);
+                continue;
+            }
+        };
+        let Some(happening) = what.happening() else {
             debug!(
                 epoch = link.epoch.0,
                 "what happened in a kind of chat that is not known was left out"
             );
-            keys.push(told.key);
+            keys.push(key);
             continue;
         };
         match link.happened(happening).await {
-            Ok(()) => keys.push(told.key),
+            Ok(()) => keys.push(key),
             Err(InboundRefused::StaleEpoch) => return Round::Over,
             Err(InboundRefused::NotStored(why)) => {
                 if first {
@@ -224,14 +230,17 @@ mod tests {
                 {"key": "b", "what": "group", "group": "120363000000000001@g.us", "change": "add",
                  "by": null, "participants": ["4915112345678@c.us", "x@newsletter"], "at": 6000},
                 {"key": "c", "what": "revoked", "at": 7000,
-                 "message": {"chat": "status@broadcast", "id": "AC2", "from_me": false}}
+                 "message": {"chat": "status@broadcast", "id": "AC2", "from_me": false}},
+                {"key": "d", "what": "revoked", "at": "never"}
             ]}"#,
         )
         .unwrap();
-        let told: Vec<Option<Happening>> = fetched
-            .happenings
+        let told = one_by_one::<What>(fetched.happenings);
+        let (told, unread): (Vec<_>, Vec<_>) = told.partition(|(_, what)| what.is_ok());
+        assert!(matches!(&unread[..], [(key, _)] if key == "d"));
+        let told: Vec<Option<Happening>> = told
             .into_iter()
-            .map(|told| told.what.happening())
+            .map(|(_, what)| what.unwrap().happening())
             .collect();
         assert!(
             matches!(&told[0], Some(Happening::Edited { text, at: UnixMs(5000), .. }) if text == "new")

@@ -2,7 +2,7 @@
 //! the page which ones are on disk.
 
 use crate::link::Link;
-use crate::wire::{Fetched, Received, Waiting};
+use crate::wire::{Confirmed, Fetched, Received, one_by_one};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,7 +50,6 @@ pub(crate) async fn serve(link: Arc<Link>) {
             if marked.is_none_or(|at| at.elapsed() >= MARK_EVERY) {
                 marked = Some(Instant::now());
                 let link = Arc::clone(&link);
-                // A disk may take its time over it.
                 let written = tokio::task::spawn_blocking(move || mark(&link)).await;
                 if let Err(error) = written {
                     debug!(%error, "the mark was not written");
@@ -60,13 +59,16 @@ pub(crate) async fn serve(link: Arc<Link>) {
     }
 }
 
-/// Keeps in the profile how far the inbox is confirmed.
+/// Keeps in the profile how far the inbox is confirmed. A disk may take its
+/// time over it: not for the runtime's own threads.
 pub(crate) fn mark(link: &Link) {
-    if let Some(newest) = link.session.memory.newest_confirmed()
-        && let Err(error) = link.login.set_confirmed(newest)
-    {
-        // An older mark only means that more is offered again, which the store drops.
-        warn!(epoch = link.epoch.0, %error, "cannot keep how far the inbox is confirmed");
+    if let Some(newest) = link.session.memory.newest_confirmed() {
+        link.login.set_confirmed(newest);
+    }
+    // An older mark only means that more is offered again, which the store
+    // drops, or a login taken for new; never that a message is lost.
+    if let Err(error) = link.login.write() {
+        warn!(epoch = link.epoch.0, %error, "cannot keep the login's marks");
     }
 }
 
@@ -90,14 +92,28 @@ async fn round(link: &Link) -> Round {
             return Round::Empty;
         }
     };
+    let memory = &link.session.memory;
     if fetched.messages.is_empty() {
+        memory.settled(fetched.confirmed_to);
         return Round::Empty;
     }
     let mut keys = Vec::with_capacity(fetched.messages.len());
     let mut refused = false;
-    for received in fetched.messages {
-        match take(link, &received).await {
-            Taken::Done => keys.push(received.key),
+    for (key, received) in one_by_one(fetched.messages) {
+        let taken = match received {
+            Ok(received) => take(link, &received).await,
+            // It is not known as confirmed, so that the next document offers it again.
+            Err(error) => {
+                warn!(
+                    epoch = link.epoch.0,
+                    "an inbound message could not be read and is left out"
+                );
+                debug!(epoch = link.epoch.0, %error, "why it could not be read");
+                Taken::Done
+            }
+        };
+        match taken {
+            Taken::Done => keys.push(key),
             Taken::Refused => {
                 refused = true;
                 break;
@@ -106,12 +122,16 @@ async fn round(link: &Link) -> Round {
         }
     }
     if !keys.is_empty() {
-        let confirmed: Result<Waiting, _> = link
+        let confirmed: Result<Confirmed, _> = link
             .call("inbox_confirm", json!({ "keys": keys }), deadline)
             .await;
         match confirmed {
-            Ok(Waiting { waiting: 0 }) if !refused => return Round::Empty,
-            Ok(_) => {}
+            Ok(confirmed) => {
+                memory.settled(confirmed.confirmed_to);
+                if confirmed.waiting == 0 && !refused {
+                    return Round::Empty;
+                }
+            }
             Err(error) => {
                 debug!(epoch = link.epoch.0, %error, "cannot confirm to the inbox");
                 return Round::Empty;

@@ -22,7 +22,7 @@ use steadfast_core::outbox::Ack;
 use steadfast_core::port::{EngineEvent, EventSink, InboundRefused, PasskeyEnd, Phase};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 /// How long a QR lives where the page does not tell by `Conn.refTTL`. Each
 /// ref is replaced after 20 s; the first may be shown for 60 s (whatsmeow,
@@ -78,6 +78,8 @@ pub(crate) struct Link {
     pub(crate) resume: Notify,
     /// A document has come far enough to take wa-js.
     pub(crate) equip: Notify,
+    /// What is known of the login is to be written down.
+    pub(crate) marks: Notify,
     sink: Arc<dyn EventSink>,
     over: CancellationToken,
     view: Mutex<View>,
@@ -130,6 +132,7 @@ impl Link {
             happenings: Notify::new(),
             resume: Notify::new(),
             equip: Notify::new(),
+            marks: Notify::new(),
             sink,
             over: CancellationToken::new(),
             view: Mutex::new(View::default()),
@@ -163,7 +166,7 @@ impl Link {
             answer = self.page.call_function(CALL, &args, deadline) => answer?,
             () = self.over.cancelled() => return Err(Error::Over { in_flight: true }),
         };
-        match serde_json::from_str(&text) {
+        match steadfast_cdp::read_text(&text) {
             Ok(Answer::Ok(value)) => Ok(value),
             Ok(Answer::Error(error)) if NOT_MEANT.contains(&error.name.as_str()) => {
                 Err(Error::NotLoaded)
@@ -235,19 +238,22 @@ impl Link {
                 view.over = true;
                 return None;
             }
-            self.keep(self.login.set_unlinked());
+            self.login.set_unlinked();
+            self.marks.notify_one();
         }
         if reading.logged_in && !self.login.is_linked() {
             self.tell(&view, EngineEvent::Linked);
             let now_s = self.session.unix_seconds();
             self.session.memory.begin_login(now_s);
-            self.keep(self.login.set_linked(now_s));
+            self.login.set_linked(now_s);
+            self.marks.notify_one();
         }
         self.tell_me(&mut view, &levels);
         // WhatsApp has refused this login, and with it every copy of it. Kept at
         // once: the next epoch may not show the address that says so.
         if matches!(reading.trouble, Some(Evidence::LoggedOut { .. })) {
-            self.keep(self.login.set_unlinked());
+            self.login.set_unlinked();
+            self.marks.notify_one();
         }
         // Trouble first: what it means for the session beats what the phase would.
         if reading.trouble != view.trouble {
@@ -296,14 +302,22 @@ impl Link {
         self.over.cancelled().await;
     }
 
-    /// WhatsApp's word on messages of ours.
-    pub(crate) fn tell_acks(&self, acks: &[(String, i64)]) {
+    /// WhatsApp's word on messages of ours. What was told before is told
+    /// again where the page has been loaded anew (`all`): whether the store
+    /// took it is not known here, and it drops what is no move.
+    pub(crate) fn tell_acks(&self, acks: &[(String, i64)], all: bool) {
         let view = self.view();
+        // It would be told to nobody, and must not count as told.
+        if view.over {
+            return;
+        }
         for (id, level) in acks {
             let Ok(wa_message_id) = WaMessageId::parse(id) else {
                 continue;
             };
-            if !self.session.memory.is_news(&wa_message_id, *level) {
+            let news = self.session.memory.is_news(&wa_message_id, *level);
+            // An error is in the log already, which is all that is done about it.
+            if !news && (!all || *level < 0) {
                 continue;
             }
             let event = match (Ack::from_level(*level), *level) {
@@ -428,13 +442,6 @@ impl Link {
                 push_name: levels.me.name.clone(),
             };
             self.tell(view, event);
-        }
-    }
-
-    /// A marker that cannot be written costs a login taken for new, not a message.
-    fn keep(&self, written: Result<(), Error>) {
-        if let Err(error) = written {
-            warn!(epoch = self.epoch.0, %error, "cannot keep the login marker");
         }
     }
 }

@@ -33,6 +33,9 @@ struct Inner {
     own: Bounded<WaMessageId, i64>,
     known: VecDeque<String>,
     known_set: HashSet<String>,
+    /// The newest time of all that was confirmed, with older ones perhaps still on their way.
+    newest: Option<i64>,
+    /// Up to here all is confirmed.
     newest_confirmed: Option<i64>,
     /// When this login began, in Unix seconds: what is older was never ours to receive.
     floor: i64,
@@ -43,6 +46,8 @@ struct Inner {
 pub(crate) struct SweepOrder {
     /// Unix seconds.
     pub(crate) from: i64,
+    /// When the login began, with the clocks' difference taken off.
+    pub(crate) login: i64,
     pub(crate) known: Vec<String>,
 }
 
@@ -75,13 +80,14 @@ impl Memory {
     }
 
     /// Our messages that are not at the end of their journey, newest last.
+    /// Those that were read are among them: whether the store knows that is not known.
     pub(crate) fn under_way(&self) -> Vec<String> {
         let inner = self.lock();
         inner
             .own
             .order
             .iter()
-            .filter(|id| inner.own.map.get(*id).is_some_and(|level| *level < 3))
+            .filter(|id| inner.own.map.get(*id).is_some_and(|level| *level < 4))
             .map(|id| id.as_str().to_owned())
             .collect()
     }
@@ -107,7 +113,17 @@ impl Memory {
                 inner.known_set.remove(&old);
             }
         }
-        inner.newest_confirmed = inner.newest_confirmed.max(Some(t));
+        inner.newest = inner.newest.max(Some(t));
+    }
+
+    /// The page has nothing unconfirmed that was sent before `to`, or nothing
+    /// at all: what is confirmed so far counts up to there.
+    pub(crate) fn settled(&self, to: Option<i64>) {
+        let mut inner = self.lock();
+        let reached = inner
+            .newest
+            .map(|newest| to.map_or(newest, |to| to.min(newest)));
+        inner.newest_confirmed = inner.newest_confirmed.max(reached);
     }
 
     /// What is known from earlier processes: when the login began, and the
@@ -115,6 +131,7 @@ impl Memory {
     pub(crate) fn resume(&self, floor: i64, newest_confirmed: Option<i64>) {
         let mut inner = self.lock();
         inner.floor = inner.floor.max(floor);
+        inner.newest = inner.newest.max(newest_confirmed);
         inner.newest_confirmed = inner.newest_confirmed.max(newest_confirmed);
     }
 
@@ -123,11 +140,12 @@ impl Memory {
         let mut inner = self.lock();
         inner.known.clear();
         inner.known_set.clear();
+        inner.newest = None;
         inner.newest_confirmed = None;
         inner.floor = now_s;
     }
 
-    /// The time of the newest confirmed message, in Unix seconds.
+    /// Up to where all messages are confirmed, in Unix seconds.
     pub(crate) fn newest_confirmed(&self) -> Option<i64> {
         self.lock().newest_confirmed
     }
@@ -141,10 +159,12 @@ impl Memory {
         } else {
             inner.floor
         };
+        let login = floor.saturating_sub(CLOCKS_S);
         SweepOrder {
             from: (inner.newest_confirmed.unwrap_or(floor).min(now_s))
                 .saturating_sub(OVERLAP_S)
-                .max(floor.saturating_sub(CLOCKS_S)),
+                .max(login),
+            login,
             known: inner.known.iter().cloned().collect(),
         }
     }
@@ -195,6 +215,8 @@ mod tests {
         assert!(!memory.is_news(&id(1), 1));
         assert!(memory.is_news(&id(1), 3));
         assert!(!memory.is_news(&id(1), 2));
+        assert_eq!(memory.under_way().len(), 1);
+        assert!(memory.is_news(&id(1), 4));
         assert!(memory.under_way().is_empty());
         assert!(
             memory.is_news(&id(9), 2),
@@ -236,9 +258,16 @@ mod tests {
         assert_eq!(memory.sweep_order(10_000).from, 3_000 - CLOCKS_S);
         memory.confirmed("a", 5_000, 10_000);
         memory.confirmed("b", 4_000, 10_000);
+        // Chats have not been read back yet: what is newer says nothing of what is older.
+        memory.settled(Some(0));
+        assert_eq!(memory.sweep_order(10_000).from, 3_000 - CLOCKS_S);
+        memory.settled(Some(4_500));
+        assert_eq!(memory.sweep_order(10_000).from, 4_500 - OVERLAP_S);
+        memory.settled(None);
         assert_eq!(memory.sweep_order(10_000).from, 5_000 - OVERLAP_S);
         // A sender's clock that runs ahead must not hide what others sent.
         memory.confirmed("c", 99_000, 10_000);
+        memory.settled(None);
         assert_eq!(memory.sweep_order(10_000).from, 10_000 - OVERLAP_S);
         // Nor what they send while we are away.
         assert_eq!(memory.sweep_order(50_000).from, 10_000 - OVERLAP_S);

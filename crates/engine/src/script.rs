@@ -15,10 +15,11 @@ pub const WA_JS_LICENCE: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-licen
 pub const WA_JS_NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-parts.txt"));
 
 const WA_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/wa.js"));
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     include_str!("../page/base.js"),
     include_str!("../page/probe.js"),
     include_str!("../page/inbox.js"),
+    include_str!("../page/earlier.js"),
     include_str!("../page/happenings.js"),
     include_str!("../page/send.js"),
     include_str!("../page/actions.js"),

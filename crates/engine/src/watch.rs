@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::conclude::{conclude, of};
+use crate::inbox::mark;
 use crate::link::Link;
 use crate::wire::{News, Nothing, Resumed, Told, Waiting};
 use serde_json::json;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use steadfast_cdp::{PageEvent, PageEvents};
-use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung};
+use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rung, redact};
 use tracing::{debug, info, warn};
 
 /// Acks of messages that this process never sent are told for so many of the newest.
@@ -81,7 +82,7 @@ pub(crate) async fn hear(link: Arc<Link>, mut events: PageEvents, loading: Arc<L
 }
 
 fn told(link: &Link, payload: &str) {
-    let told: Told = match serde_json::from_str(payload) {
+    let told: Told = match steadfast_cdp::read_text(payload) {
         Ok(told) => told,
         Err(error) => {
             debug!(epoch = link.epoch.0, %error, "the page told something unreadable");
@@ -101,13 +102,28 @@ fn told(link: &Link, payload: &str) {
                 link.inbox.notify_one();
             }
         }
+        News::Earlier {
+            chats,
+            unread,
+            whole,
+        } => {
+            debug!(epoch = link.epoch.0, chats, "chats were read back");
+            if unread > 0 || !whole {
+                warn!(
+                    epoch = link.epoch.0,
+                    unread,
+                    whole,
+                    "not all that came before was read back: messages may be missing"
+                );
+            }
+        }
         News::Happenings { waiting } => {
             if waiting > 0 {
                 link.happenings.notify_one();
             }
         }
         News::Library => link.equip.notify_one(),
-        News::Acks { acks } => link.tell_acks(&acks),
+        News::Acks { acks } => link.tell_acks(&acks, false),
     }
 }
 
@@ -119,12 +135,12 @@ fn dead(link: &Link, fault: CdpFault) {
 async fn say_exit(link: &Link) {
     let exit = tokio::time::timeout(Duration::from_secs(2), link.browser.exited()).await;
     if let Ok(exit) = exit {
-        let last = exit.stderr_tail.lines().last().unwrap_or_default();
+        let last = redact(exit.stderr_tail.lines().last().unwrap_or_default());
         info!(
             epoch = link.epoch.0,
             code = exit.code,
             signal = exit.signal,
-            last,
+            %last,
             "the browser ended"
         );
     }
@@ -147,13 +163,7 @@ fn strayed(link: &Link, url: &str, loading: &Loading) -> Option<Failure> {
         ));
     }
     // The page itself lives; loading WhatsApp Web in it is all that it needs.
-    let origin: String = url
-        .split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(100)
-        .collect();
+    let origin = origin(url);
     let gone = of(
         Operation::Listen,
         Evidence::Cdp(CdpFault::PageGone { in_flight: true }),
@@ -164,6 +174,17 @@ fn strayed(link: &Link, url: &str, loading: &Loading) -> Option<Failure> {
         evidence: format!("the page went away from WhatsApp Web, to {origin}"),
         ..gone
     })
+}
+
+/// Where an address leads, without what its path may tell of people.
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or_default();
+    let host = rest.strip_prefix("//").and_then(|rest| {
+        let authority = rest.split(['/', '\\', '?', '#']).next()?;
+        authority.rsplit('@').next()
+    });
+    let origin = host.map_or_else(|| format!("{scheme}:"), |host| format!("{scheme}://{host}"));
+    redact(&origin).chars().take(100).collect()
 }
 
 /// Loads WhatsApp Web and reports where that fails.
@@ -218,6 +239,22 @@ pub(crate) async fn equip(link: Arc<Link>) {
     }
 }
 
+/// Writes down what the page has shown of the login.
+pub(crate) async fn keep_marks(link: Arc<Link>) {
+    loop {
+        tokio::select! {
+            // Whatever ends the epoch writes it once more.
+            () = link.ended() => return,
+            () = link.marks.notified() => {}
+        }
+        let link = Arc::clone(&link);
+        let written = tokio::task::spawn_blocking(move || mark(&link)).await;
+        if let Err(error) = written {
+            debug!(%error, "the marks were not written");
+        }
+    }
+}
+
 async fn resume(link: &Link) -> Result<(), Error> {
     let memory = &link.session.memory;
     let deadline = link.session.deadlines.call;
@@ -229,9 +266,9 @@ async fn resume(link: &Link) -> Result<(), Error> {
             deadline,
         )
         .await?;
-    link.tell_acks(&acks.acks);
+    link.tell_acks(&acks.acks, true);
     let order = memory.sweep_order(link.session.unix_seconds());
-    let sweep = json!({ "from": order.from, "known": order.known });
+    let sweep = json!({ "from": order.from, "login": order.login, "known": order.known });
     let waiting: Waiting = link.call("inbox_sweep", sweep, deadline).await?;
     if waiting.waiting > 0 {
         link.inbox.notify_one();
@@ -247,5 +284,25 @@ async fn catch_up(link: &Link) {
         link.inbox.notify_one();
         link.happenings.notify_one();
         link.resume.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_page_went_is_told_without_a_number() {
+        assert_eq!(
+            origin("https://wa.me/4915112345678?text=hi"),
+            "https://wa.me"
+        );
+        assert_eq!(
+            origin("https://ann:secret@example.org/x"),
+            "https://example.org"
+        );
+        assert_eq!(origin("about:blank"), "about:");
+        assert_eq!(origin("data:text/html,4915112345678"), "data:");
+        assert_eq!(origin("nonsense"), ":");
     }
 }

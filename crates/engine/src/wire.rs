@@ -1,6 +1,8 @@
 //! What the page's scripts tell and answer, as types. The other end is `page/`.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
 use steadfast_core::inbound::{Extras, InboundMessage, RemoteFile};
 use steadfast_core::port::PasskeyEnd;
@@ -32,6 +34,14 @@ pub(crate) enum News {
     Library,
     /// Messages wait to be fetched.
     Inbox { waiting: u64 },
+    /// So many chats were read back for what an earlier document left behind.
+    Earlier {
+        chats: u64,
+        /// Of these could not be read.
+        unread: u64,
+        /// Whether there were no more messages than are read.
+        whole: bool,
+    },
     /// What became of messages and groups waits to be fetched.
     Happenings { waiting: u64 },
     /// Messages of ours came further: bare id and WhatsApp's level.
@@ -218,10 +228,32 @@ pub(crate) struct Found {
 /// Answer to `inbox_fetch`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Fetched {
-    pub(crate) messages: Vec<Received>,
+    /// Each a [`Received`].
+    pub(crate) messages: Vec<Value>,
+    pub(crate) confirmed_to: Option<i64>,
 }
 
-/// Answer to `inbox_confirm`, `inbox_sweep` and `happenings_confirm`.
+/// Reads things that the page tells together, each with its key, one by one:
+/// what strangers write may make one unreadable, never the others with it.
+pub(crate) fn one_by_one<T: DeserializeOwned>(
+    told: Vec<Value>,
+) -> impl Iterator<Item = (String, Result<T, serde_json::Error>)> {
+    told.into_iter().filter_map(|each| {
+        let key = each.get("key")?.as_str()?.to_owned();
+        Some((key, serde_json::from_value(each)))
+    })
+}
+
+/// Answer to `inbox_confirm`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Confirmed {
+    pub(crate) waiting: u64,
+    /// Up to where all that the page knows is on our disk, in Unix seconds;
+    /// `None` where all of it is.
+    pub(crate) confirmed_to: Option<i64>,
+}
+
+/// Answer to `inbox_sweep` and `happenings_confirm`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) waiting: u64,
@@ -233,6 +265,9 @@ pub(crate) struct Received {
     pub(crate) key: String,
     id: String,
     chat: String,
+    /// The chat's other address.
+    #[serde(default)]
+    also: Option<String>,
     sender: String,
     from_me: bool,
     #[serde(rename = "type")]
@@ -285,6 +320,7 @@ impl Received {
         let chat = ChatId::parse(&self.chat).ok()?;
         Some(InboundMessage {
             wa_message_id: WaMessageId::parse(&self.id).ok()?,
+            chat_also: self.also.as_deref().and_then(|id| ChatId::parse(id).ok()),
             sender: ChatId::parse(&self.sender).unwrap_or_else(|_| chat.clone()),
             chat,
             from_me: self.from_me,

@@ -18,10 +18,12 @@ use tokio::sync::mpsc;
 /// receipts of some 20,000 messages at once; what is beyond is dropped and
 /// counted, and the page tells those again when it loads.
 const ACK_QUEUE: usize = 65_536;
-/// How long to wait before an ack that the store did not take is offered again.
-const ACK_RETRY: Duration = Duration::from_millis(500);
-/// How often.
-const ACK_TRIES: u32 = 120;
+/// How long to wait before an ack that the store did not take is offered
+/// again, at first and at most.
+const ACK_RETRY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
+/// How often where the store failed. One that has no room is waited for: the
+/// page tells an ack again only when it is loaded anew, which may take days.
+const ACK_TRIES: u32 = 30;
 
 /// One ack on its way to the disk.
 struct AckJob {
@@ -148,7 +150,10 @@ async fn write_ack(
     metrics: &Metrics,
     updates: &Updates,
 ) {
-    for _ in 0..ACK_TRIES {
+    let [mut wait, longest] = ACK_RETRY;
+    let mut failures = 0;
+    let mut refused = false;
+    while failures < ACK_TRIES {
         match store
             .ack(&job.session, &job.wa_message_id, job.ack, clock.unix())
             .await
@@ -163,8 +168,14 @@ async fn write_ack(
             // Sent by another device of the account, or known already.
             Ok(None) | Err(StoreError::Closed) => return,
             Err(error) => {
-                tracing::warn!(event = "ack_not_stored_yet", session = %job.session, %error);
-                tokio::time::sleep(ACK_RETRY).await;
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(event = "ack_not_stored_yet", session = %job.session, %error);
+                }
+                if !matches!(error, StoreError::Full | StoreError::Overloaded) {
+                    failures += 1;
+                }
+                tokio::time::sleep(wait).await;
+                wait = wait.saturating_mul(2).min(longest);
             }
         }
     }
@@ -189,6 +200,7 @@ mod tests {
         InboundMessage {
             wa_message_id: id.clone(),
             chat: chat.clone(),
+            chat_also: None,
             sender: chat,
             from_me,
             kind: "chat".to_owned(),

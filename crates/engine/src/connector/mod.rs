@@ -181,6 +181,7 @@ impl BrowserConnector {
         tasks.spawn(watch::equip(Arc::clone(&link)));
         tasks.spawn(inbox::serve(Arc::clone(&link)));
         tasks.spawn(happenings::serve(Arc::clone(&link)));
+        tasks.spawn(watch::keep_marks(Arc::clone(&link)));
         state.epoch = Some(OpenEpoch {
             link,
             _tasks: tasks,
@@ -201,10 +202,18 @@ impl State {
     }
 
     /// From here on nothing of the epoch before is told, and its calls end.
-    fn end_epoch(&mut self) {
-        if let Some(epoch) = self.epoch.take() {
-            epoch.link.end();
-            inbox::mark(&epoch.link);
+    async fn end_epoch(&mut self) {
+        let Some(epoch) = self.epoch.take() else {
+            return;
+        };
+        epoch.link.end();
+        let link = Arc::clone(&epoch.link);
+        let marked = blocking(move || {
+            inbox::mark(&link);
+            Ok(())
+        });
+        if let Err(error) = marked.await {
+            warn!(%error, "the marks of the epoch's end were not written");
         }
     }
 }
@@ -235,7 +244,7 @@ impl Connector for BrowserConnector {
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<dyn Engine>, Failure> {
         let mut state = self.state.lock().await;
-        state.end_epoch();
+        state.end_epoch().await;
         match self.open_in(&mut state, step, epoch, sink).await {
             Ok(link) => {
                 let memory = Arc::clone(&self.browser_memory);
@@ -250,7 +259,7 @@ impl Connector for BrowserConnector {
 
     async fn close(&self, how: Close) {
         let mut state = self.state.lock().await;
-        state.end_epoch();
+        state.end_epoch().await;
         state.page = None;
         if let Some(browser) = state.browser.take() {
             match how {

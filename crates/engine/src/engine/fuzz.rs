@@ -8,7 +8,7 @@ use super::*;
 use crate::conclude::conclude;
 use crate::memory::Memory;
 use crate::phase::Seen;
-use crate::wire::{Answer, Fetched, News, Resumed, Told, Waiting};
+use crate::wire::{Answer, Confirmed, Fetched, News, Received, Resumed, Told, Waiting, one_by_one};
 use garble::{Garbled, garbled};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -133,7 +133,7 @@ proptest! {
         }
         let _ = (read::<Health>(&answer), read::<Resumed>(&answer), read::<Waiting>(&answer));
         let _ = (read::<Checked>(&answer), read::<Chats>(&answer), read::<PairCode>(&answer));
-        let _ = read::<Nothing>(&answer);
+        let _ = (read::<Nothing>(&answer), read::<Confirmed>(&answer));
     }
 
     #[test]
@@ -146,10 +146,12 @@ proptest! {
         memory.begin_login(now);
         for batch in &batches {
             let Ok(fetched) = read::<Fetched>(batch) else { continue };
-            for received in fetched.messages {
+            memory.settled(fetched.confirmed_to);
+            for (key, received) in one_by_one::<Received>(fetched.messages) {
+                let Ok(received) = received else { continue };
                 if let Some(message) = received.message() {
                     prop_assert!(message.kind.chars().count() <= 64);
-                    memory.confirmed(&received.key, received.t, now);
+                    memory.confirmed(&key, received.t, now);
                 }
             }
         }
@@ -157,6 +159,7 @@ proptest! {
             memory.confirmed("key", t, now);
         }
         memory.confirmed(&"k".repeat(1 << 20), i64::MIN, now);
+        memory.settled(None);
         // A message that claims to come from the future hides nothing that
         // comes while we are away.
         let much_later = memory.sweep_order(now + 1_000_000);
@@ -178,6 +181,7 @@ fn sixteen_mebibytes_of_text_are_one_message() {
         "type": "chat", "text": text, "t": 5, "recovered": false,
     }]}});
     let fetched = read::<Fetched>(&Garbled(answer.to_string().into_bytes())).unwrap();
-    let message = fetched.messages[0].message().unwrap();
+    let (_, received) = one_by_one::<Received>(fetched.messages).next().unwrap();
+    let message = received.unwrap().message().unwrap();
     assert_eq!(message.text.len(), 16 << 20);
 }

@@ -27,6 +27,9 @@ struct Login {
 pub(crate) struct LoginFile {
     path: PathBuf,
     login: Mutex<Login>,
+    /// As it was last written, where that is known. Held while it is being
+    /// written, so that an older state never follows a newer one to the disk.
+    written: Mutex<Option<Login>>,
 }
 
 impl LoginFile {
@@ -40,6 +43,7 @@ impl LoginFile {
         };
         Ok(Self {
             path,
+            written: Mutex::new(Some(login.clone())),
             login: Mutex::new(login),
         })
     }
@@ -64,7 +68,8 @@ impl LoginFile {
 
     /// A good copy of the profile has been taken: it is of this login.
     pub(super) fn set_copied(&self) -> Result<(), Error> {
-        self.change(|login| login.copy_of_s = Some(login.linked_at_s))
+        self.change(|login| login.copy_of_s = Some(login.linked_at_s));
+        self.write()
     }
 
     /// Whether a phone has linked this profile, as far as is known.
@@ -79,8 +84,8 @@ impl LoginFile {
     }
 
     /// A phone has linked it. Call after the event has been given out: a crash
-    /// in between then tells it twice instead of never.
-    pub(crate) fn set_linked(&self, now_s: i64) -> Result<(), Error> {
+    /// in between then tells it twice instead of never. Not on disk before [`Self::write`].
+    pub(crate) fn set_linked(&self, now_s: i64) {
         self.change(|login| {
             *login = Login {
                 linked: true,
@@ -88,28 +93,39 @@ impl LoginFile {
                 confirmed_s: None,
                 copy_of_s: login.copy_of_s,
             };
-        })
+        });
     }
 
-    /// It waits for a phone: whatever login there was is gone.
-    pub(crate) fn set_unlinked(&self) -> Result<(), Error> {
-        self.change(|login| login.linked = false)
+    /// It waits for a phone: whatever login there was is gone. Not on disk
+    /// before [`Self::write`].
+    pub(crate) fn set_unlinked(&self) {
+        self.change(|login| login.linked = false);
     }
 
-    /// Inbound messages up to this time (Unix seconds) are on our disk.
-    pub(crate) fn set_confirmed(&self, newest_s: i64) -> Result<(), Error> {
-        self.change(|login| login.confirmed_s = login.confirmed_s.max(Some(newest_s)))
+    /// Inbound messages up to this time (Unix seconds) are on our disk. Not on
+    /// disk itself before [`Self::write`].
+    pub(crate) fn set_confirmed(&self, newest_s: i64) {
+        self.change(|login| login.confirmed_s = login.confirmed_s.max(Some(newest_s)));
     }
 
-    fn change(&self, how: impl FnOnce(&mut Login)) -> Result<(), Error> {
-        let mut login = self.lock();
-        let before = login.clone();
-        how(&mut login);
-        if *login == before {
+    fn change(&self, how: impl FnOnce(&mut Login)) {
+        how(&mut self.lock());
+    }
+
+    /// Brings it to disk as it is now; does nothing where it is there. A disk
+    /// may take its time over it: not for the runtime's own threads.
+    pub(crate) fn write(&self) -> Result<(), Error> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let login = self.lock().clone();
+        if *written == Some(login.clone()) {
             return Ok(());
         }
-        let bytes = serde_json::to_vec(&*login).map_err(|e| problem(&self.path, &e.into()))?;
-        write_whole(&self.path, &bytes)
+        // Where this fails, what the file holds is not known.
+        *written = None;
+        let bytes = serde_json::to_vec(&login).map_err(|e| problem(&self.path, &e.into()))?;
+        write_whole(&self.path, &bytes)?;
+        *written = Some(login);
+        Ok(())
     }
 }
 
@@ -123,14 +139,30 @@ mod tests {
         let path = dir.path().join("login.json");
         let file = LoginFile::read(path.clone()).unwrap();
         assert!(!file.is_linked());
-        file.set_linked(100).unwrap();
-        file.set_confirmed(150).unwrap();
-        file.set_confirmed(120).unwrap();
+        file.set_linked(100);
+        file.set_confirmed(150);
+        file.set_confirmed(120);
+        assert!(file.is_linked());
+        assert!(!path.exists(), "no file is touched before it is asked for");
+        file.write().unwrap();
         let again = LoginFile::read(path.clone()).unwrap();
         assert!(again.is_linked());
         assert_eq!(again.inbox_marks(), (100, Some(150)));
-        again.set_unlinked().unwrap();
+        again.set_unlinked();
+        again.write().unwrap();
         assert!(!LoginFile::read(path).unwrap().is_linked());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_the_next_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("away").join("login.json");
+        let file = LoginFile::read(path.clone()).unwrap();
+        file.set_linked(100);
+        assert!(file.write().is_err());
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        file.write().unwrap();
+        assert!(LoginFile::read(path).unwrap().is_linked());
     }
 
     #[test]

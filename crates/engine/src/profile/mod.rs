@@ -228,7 +228,8 @@ mod tests {
         let first = profile.browser_dir();
         fs::create_dir_all(&first).unwrap();
         fs::write(first.join("Local State"), "{}").unwrap();
-        profile.login().set_linked(77).unwrap();
+        profile.login().set_linked(77);
+        profile.login().write().unwrap();
         profile.begin_fresh().unwrap();
         assert_ne!(profile.browser_dir(), first);
         assert!(!profile.login().is_linked());
@@ -258,7 +259,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut profile = Profile::open(dir.path()).unwrap();
         profile.begin_fresh().unwrap();
-        profile.login().set_linked(5).unwrap();
+        profile.login().set_linked(5);
+        profile.login().write().unwrap();
         drop(profile);
         fs::remove_file(dir.path().join("current")).unwrap();
         for damaged in ["", "gen-", "../../etc", "\u{fffd}\0"] {
@@ -278,7 +280,8 @@ mod tests {
         fs::create_dir_all(profile.browser_dir()).unwrap();
         fs::write(&preferences, "good").unwrap();
         assert!(!profile.restore().unwrap(), "there is none");
-        profile.login().set_linked(5).unwrap();
+        profile.login().set_linked(5);
+        profile.login().write().unwrap();
         profile.keep_copy().unwrap();
         fs::write(&preferences, "bad").unwrap();
         assert!(profile.restore().unwrap());
@@ -286,9 +289,11 @@ mod tests {
         let aside = dir.path().join("gen-0001/broken/0001/Preferences");
         assert_eq!(fs::read_to_string(aside).unwrap(), "bad");
 
-        profile.login().set_unlinked().unwrap();
+        profile.login().set_unlinked();
+        profile.login().write().unwrap();
         assert!(!profile.restore().unwrap(), "that login is over");
-        profile.login().set_linked(9).unwrap();
+        profile.login().set_linked(9);
+        profile.login().write().unwrap();
         assert!(!profile.restore().unwrap(), "it is of the login before");
         profile.keep_copy().unwrap();
         assert!(profile.restore().unwrap());
@@ -299,7 +304,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut profile = Profile::open(dir.path()).unwrap();
         fs::create_dir_all(profile.browser_dir()).unwrap();
-        profile.login().set_linked(5).unwrap();
+        profile.login().set_linked(5);
+        profile.login().write().unwrap();
         profile.keep_copy().unwrap();
         profile.begin_fresh().unwrap();
         assert!(!profile.restore().unwrap());

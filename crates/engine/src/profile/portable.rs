@@ -200,7 +200,8 @@ mod tests {
         fs::write(browser.join("Default/IndexedDB/CURRENT"), "MANIFEST").unwrap();
         fs::write(browser.join("Default/Code Cache/x"), "much").unwrap();
         std::os::unix::fs::symlink("host-1", browser.join("SingletonLock")).unwrap();
-        profile.login.set_linked(7).unwrap();
+        profile.login.set_linked(7);
+        profile.login.write().unwrap();
         dir
     }
 

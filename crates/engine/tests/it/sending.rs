@@ -5,7 +5,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use steadfast_core::failure::Kind;
 use steadfast_core::outbox::Ack;
-use steadfast_core::port::{EngineEvent, LookupOutcome, SendOutcome};
+use steadfast_core::port::{EngineEvent, LookupOutcome, OpenStep, SendOutcome};
 use steadfast_engine::{Deadlines, EngineOptions};
 use steadfast_sim::frames::{PageFault, ThrowWhen};
 use steadfast_sim::journal::Event;
@@ -53,6 +53,25 @@ async fn a_message_goes_out_under_its_id_and_its_acks_come_back() {
         })
         .collect();
     assert!(levels.contains(&3), "{levels:?}");
+    scene.end().await;
+}
+
+/// The store may have lost what was told: it cannot say so, and drops what it knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_loaded_anew_tells_its_acks_again() {
+    let (scene, engine) = Scene::linked().await;
+    let id = send_ok(&scene, &engine, &chat(FRIEND), "how far are you").await;
+    scene.sink.ack(&id, Ack::Read).await;
+    let (engine, _) = scene.ready_by(OpenStep::Reload).await;
+    scene
+        .sink
+        .event(engine.epoch(), "the ack once more", |event| match event {
+            EngineEvent::Ack { wa_message_id, ack } => {
+                (*wa_message_id == id && *ack == Ack::Read).then_some(())
+            }
+            _ => None,
+        })
+        .await;
     scene.end().await;
 }
 

@@ -98,6 +98,7 @@ async fn history_is_read_in_pages() {
         message: InboundMessage {
             wa_message_id: WaMessageId::parse(id).unwrap(),
             chat: chat(GROUP),
+            chat_also: None,
             sender: chat(ANN),
             from_me,
             kind: "chat".to_owned(),

@@ -55,6 +55,7 @@ async fn what_happens_can_be_read_from_any_position() {
     let inbound = InboundMessage {
         wa_message_id: WaMessageId::mint([7; 9]),
         chat: chat.clone(),
+        chat_also: None,
         sender: chat,
         from_me: false,
         kind: "chat".to_owned(),

@@ -302,6 +302,7 @@ fn came_in(with_file: bool) -> InboundMessage {
     InboundMessage {
         wa_message_id: WaMessageId::parse(if with_file { "AC01" } else { "AC02" }).unwrap(),
         chat: ChatId::parse(TO).unwrap(),
+        chat_also: None,
         sender: ChatId::parse(TO).unwrap(),
         from_me: false,
         kind: if with_file { "document" } else { "chat" }.to_owned(),

@@ -416,6 +416,7 @@ fn held(n: i64, from_me: bool, text: &str) -> HistoryMessage {
         message: InboundMessage {
             wa_message_id: format!("AC{n}").parse().unwrap(),
             chat: chat(CHAT),
+            chat_also: None,
             sender: chat(CHAT),
             from_me,
             kind: "chat".to_owned(),

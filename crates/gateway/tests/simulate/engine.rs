@@ -276,6 +276,7 @@ async fn offer_inbound(
     let message = InboundMessage {
         wa_message_id: id,
         chat: chat.clone(),
+        chat_also: None,
         sender: chat,
         from_me: false,
         kind: "chat".to_owned(),
@@ -304,6 +305,7 @@ async fn tell_own(world: &World, epoch: Epoch, sink: &dyn EventSink) {
     let message = InboundMessage {
         wa_message_id: id,
         chat: chat.clone(),
+        chat_also: None,
         sender: chat.clone(),
         from_me: true,
         kind: "chat".to_owned(),

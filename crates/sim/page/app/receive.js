@@ -105,6 +105,7 @@
       }
       const attributes = use('WAWebMessageCodec').fromFrame(frame);
       const known = use('WAWebMsgCollection').MsgCollection.get(attributes.id);
+      if (await becameReadable(known, attributes, batch)) return;
       if (known) {
         // Again, since an earlier write may have failed: it is answered only when it is on disk.
         batch.messages.add(known);
@@ -119,6 +120,18 @@
       );
       batch.messages.add(message);
       batch.chats.add(chat);
+    }
+
+    // The text of a message that could not be decrypted when it came: the same message has it
+    // now, at its old place and time. One that is not in memory is read from the database.
+    async function becameReadable(known, attributes, batch) {
+      const held = known ?? await use('WAWebStorage').get('message', String(attributes.id));
+      if (held?.type !== 'ciphertext' || attributes.type === 'ciphertext') return false;
+      const message = known ?? (await use('WAWebMessageTable').load([String(attributes.id)]))[0];
+      const { id, t, ...readable } = attributes;
+      message.set(readable);
+      batch.messages.add(message);
+      return true;
     }
 
     function learnSender(frame) {

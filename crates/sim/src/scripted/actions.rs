@@ -459,6 +459,7 @@ fn held(value: &Value) -> Option<HistoryMessage> {
         message: InboundMessage {
             wa_message_id: WaMessageId::parse(value["id"].as_str()?).ok()?,
             chat: ChatId::parse(value["chat"].as_str()?).ok()?,
+            chat_also: None,
             sender: ChatId::parse(value["author"].as_str()?).ok()?,
             from_me,
             kind: value["kind"].as_str()?.to_owned(),

@@ -147,6 +147,7 @@ impl Page {
         profile.inbound.push_back(InboundMessage {
             wa_message_id,
             chat,
+            chat_also: None,
             sender,
             from_me: message.from_me,
             kind: message.kind,

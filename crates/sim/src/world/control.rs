@@ -72,7 +72,8 @@ pub struct OutsideMessage {
     /// In which group; to the account itself where absent.
     #[serde(default)]
     pub group: Option<String>,
-    /// WhatsApp's `msg.type`; `chat` where absent.
+    /// WhatsApp's `msg.type`; `chat` where absent. A `ciphertext` cannot be
+    /// read, until one of another kind with the same id brings what it says.
     #[serde(default)]
     pub kind: Option<String>,
     /// Text or caption. `{n}` stands for the number of the copy, from 1.

@@ -731,8 +731,11 @@ impl State {
             return Ok(false);
         }
         let whose = self.session(session)?;
-        let name = (message.chat.clone(), message.wa_message_id.clone());
-        if !whose.inbound_seen.insert(name) {
+        let name = |chat: &ChatId| (chat.clone(), message.wa_message_id.clone());
+        let also = message.chat_also.as_ref().map(name);
+        if also.is_some_and(|also| whose.inbound_seen.contains(&also))
+            || !whose.inbound_seen.insert(name(&message.chat))
+        {
             return Ok(false);
         }
         let stored = StoredInbound {

@@ -45,8 +45,13 @@ pub(super) fn keep_inbound(
 ) -> Result<bool, Error> {
     let sid = sessions::sid(tx.db, session)?;
     let known = tx.one(
-        "SELECT 1 FROM inbound WHERE sid = ?1 AND chat = ?2 AND wa_message_id = ?3",
-        (sid, message.chat.as_str(), message.wa_message_id.as_str()),
+        "SELECT 1 FROM inbound WHERE sid = ?1 AND chat IN (?2, ?3) AND wa_message_id = ?4",
+        (
+            sid,
+            message.chat.as_str(),
+            message.chat_also.as_ref().map(ChatId::as_str),
+            message.wa_message_id.as_str(),
+        ),
         |_| Ok(()),
     )?;
     if known.is_some() || (message.from_me && is_ours(tx, sid, message)?) {
@@ -222,6 +227,7 @@ fn stored_inbound(row: &Row<'_>) -> rusqlite::Result<StoredInbound> {
         message: InboundMessage {
             wa_message_id: parsed(row, 2)?,
             chat: parsed(row, 3)?,
+            chat_also: None,
             sender: parsed(row, 4)?,
             from_me: row.get(5)?,
             kind: row.get(6)?,

@@ -130,6 +130,7 @@ async fn an_inbound_message_of_sixteen_mebibytes_is_kept_whole() -> Result<(), S
     let large = InboundMessage {
         wa_message_id: WaMessageId::parse("3EB0LARGE").unwrap(),
         chat: crate::support::chat(1),
+        chat_also: None,
         sender: crate::support::chat(1),
         from_me: false,
         kind: "chat".to_owned(),

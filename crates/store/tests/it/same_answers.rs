@@ -275,6 +275,7 @@ async fn ask(asker: &mut Asker<'_>, op: &Op) -> String {
             let message = InboundMessage {
                 wa_message_id: wa(n),
                 chat: chat(from),
+                chat_also: None,
                 sender: chat(from),
                 from_me: false,
                 kind: "chat".to_owned(),

@@ -131,6 +131,7 @@ impl Ask {
                 let message = InboundMessage {
                     wa_message_id: wa(n),
                     chat: chat(n % CHATS),
+                    chat_also: None,
                     sender: chat(n % CHATS),
                     from_me: false,
                     kind: "chat".to_owned(),

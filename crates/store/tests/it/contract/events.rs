@@ -41,6 +41,7 @@ fn inbound(n: u64, from_me: bool) -> InboundMessage {
     InboundMessage {
         wa_message_id: wa(n),
         chat: chat.clone(),
+        chat_also: None,
         sender: chat,
         from_me,
         kind: "chat".to_owned(),

@@ -16,6 +16,7 @@ fn inbound(n: u64, from: u64) -> InboundMessage {
     InboundMessage {
         wa_message_id: wa(n),
         chat: chat(from),
+        chat_also: None,
         sender: chat(from + 100),
         from_me: n.is_multiple_of(2),
         kind: "chat".to_owned(),
@@ -129,6 +130,24 @@ pub(super) async fn messages_are_known_by_their_whatsapp_ids(store: &dyn Store) 
     assert_eq!(key_of(9, 1).await, Some(came));
     assert_eq!(key_of(9, 2).await, None, "of another chat");
     let group = ChatId::parse("120363@g.us").unwrap();
+    // The same one, after the account has moved to hidden ids, is known.
+    let moved = InboundMessage {
+        chat: ChatId::parse("123456789012345@lid").unwrap(),
+        chat_also: Some(chat(1)),
+        ..inbound(11, 1)
+    };
+    store
+        .keep_inbound(&desk.session, inbound(11, 1), UnixMs(2_000))
+        .await
+        .unwrap();
+    let kept = store.keep_inbound(&desk.session, moved.clone(), UnixMs(2_000));
+    assert_eq!(kept.await, Ok(false));
+    let elsewhere = InboundMessage {
+        chat_also: Some(chat(2)),
+        ..moved
+    };
+    let kept = store.keep_inbound(&desk.session, elsewhere, UnixMs(2_000));
+    assert_eq!(kept.await, Ok(true));
     let in_group = InboundMessage {
         chat: group.clone(),
         ..inbound(11, 1)
