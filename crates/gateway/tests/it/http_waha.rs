@@ -1,18 +1,24 @@
 //! `/api`: what programs written for WAHA see.
 
-use crate::client::{Reply, call};
+use crate::client::{DEADLINE, Reply, call};
+use crate::receiver::{Mood, Receiver};
 use crate::surface::Surface;
 use hyper::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 use steadfast_core::action::{
     Action, Activity, Answer, Contact, Group, GroupSetting, HistoryMessage, Participant, Refusal,
 };
+use steadfast_core::event::{StateChange, Told};
 use steadfast_core::ids::ChatId;
 use steadfast_core::inbound::{Extras, InboundMessage};
 use steadfast_core::outbox::{Ack, Body, Message, Status};
-use steadfast_core::port::{MessageQuery, Store as _};
+use steadfast_core::port::{EventLog as _, MessageQuery, SecretText, Store as _, WebhookState};
 use steadfast_core::time::UnixMs;
+use steadfast_gateway::clock::{Clock as _, SystemClock};
 use steadfast_gateway::sessions::{AckWait, Me, SessionState};
+use steadfast_gateway::webhooks::NewWebhook;
+use steadfast_gateway::webhooks::signature::sign_waha;
 
 const CHAT: &str = "4915123456789@c.us";
 
@@ -816,3 +822,42 @@ async fn webhooks_of_a_session_are_endpoints_with_their_secrets_hidden() {
     assert!(ids(surface.get("/v1/webhooks").await).is_empty());
     surface.stop().await;
 }
+
+/// What is changed of a webhook leaves it what it is owed.
+/// An endpoint whose keepings cannot be read loses nothing, and is seen.
+#[tokio::test]
+async fn what_cannot_be_packed_waits() {
+    let surface = Surface::with(|config| {
+        config.outgoing.allow = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    let spoilt = NewWebhook {
+        owner: "waha".to_owned(),
+        url: "http://127.0.0.1:9/".to_owned(),
+        events: vec!["session.state".to_owned()],
+        sessions: vec!["default".parse().unwrap()],
+        headers: Vec::new(),
+        ordered: false,
+        state: WebhookState::Active,
+        secret: Some(SecretText("whsec_spoilt".to_owned())),
+        envelope: "waha".to_owned(),
+        retry: None,
+    };
+    let id = surface.app.webhooks.add(spoilt).await.unwrap().id;
+    let change = StateChange {
+        from: "starting".to_owned(),
+        to: "ready".to_owned(),
+        reason: None,
+    };
+    let told = Told::State("default".parse().unwrap(), change);
+    surface.store.tell(told, SystemClock.unix()).await.unwrap();
+    let end = tokio::time::Instant::now() + DEADLINE;
+    let path = format!("/v1/webhooks/{id}/deliveries?state=waiting");
+    while surface.get(&path).await.json()["items"] == json!([]) {
+        assert!(tokio::time::Instant::now() < end, "it was passed over");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    surface.stop().await;
+}
+
+/// Below an administrator nobody sees where events go.
