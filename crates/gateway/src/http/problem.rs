@@ -288,9 +288,10 @@ impl From<Unfit> for Problem {
             Unfit::TooLarge { limit, .. } => {
                 Self::new(Code::MediaTooLarge, text).with("max_bytes", limit)
             }
-            Unfit::WrongType { .. } | Unfit::TooManyPixels { .. } | Unfit::Empty => {
-                Self::new(Code::MediaUnfit, text)
-            }
+            Unfit::WrongType { .. }
+            | Unfit::NoDimensions
+            | Unfit::TooManyPixels { .. }
+            | Unfit::Empty => Self::new(Code::MediaUnfit, text),
         }
     }
 }
