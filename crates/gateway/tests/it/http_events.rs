@@ -205,16 +205,34 @@ async fn what_was_dropped_is_said() {
     surface.stop().await;
 }
 
+/// Also to a reader who would wait for news, which would begin behind it.
+#[tokio::test]
+async fn a_reader_that_waits_is_told_of_a_gap() {
+    let surface = Surface::start().await;
+    accept(&surface, 1).await;
+    // As after a backup was put back: there never was such a position.
+    let page = surface.get("/v1/events?after=900&wait_ms=300").await.json();
+    assert_eq!((types(&page).len(), &page["gap"]), (0, &json!(true)));
+    let next = page["next"].as_str().unwrap().to_owned();
+    let path = format!("/v1/events?after={next}&wait_ms=20000");
+    let (page, _) = tokio::join!(surface.get(&path), accept(&surface, 2));
+    let page = page.json();
+    assert_eq!((types(&page).len(), &page["gap"]), (1, &json!(false)));
+    surface.stop().await;
+}
+
 /// A stream of server-sent events, read line by line.
 struct Sse(BufReader<TcpStream>);
 
 impl Sse {
     async fn open(surface: &Surface, path: &str, headers: &str) -> Self {
+        let headers = format!("x-api-key: {}\r\n{headers}", surface.read);
+        Self::open_as(surface, path, &headers).await
+    }
+
+    async fn open_as(surface: &Surface, path: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(surface.address).await.unwrap();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n{headers}\r\n",
-            surface.read
-        );
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut sse = Self(BufReader::new(stream));
         let head = sse.line().await;
@@ -278,6 +296,7 @@ async fn a_stream_tells_what_happens_and_goes_on_where_it_stopped() {
     surface.stop().await;
 }
 
+/// The token's time is up, or that of its old secret.
 /// A client that reads nothing while thousands of things happen loses nothing.
 #[tokio::test]
 async fn a_slow_reader_loses_nothing() {
