@@ -20,6 +20,7 @@ mod cli_webhooks;
 mod client;
 mod embed;
 mod fake;
+mod hangups;
 mod http_actions;
 mod http_auth;
 mod http_batch;

@@ -1,0 +1,119 @@
+//! Callers who hang up or run out of time: what they began is not left half
+//! done, and what they were told is true.
+
+use crate::client::DEADLINE;
+use crate::fake::id;
+use crate::receiver::{Mood, Receiver};
+use crate::scripted::Scripted;
+use crate::surface::Surface;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use steadfast_core::event::{StateChange, Told};
+use steadfast_core::port::{EventLog as _, MessageQuery, Store as _};
+use steadfast_gateway::clock::{Clock as _, SystemClock};
+use steadfast_gateway::config::Config;
+use steadfast_gateway::sessions::SessionError;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+const MESSAGES: &str = "/v1/sessions/default/messages";
+
+/// Looks again and again until something is there.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Begins a request, and gives the connection out of which it can hang up.
+async fn begin(surface: &Surface, method: &str, path: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(surface.address).await.unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        surface.admin,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The status of the answer.
+async fn status(mut stream: TcpStream) -> u16 {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer));
+    read.await.expect("no answer").unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// An endpoint that has one request under way, and does not answer it.
+async fn stalled(change: impl FnOnce(&mut Config)) -> (Surface, Receiver, String) {
+    let surface = Surface::with(|config| {
+        config.outgoing.allow = vec!["127.0.0.1".to_owned()];
+        change(config);
+    })
+    .await;
+    let receiver = Receiver::start().await;
+    receiver.mood(Mood::Stalls);
+    let body = json!({ "url": receiver.url(), "events": ["session.state"] });
+    let made = surface.post("/v1/webhooks", &body).await.json();
+    let change = StateChange {
+        from: "ready".to_owned(),
+        to: "recovering".to_owned(),
+        reason: None,
+    };
+    let told = Told::State(id("default"), change);
+    surface.store.tell(told, SystemClock.unix()).await.unwrap();
+    until("nothing was posted", async || {
+        (!receiver.got().is_empty()).then_some(())
+    })
+    .await;
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    (surface, receiver, path)
+}
+
+/// What the audit log says of a change of an endpoint.
+async fn changed(surface: &Surface) -> Option<Value> {
+    let log = surface.get("/v1/audit").await.json();
+    let items = log["items"].as_array().unwrap().iter();
+    let mut items = items.filter(|item| item["act"] == "webhook_changed");
+    items.next().cloned()
+}
+
+/// The end of the gateway waits for what a caller began who is gone.
+#[tokio::test]
+async fn a_session_is_made_and_removed_whole_whoever_waits_for_it() {
+    let scripted = Scripted::ready(|_| {}).await;
+    let sessions = &scripted.app.sessions;
+    let shop = id("shop");
+    // Asked once, and then nobody waits any more.
+    let gone = tokio::time::timeout(Duration::ZERO, sessions.create(&shop, None)).await;
+    assert!(gone.is_err(), "it was made at once");
+    until("it is half made", async || sessions.get(&shop).await.ok()).await;
+    for name in [shop, id("default")] {
+        let gone = tokio::time::timeout(Duration::ZERO, sessions.delete(&name)).await;
+        assert!(gone.is_err(), "it was removed at once");
+        let removed = async || {
+            let found = sessions.get(&name).await;
+            matches!(found, Err(SessionError::NotFound(_))).then_some(())
+        };
+        until("it is half removed", removed).await;
+        let stored = async || {
+            let stored = scripted.app.store.sessions().await.unwrap();
+            stored.iter().all(|record| record.id != name).then_some(())
+        };
+        until("it is still on disk", stored).await;
+    }
+    scripted.stop().await;
+}
