@@ -24,6 +24,7 @@ mod openapi;
 mod options;
 mod original;
 mod passkey;
+mod patience;
 mod peer;
 mod people;
 pub mod problem;
@@ -34,6 +35,7 @@ mod stall;
 mod stats;
 mod stream;
 mod system;
+mod tasks;
 mod tls;
 mod tokens;
 mod usage;
@@ -73,6 +75,8 @@ pub struct HttpState {
     streams: Arc<Semaphore>,
     /// Requests with a file in them that are read at a time: each is held whole.
     inline: Arc<Semaphore>,
+    /// What runs to its end, whoever waits for it.
+    tasks: tasks::Tasks,
     stopping: CancellationToken,
 }
 
@@ -93,6 +97,7 @@ impl HttpState {
             in_flight: accept::InFlight::default(),
             usage: usage::Usage::default(),
             inline: Arc::new(Semaphore::new(INLINE_AT_ONCE)),
+            tasks: tasks::Tasks::default(),
             stopping,
         })
     }

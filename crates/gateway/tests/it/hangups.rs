@@ -91,7 +91,59 @@ async fn changed(surface: &Surface) -> Option<Value> {
     items.next().cloned()
 }
 
+#[tokio::test]
+async fn who_hangs_up_while_an_endpoint_is_changed_does_not_stop_it() {
+    let (surface, receiver, path) = stalled(|_| {}).await;
+    let client = begin(&surface, "PATCH", &path, r#"{"events": ["session.*"]}"#).await;
+    let halted = async || surface.app.webhooks.running_statuses().is_empty();
+    until("it is not being changed", async || {
+        halted().await.then_some(())
+    })
+    .await;
+    drop(client);
+    receiver.mood(Mood::Takes);
+    receiver
+        .until("what it is owed", |taken| !taken.is_empty())
+        .await;
+    let act = until("nobody knows who did it", async || changed(&surface).await).await;
+    assert_eq!(
+        (&act["actor"], &act["done"]),
+        (&json!("admin"), &json!(true))
+    );
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_takes_longer_than_its_answer_may_is_made_all_the_same() {
+    let (surface, receiver, path) = stalled(|c| c.server.request_timeout_ms = 300).await;
+    let client = begin(&surface, "PATCH", &path, r#"{"events": ["session.*"]}"#).await;
+    assert_eq!(status(client).await, 503);
+    receiver.mood(Mood::Takes);
+    receiver
+        .until("what it is owed", |taken| !taken.is_empty())
+        .await;
+    let act = until("nobody knows who did it", async || changed(&surface).await).await;
+    assert_eq!(act["done"], true);
+    surface.stop().await;
+}
+
 /// The end of the gateway waits for what a caller began who is gone.
+#[tokio::test]
+async fn a_change_is_made_although_caller_and_gateway_end() {
+    let (surface, _receiver, path) = stalled(|_| {}).await;
+    let client = begin(&surface, "PATCH", &path, r#"{"enabled": false}"#).await;
+    let halted = async || surface.app.webhooks.running_statuses().is_empty();
+    until("it is not being changed", async || {
+        halted().await.then_some(())
+    })
+    .await;
+    drop(client);
+    let store = Arc::clone(&surface.store);
+    surface.stop().await;
+    let log = store.audit(None, 10).await.unwrap();
+    assert!(log.iter().any(|entry| entry.entry.act == "webhook_changed"));
+}
+
 #[tokio::test]
 async fn a_session_is_made_and_removed_whole_whoever_waits_for_it() {
     let scripted = Scripted::ready(|_| {}).await;
