@@ -594,7 +594,7 @@ pub const KEYS: &[Key] = &[
         120_000,
         1_000,
         3_600_000,
-        "How long a file may take to be fetched from a URL.",
+        "How long a file may take to be fetched from a URL; server.request_timeout_ms bounds it too.",
     ),
     // ------------------------------------------------------------ events
     number(

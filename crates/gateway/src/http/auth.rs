@@ -10,6 +10,7 @@
 //! closed to it, unless its handler sorts by session itself ([`Sorting`]).
 
 use super::HttpState;
+use super::patience::Patience;
 use super::peer::{Peer, client_address, network};
 use super::problem::{Code, Problem, session_unknown};
 use super::rate::Rate;
@@ -114,6 +115,8 @@ impl Known {
 pub(super) struct Caller<D> {
     /// The token's name.
     pub(super) name: String,
+    /// How long the caller waits.
+    pub(super) patience: Patience,
     /// The sessions that the token is for; `None`: all.
     sessions: Option<Vec<SessionId>>,
     known: Known,
@@ -207,8 +210,10 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
         if token.name != token::LOCAL_NAME {
             state.usage.note(&token, state.app.clock.unix());
         }
+        let Ok(patience) = Patience::from_request_parts(parts, state).await;
         Ok(Self {
             name: token.name,
+            patience,
             sessions: token.sessions,
             known,
             demand: PhantomData,
@@ -309,9 +314,13 @@ fn ended(end: TokenEnd) -> Problem {
 }
 
 async fn identify(state: &HttpState, given: &str) -> Result<Identified, Problem> {
-    let Some(hash) = token::hash(given) else {
-        return Ok(Identified::Nobody);
-    };
+    match token::hash(given) {
+        Some(hash) => by_hash(state, hash).await,
+        None => Ok(Identified::Nobody),
+    }
+}
+
+async fn by_hash(state: &HttpState, hash: [u8; 32]) -> Result<Identified, Problem> {
     let now = state.app.clock.unix();
     if let Some(local) = &state.local_token
         && bool::from(local.ct_eq(&hash))

@@ -282,8 +282,8 @@ impl<'a> Parts<'a> {
 /// A message that is to be accepted, with its file where that comes along.
 pub(super) struct Sending {
     pub(super) request: SendRequest,
-    /// Held for as long as a large request is.
-    _turn: Option<OwnedSemaphorePermit>,
+    /// Held until a large request is on disk.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequest<Arc<HttpState>> for Sending {
@@ -302,7 +302,7 @@ impl FromRequest<Arc<HttpState>> for Sending {
             let file = MediaRequest::kept(&file.kept.id, mime, file.name);
             return Ok(Self {
                 request: sent.with_file(file)?,
-                _turn: None,
+                turn: None,
             });
         }
         let declared = declared_length(request.headers()).unwrap_or(0);
@@ -318,7 +318,7 @@ impl FromRequest<Arc<HttpState>> for Sending {
         }
         Ok(Self {
             request: value,
-            _turn: turn,
+            turn,
         })
     }
 }
@@ -326,8 +326,8 @@ impl FromRequest<Arc<HttpState>> for Sending {
 /// JSON that may have a file inside, and be that much longer.
 pub(super) struct WithFile<T> {
     pub(super) value: T,
-    /// Held for as long as a large request is.
-    turn: Option<OwnedSemaphorePermit>,
+    /// Held until a large request is on disk.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl<T: DeserializeOwned> FromRequest<Arc<HttpState>> for WithFile<T> {
@@ -426,39 +426,6 @@ async fn find(
     };
     let stored = store.inbound_message(session, &key.chat, &key.id).await?;
     Ok((key, stored))
-}
-
-/// Fetches a file from WhatsApp and keeps it.
-async fn fetch(state: &HttpState, session: &SessionId, key: &MessageKey) -> Result<Kept, Problem> {
-    let media = &state.app.media;
-    let limit = media.config.max_inbound_bytes;
-    let mut incoming = media.begin(limit).await?;
-    let mut filling = Filling::new(&mut incoming);
-    let fetched = state
-        .app
-        .sessions
-        .download(session, key, limit, &mut filling)
-        .await;
-    let failed = filling.failed.take();
-    match (fetched, failed) {
-        (_, Some(error)) => return Err(error.into()),
-        (Err(SessionError::Failed(failure)), None)
-            if matches!(
-                failure.kind,
-                Kind::MediaInvalid | Kind::PermanentRequestError
-            ) =>
-        {
-            return Err(Problem::new(Code::NoFile, failure.evidence));
-        }
-        (Err(error), None) => return Err(error.into()),
-        (Ok(_), None) => {}
-    }
-    let kept = media.keep(incoming).await?;
-    let store = &state.app.store;
-    store
-        .inbound_fetched(session, &key.chat, &key.id, &kept.id)
-        .await?;
-    Ok(kept)
 }
 
 /// One range of bytes that a request asks for, where it can be had.

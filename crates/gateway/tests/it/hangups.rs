@@ -145,6 +145,89 @@ async fn a_change_is_made_although_caller_and_gateway_end() {
 }
 
 #[tokio::test]
+async fn the_answer_to_an_accepted_message_comes_within_the_requests_own_time() {
+    let surface = Surface::with(|config| {
+        config.server.request_timeout_ms = 2_000;
+        config.delivery.reply_wait_ms = 20_000;
+    })
+    .await;
+    *surface.sessions.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    for (path, body, expected) in [
+        (
+            MESSAGES,
+            json!({"to": "4915123456789", "text": "hi", "wait": "server", "wait_ms": 50_000}),
+            202,
+        ),
+        (
+            "/api/sendText",
+            json!({"chatId": "4915123456789@c.us", "text": "hi", "session": "default"}),
+            201,
+        ),
+        (
+            "/api/whatsapp/send-message",
+            json!({"number": "4915123456789", "message": "hi"}),
+            202,
+        ),
+    ] {
+        let body = body.to_string();
+        let mut client = TcpStream::connect(surface.address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            surface.admin,
+            body.len()
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        // So long its file takes.
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        client.write_all(body.as_bytes()).await.unwrap();
+        assert_eq!(status(client).await, expected, "{path}");
+    }
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_an_ack_holds_no_place_of_large_requests() {
+    let surface = Surface::with(|config| {
+        config.server.max_body_bytes = 10_000;
+        config.delivery.reply_wait_ms = 20_000;
+    })
+    .await;
+    let gate = Arc::new(Semaphore::new(0));
+    *surface.sessions.gate.lock().unwrap() = Some(gate.clone());
+    let file = STANDARD.encode(vec![b'a'; 20_000]);
+    let ours = json!({"to": "4915123456789", "type": "document", "media": {"base64": file},
+        "wait": "server", "wait_ms": 20_000});
+    let wahas = json!({"chatId": "4915123456789@c.us", "session": "default",
+        "file": {"mimetype": "text/plain", "filename": "a.txt", "data": file}});
+    let mut waiting = Vec::new();
+    for n in 0..4 {
+        let (path, body) = if n % 2 == 0 {
+            (MESSAGES, &ours)
+        } else {
+            ("/api/sendFile", &wahas)
+        };
+        waiting.push(begin(&surface, "POST", path, &body.to_string()).await);
+    }
+    let stored = async || {
+        let all = MessageQuery {
+            limit: 100,
+            ..MessageQuery::default()
+        };
+        let found = surface.store.messages(&id("default"), all).await.unwrap();
+        (found.len() == 4).then_some(())
+    };
+    until("they were not accepted", stored).await;
+    let fifth = json!({"to": "4915123456789", "type": "document", "media": {"base64": file}});
+    let fifth = surface.post(MESSAGES, &fifth).await;
+    assert_eq!(fifth.status, 202, "{}", fifth.json());
+    gate.add_permits(1);
+    for client in waiting {
+        assert!([201, 202].contains(&status(client).await));
+    }
+    surface.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_is_made_and_removed_whole_whoever_waits_for_it() {
     let scripted = Scripted::ready(|_| {}).await;
     let sessions = &scripted.app.sessions;
