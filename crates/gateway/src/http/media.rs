@@ -6,13 +6,13 @@ use super::content::Named;
 use super::extract::{
     ChatName, MessageInChat, SessionName, declared_length, parse, read_json, too_slow,
 };
+use super::fetches;
 use super::files::MediaRequest;
 use super::messages::SendRequest;
 use super::multipart::{Event, Form, FormError};
 use super::problem::{Code, Problem};
 use crate::config::Server;
-use crate::media::{Filling, Incoming, Kept, MediaError, MediaStore, name, rules, sniff};
-use crate::sessions::SessionError;
+use crate::media::{Incoming, Kept, MediaError, MediaStore, name, rules, sniff};
 use axum::Json as JsonAnswer;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request, State};
@@ -28,7 +28,6 @@ use serde::de::DeserializeOwned;
 use std::io::SeekFrom;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_core::failure::Kind;
 use steadfast_core::ids::{ChatId, MessageKey, SessionId};
 use steadfast_core::inbound::RemoteFile;
 use steadfast_core::port::StoredInbound;
@@ -368,7 +367,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<HttpState>> for WithFile<T> {
 // ------------------------------------------------------- files of messages
 
 /// The file of a message that this account got or sent. It is fetched from
-/// WhatsApp where it is not here yet, and kept for `media.keep_ms`.
+/// WhatsApp where it is not here yet, and kept for `media.keep_ms`. Where that
+/// takes longer than a request may it goes on; ask again.
 #[utoipa::path(get, path = "/v1/sessions/{session}/chats/{chat}/messages/{wa_id}/media", tag = "messages",
     params(("session" = String, Path), ("chat" = String, Path),
         ("wa_id" = String, Path, description = "The message's WhatsApp id, or its whole key (false_CHAT_ID).")),
@@ -399,7 +399,7 @@ pub(super) async fn of_message(
             state.app.media.used(&kept).await?;
             kept
         }
-        None => fetch(&state, &session, &key).await?,
+        None => fetches::fetch(&state, &session, &key).await?,
     };
     serve(&state.app.media, &kept, said.as_ref(), &headers).await
 }

@@ -14,6 +14,7 @@ mod event_json;
 mod events;
 mod expiry;
 mod extract;
+mod fetches;
 mod files;
 mod groups;
 mod layers;
@@ -75,6 +76,8 @@ pub struct HttpState {
     streams: Arc<Semaphore>,
     /// Requests with a file in them that are read at a time: each is held whole.
     inline: Arc<Semaphore>,
+    /// Files of messages that are on their way here.
+    fetches: fetches::Fetches,
     /// What runs to its end, whoever waits for it.
     tasks: tasks::Tasks,
     stopping: CancellationToken,
@@ -97,6 +100,7 @@ impl HttpState {
             in_flight: accept::InFlight::default(),
             usage: usage::Usage::default(),
             inline: Arc::new(Semaphore::new(INLINE_AT_ONCE)),
+            fetches: fetches::Fetches::default(),
             tasks: tasks::Tasks::default(),
             stopping,
         })

@@ -228,6 +228,30 @@ async fn who_waits_for_an_ack_holds_no_place_of_large_requests() {
 }
 
 #[tokio::test]
+async fn a_file_that_takes_longer_than_a_request_may_is_there_for_the_next() {
+    let surface = Surface::with(|config| config.server.request_timeout_ms = 300).await;
+    let gate = Arc::new(Semaphore::new(0));
+    *surface.sessions.gate.lock().unwrap() = Some(gate.clone());
+    let key = "false_4915123456789@c.us_AC09";
+    let file = b"a long film".to_vec();
+    let files = &surface.sessions.files;
+    files.lock().unwrap().insert(key.to_owned(), file.clone());
+    let path = format!("/v1/sessions/default/chats/4915123456789@c.us/messages/{key}/media");
+    surface.get(&path).await.problem(503, "timeout");
+    // A second one waits for the same fetch.
+    surface.get(&path).await.problem(503, "timeout");
+    gate.add_permits(1);
+    let got = until("it never came", async || {
+        let reply = surface.get(&path).await;
+        (reply.status == 200).then_some(reply.bytes)
+    })
+    .await;
+    assert_eq!(got.as_ref(), file.as_slice());
+    assert_eq!(surface.sessions.downloads.load(Ordering::SeqCst), 1);
+    surface.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_is_made_and_removed_whole_whoever_waits_for_it() {
     let scripted = Scripted::ready(|_| {}).await;
     let sessions = &scripted.app.sessions;
