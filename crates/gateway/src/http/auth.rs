@@ -25,6 +25,7 @@ use axum::http::request::Parts;
 use ipnet::IpNet;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use steadfast_core::ids::SessionId;
 use steadfast_core::port::{Scope, TokenEnd, TokenRecord};
 use subtle::ConstantTimeEq as _;
@@ -117,6 +118,8 @@ pub(super) struct Caller<D> {
     pub(super) name: String,
     /// How long the caller waits.
     pub(super) patience: Patience,
+    /// The hash of the secret that was shown.
+    hash: [u8; 32],
     /// The sessions that the token is for; `None`: all.
     sessions: Option<Vec<SessionId>>,
     known: Known,
@@ -137,6 +140,11 @@ impl<D> Caller<D> {
         let target = target.into();
         // The first word stands; a request does one thing.
         let _ = self.known.0.act.set(Act { name, target });
+    }
+
+    /// What shows later whether the token is still taken.
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket { hash: self.hash }
     }
 
     /// Of the sessions that it asks about (`None`: all), those that it may
@@ -214,6 +222,9 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
         Ok(Self {
             name: token.name,
             patience,
+            hash: token_of(&parts.headers)
+                .and_then(token::hash)
+                .unwrap_or(token.hash),
             sessions: token.sessions,
             known,
             demand: PhantomData,
@@ -247,6 +258,28 @@ async fn within_sessions<D: Demand>(token: &TokenRecord, parts: &mut Parts) -> R
                 token.name
             ),
         )),
+    }
+}
+
+/// What somebody got in with who stays longer than a request.
+pub(super) struct Ticket {
+    hash: [u8; 32],
+}
+
+impl Ticket {
+    /// Whether its token is still taken, and for how long at most from now on,
+    /// where that is known. A store that does not answer admits nobody.
+    pub(super) async fn admits(&self, state: &HttpState) -> Option<Option<Duration>> {
+        match by_hash(state, self.hash).await {
+            Ok(Identified::Token(token)) => {
+                let before = token.previous.filter(|before| before.hash == self.hash);
+                let ends = before.map(|before| before.until);
+                let ends = ends.into_iter().chain(token.expires_at).min();
+                let now = state.app.clock.unix();
+                Some(ends.map(|at| Duration::from_millis(at.since(now))))
+            }
+            Ok(Identified::Ended(_) | Identified::Nobody) | Err(_) => None,
+        }
     }
 }
 

@@ -59,7 +59,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use problem::{Code, Problem};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -80,6 +80,8 @@ pub struct HttpState {
     fetches: fetches::Fetches,
     /// What runs to its end, whoever waits for it.
     tasks: tasks::Tasks,
+    /// Goes up whenever a token is changed or revoked.
+    tokens_changed: watch::Sender<u64>,
     stopping: CancellationToken,
 }
 
@@ -102,6 +104,7 @@ impl HttpState {
             inline: Arc::new(Semaphore::new(INLINE_AT_ONCE)),
             fetches: fetches::Fetches::default(),
             tasks: tasks::Tasks::default(),
+            tokens_changed: watch::Sender::default(),
             stopping,
         })
     }

@@ -296,7 +296,59 @@ async fn a_stream_tells_what_happens_and_goes_on_where_it_stopped() {
     surface.stop().await;
 }
 
+#[tokio::test]
+async fn what_others_are_told_does_not_put_off_a_sign_of_life() {
+    let surface = Surface::with(|config| config.stream.heartbeat_ms = 400).await;
+    let mut sse = Sse::open(&surface, "/v1/events/stream?types=message.read", "").await;
+    let busy = async {
+        for n in 0..100 {
+            accept(&surface, n).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        _ = sse.next(": alive") => {}
+        () = busy => panic!("the stream was silent for 5 s"),
+    }
+    drop(sse);
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    // By request it ends at once, else with the next sign of life.
+    for (heartbeat_ms, by_request) in [(600_000, true), (200, false)] {
+        let surface = Surface::with(|config| config.stream.heartbeat_ms = heartbeat_ms).await;
+        let mut sse = Sse::open(&surface, "/v1/events/stream", "").await;
+        accept(&surface, 1).await;
+        assert_eq!(sse.event().await["type"], "message.accepted");
+        if by_request {
+            assert_eq!(surface.delete("/v1/tokens/read").await.status, 204);
+        } else {
+            assert!(surface.store.remove_token("read").await.unwrap());
+        }
+        let end = async {
+            // A chunk of no bytes, and then nothing.
+            while sse.line().await != "0" {}
+        };
+        tokio::time::timeout(DEADLINE, end).await.unwrap();
+        surface.stop().await;
+    }
+}
+
 /// The token's time is up, or that of its old secret.
+#[tokio::test]
+async fn a_stream_ends_when_its_secret_does() {
+    let surface = Surface::start().await;
+    let wanted = json!({"name": "ear", "scope": "read", "expires_in": 1});
+    let made = surface.post("/v1/tokens", &wanted).await.json();
+    let secret = made["token"].as_str().unwrap();
+    let as_ear = format!("authorization: Bearer {secret}\r\n");
+    let mut sse = Sse::open_as(&surface, "/v1/events/stream", &as_ear).await;
+    while sse.line().await != "0" {}
+    surface.stop().await;
+}
+
 /// A client that reads nothing while thousands of things happen loses nothing.
 #[tokio::test]
 async fn a_slow_reader_loses_nothing() {
