@@ -116,6 +116,8 @@ impl Known {
 pub(super) struct Caller<D> {
     /// The token's name.
     pub(super) name: String,
+    /// What the token may do.
+    pub(super) scope: Scope,
     /// How long the caller waits.
     pub(super) patience: Patience,
     /// The hash of the secret that was shown.
@@ -221,6 +223,7 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
         let Ok(patience) = Patience::from_request_parts(parts, state).await;
         Ok(Self {
             name: token.name,
+            scope: token.scope,
             patience,
             hash: token_of(&parts.headers)
                 .and_then(token::hash)

@@ -861,3 +861,26 @@ async fn what_cannot_be_packed_waits() {
 }
 
 /// Below an administrator nobody sees where events go.
+#[tokio::test]
+async fn a_reader_does_not_see_the_urls_of_webhooks() {
+    let surface = Surface::with(|config| {
+        config.outgoing.allow = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    let url = "http://127.0.0.1:9/T0/B0/SECRET";
+    let body = json!({"config": {"webhooks": [{"url": url, "events": ["message"]}]}});
+    let path = "/api/sessions/default";
+    let put = surface.change(Method::PUT, path, &body).await;
+    assert_eq!(put.json()["config"]["webhooks"][0]["url"], url);
+    for path in [path, "/api/sessions?all=true"] {
+        let headers = [("x-api-key", surface.read.as_str())];
+        let seen = call(surface.address, Method::GET, path, &headers, "").await;
+        assert_eq!(seen.status, 200);
+        let text = String::from_utf8_lossy(&seen.bytes).into_owned();
+        assert!(!text.contains("SECRET"), "{text}");
+        assert!(text.contains("http://127.0.0.1:9/***"), "{text}");
+    }
+    let seen = surface.get(path).await.json();
+    assert_eq!(seen["config"]["webhooks"][0]["url"], url);
+    surface.stop().await;
+}

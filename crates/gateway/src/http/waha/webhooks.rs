@@ -5,7 +5,8 @@ use super::super::HttpState;
 use super::super::problem::Problem;
 use super::envelope::{Kept, NAMES, NEVER_TOLD, WAHA};
 use super::nullable;
-use crate::webhooks::{Change, NewWebhook};
+use crate::outgoing::Target;
+use crate::webhooks::NewWebhook;
 use serde::{Deserialize, Serialize};
 use steadfast_core::ids::SessionId;
 use steadfast_core::port::{RetryPolicy, SecretText, WebhookRecord, WebhookState};
@@ -150,6 +151,14 @@ impl WahaWebhook {
                 let mut all = record.headers.iter();
                 all.find(|(name, _)| *name == header.name)
             });
+    /// As somebody sees it who may not change it: most of a webhook's URL is
+    /// as good as a password.
+    pub(super) fn for_reader(mut self) -> Self {
+        let origin = Target::parse(&self.url).map(|target| target.origin());
+        self.url = origin.map_or_else(|_| HIDDEN.to_owned(), |origin| format!("{origin}/{HIDDEN}"));
+        self
+    }
+
             let value = match (header.value.as_str(), old) {
                 (HIDDEN, Some((_, value))) => value.clone(),
                 (value, _) => SecretText(value.to_owned()),
