@@ -435,7 +435,12 @@ impl Webhooks {
         .await
     }
 
-    async fn alter(
+    /// Changes an endpoint in any way that fits: its cursor, and what it is
+    /// owed, stay. It begins anew, as with [`change`](Self::change).
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub(crate) async fn alter(
         &self,
         id: &WebhookId,
         alter: impl FnOnce(WebhookRecord) -> WebhookRecord,

@@ -824,6 +824,68 @@ async fn webhooks_of_a_session_are_endpoints_with_their_secrets_hidden() {
 }
 
 /// What is changed of a webhook leaves it what it is owed.
+#[tokio::test]
+async fn a_webhook_that_is_changed_keeps_what_it_is_owed() {
+    let surface = Surface::with(|config| {
+        config.outgoing.allow = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    let receiver = Receiver::start().await;
+    receiver.mood(Mood::Answers(503));
+    let config = |key: &str, events: Value| {
+        json!({"config": {"webhooks": [{
+            "url": receiver.url(), "events": events, "hmac": {"key": key},
+            "retries": {"policy": "constant", "delaySeconds": 60, "attempts": 9},
+        }]}})
+    };
+    let path = "/api/sessions/default";
+    let put = async |body: Value| {
+        let reply = surface.change(Method::PUT, path, &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.json());
+    };
+    put(config("a secret", json!(["session.status"]))).await;
+    let change = StateChange {
+        from: "starting".to_owned(),
+        to: "ready".to_owned(),
+        reason: None,
+    };
+    let told = Told::State("default".parse().unwrap(), change);
+    surface.store.tell(told, SystemClock.unix()).await.unwrap();
+    let hook = surface.get("/v1/webhooks").await.json()["items"][0]["id"].clone();
+    let hook = format!("/v1/webhooks/{}", hook.as_str().unwrap());
+    let end = tokio::time::Instant::now() + DEADLINE;
+    while surface.get(&hook).await.json()["status"]["waiting"] != 1 {
+        assert!(tokio::time::Instant::now() < end, "it does not wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The key of a session's webhook is not one of ours.
+    let rotated = surface.post(&format!("{hook}/rotate"), &json!({})).await;
+    assert_eq!(rotated.problem(422, "invalid_field")["field"], "secret");
+    // Who only starts a session leaves its configuration.
+    let started = surface
+        .post("/api/sessions/start", &json!({"name": "default"}))
+        .await;
+    assert_eq!(started.status, 201);
+    receiver.mood(Mood::Takes);
+    put(config("another", json!(["message.ack", "session.status"]))).await;
+    let taken = receiver
+        .until("what it is owed", |taken| taken.len() == 1)
+        .await;
+    assert_eq!(taken[0].json()["event"], "session.status");
+    let signed = sign_waha("another", &taken[0].body);
+    assert_eq!(taken[0].header("x-webhook-hmac"), signed);
+    assert_eq!(surface.get(&hook).await.status, 200, "another endpoint");
+    // What stands for nothing is refused, and nothing is changed.
+    let mut lost = config("***", json!(["session.status"]));
+    lost["config"]["webhooks"][0]["customHeaders"] = json!([{"name": "X-A", "value": "***"}]);
+    let lost = surface.change(Method::PUT, path, &lost).await;
+    assert_eq!(
+        refused(&lost, 422, "invalid_field")["field"],
+        "config.webhooks.customHeaders"
+    );
+    surface.stop().await;
+}
+
 /// An endpoint whose keepings cannot be read loses nothing, and is seen.
 #[tokio::test]
 async fn what_cannot_be_packed_waits() {

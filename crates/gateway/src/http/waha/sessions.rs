@@ -286,15 +286,23 @@ pub(super) async fn start_named(
     Json(body): Json<WahaNamedSession>,
 ) -> Made {
     let session = SessionId::parse(&body.name)?;
+    let given = body.config.is_some();
     let config = body.config.unwrap_or_default();
     let proxy = config.check()?;
     caller.act("session_started", session.as_str());
+    let mut fresh = true;
     let view = match state.app.sessions.create(&session, proxy).await {
         Ok(view) => view,
-        Err(SessionError::Exists(_)) => state.app.sessions.start(&session).await?,
+        Err(SessionError::Exists(_)) => {
+            fresh = false;
+            state.app.sessions.start(&session).await?
+        }
         Err(error) => return Err(error.into()),
     };
-    config::keep(&state, &session, &config).await?;
+    // Who only starts a session says nothing of its configuration.
+    if fresh || given {
+        config::keep(&state, &session, &config).await?;
+    }
     made(&state, &view).await
 }
 
