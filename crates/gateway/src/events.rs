@@ -78,6 +78,8 @@ events! {
     SESSION_NOT_STARTED = "session_not_started";
     /// A change of a session could not be stored.
     SESSION_NOT_STORED = "session_not_stored";
+    /// A session was removed though it did not answer: its link may still stand on the phone.
+    SESSION_REMOVED_UNHEARD = "session_removed_unheard";
     /// WhatsApp could not be told of a logout.
     LOGOUT_FAILED = "logout_failed";
     /// A logout without a page: remove the link on the phone.

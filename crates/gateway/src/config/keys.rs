@@ -180,7 +180,7 @@ pub const KEYS: &[Key] = &[
         60_000,
         1_000,
         600_000,
-        "How long the answer to a request may take.",
+        "How long the answer to a request may take. What it changes is changed whole all the same.",
     ),
     number(
         "server.shutdown_timeout_ms",
@@ -594,7 +594,7 @@ pub const KEYS: &[Key] = &[
         120_000,
         1_000,
         3_600_000,
-        "How long a file may take to be fetched from a URL.",
+        "How long a file may take to be fetched from a URL; server.request_timeout_ms bounds it too.",
     ),
     // ------------------------------------------------------------ events
     number(

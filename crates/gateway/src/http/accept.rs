@@ -3,23 +3,27 @@
 
 use super::content::{Content, Draft, Named, Pending};
 use super::options::{Options, Wait};
+use super::patience::Patience;
 use super::problem::{Code, Problem};
 use super::view::{AcceptedJson, MessageJson};
 use super::waits;
 use super::{HttpState, JsonAnswer};
 use crate::clock::random_bytes;
 use crate::events;
-use crate::sessions::AckWait;
+use crate::sessions::{AckWait, SessionError};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId, WaMessageId};
-use steadfast_core::outbox::{Body, Message, NewMessage};
+use steadfast_core::outbox::{Ack, Body, Message, NewMessage};
 use steadfast_core::port::{Accepted, BatchAccepted, IdempotencyKey, KeptAnswer};
 
+/// What of a request's time is left for everything but the wait.
+const WAIT_MARGIN: Duration = Duration::from_millis(500);
 /// Most characters of a text, WhatsApp's own bound.
 pub(super) const MAX_TEXT_CHARS: usize = 65_536;
 
@@ -177,9 +181,13 @@ impl Drop for Running<'_> {
 }
 
 /// Mints the ids and commits, under the caller's key where there is one.
+///
+/// Nothing is kept for a caller who waits no more: who was told of an error
+/// would send it twice.
 pub(super) async fn accept(
     state: &HttpState,
     caller: &str,
+    patience: &Patience,
     session: &SessionId,
     order: Order,
     key: Option<String>,
@@ -202,7 +210,7 @@ pub(super) async fn accept(
     {
         return already(seen);
     }
-    let message = mint(state, session, order).await?;
+    let message = patience.lasts(mint(state, session, order)).await?;
     let answer = AcceptedJson::from(&message);
     let id = message.id.clone();
     match state.app.store.accept(message, key).await? {
@@ -240,6 +248,7 @@ pub(super) async fn answer(
     state: &HttpState,
     on_disk: OnDisk,
     wait: Option<Wait>,
+    patience: &Patience,
 ) -> Result<Response, Problem> {
     let location = format!("/v1/messages/{}", on_disk.id);
     let (status, body) = match wait {
@@ -248,17 +257,9 @@ pub(super) async fn answer(
             JsonAnswer(on_disk.answer).into_response(),
         ),
         Some(wait) => {
-            let config = &state.app.config;
-            let deadline = wait.deadline(
-                config.delivery.reply_wait_ms,
-                config.server.request_timeout_ms,
-            );
-            let waited = state
-                .app
-                .sessions
-                .wait_for_ack(&on_disk.id, wait.level, deadline)
-                .await;
-            match waited {
+            let usual_ms = state.app.config.delivery.reply_wait_ms;
+            let wanted = Duration::from_millis(wait.for_ms.unwrap_or(usual_ms));
+            match acked(state, &on_disk.id, wait.level, wanted, patience).await {
                 Ok(AckWait::Reached(message)) => {
                     (StatusCode::OK, as_it_stands(state, *message).await)
                 }
@@ -285,6 +286,21 @@ pub(super) async fn answer(
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Waits for a message's ack, for as long as the caller can be answered still.
+pub(super) async fn acked(
+    state: &HttpState,
+    message: &MessageId,
+    level: Ack,
+    wanted: Duration,
+    patience: &Patience,
+) -> Result<AckWait, SessionError> {
+    let deadline = wanted.min(patience.left().saturating_sub(WAIT_MARGIN));
+    tokio::select! {
+        waited = state.app.sessions.wait_for_ack(message, level, deadline) => waited,
+        () = patience.over() => Ok(AckWait::TimedOut),
+    }
 }
 
 async fn as_it_stands(state: &HttpState, message: Message) -> Response {
@@ -372,6 +388,7 @@ pub(super) async fn begin_batch<'a>(
 /// it goes to disk in the same transaction, and every repeat gets it again.
 pub(super) async fn accept_batch(
     state: &HttpState,
+    patience: &Patience,
     session: &SessionId,
     orders: Vec<Order>,
     key: Option<OpenKey<'_>>,
@@ -379,7 +396,7 @@ pub(super) async fn accept_batch(
 ) -> Result<Whole, Problem> {
     let mut messages = Vec::with_capacity(orders.len());
     for order in orders {
-        messages.push(mint(state, session, order).await?);
+        messages.push(patience.lasts(mint(state, session, order)).await?);
     }
     let answer = answer(messages.iter().map(AcceptedJson::from).collect())?;
     let count = messages.len();

@@ -10,6 +10,7 @@
 //! closed to it, unless its handler sorts by session itself ([`Sorting`]).
 
 use super::HttpState;
+use super::patience::Patience;
 use super::peer::{Peer, client_address, network};
 use super::problem::{Code, Problem, session_unknown};
 use super::rate::Rate;
@@ -24,6 +25,7 @@ use axum::http::request::Parts;
 use ipnet::IpNet;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use steadfast_core::ids::SessionId;
 use steadfast_core::port::{Scope, TokenEnd, TokenRecord};
 use subtle::ConstantTimeEq as _;
@@ -114,6 +116,12 @@ impl Known {
 pub(super) struct Caller<D> {
     /// The token's name.
     pub(super) name: String,
+    /// What the token may do.
+    pub(super) scope: Scope,
+    /// How long the caller waits.
+    pub(super) patience: Patience,
+    /// The hash of the secret that was shown.
+    hash: [u8; 32],
     /// The sessions that the token is for; `None`: all.
     sessions: Option<Vec<SessionId>>,
     known: Known,
@@ -134,6 +142,11 @@ impl<D> Caller<D> {
         let target = target.into();
         // The first word stands; a request does one thing.
         let _ = self.known.0.act.set(Act { name, target });
+    }
+
+    /// What shows later whether the token is still taken.
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket { hash: self.hash }
     }
 
     /// Of the sessions that it asks about (`None`: all), those that it may
@@ -207,8 +220,14 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
         if token.name != token::LOCAL_NAME {
             state.usage.note(&token, state.app.clock.unix());
         }
+        let Ok(patience) = Patience::from_request_parts(parts, state).await;
         Ok(Self {
             name: token.name,
+            scope: token.scope,
+            patience,
+            hash: token_of(&parts.headers)
+                .and_then(token::hash)
+                .unwrap_or(token.hash),
             sessions: token.sessions,
             known,
             demand: PhantomData,
@@ -242,6 +261,28 @@ async fn within_sessions<D: Demand>(token: &TokenRecord, parts: &mut Parts) -> R
                 token.name
             ),
         )),
+    }
+}
+
+/// What somebody got in with who stays longer than a request.
+pub(super) struct Ticket {
+    hash: [u8; 32],
+}
+
+impl Ticket {
+    /// Whether its token is still taken, and for how long at most from now on,
+    /// where that is known. A store that does not answer admits nobody.
+    pub(super) async fn admits(&self, state: &HttpState) -> Option<Option<Duration>> {
+        match by_hash(state, self.hash).await {
+            Ok(Identified::Token(token)) => {
+                let before = token.previous.filter(|before| before.hash == self.hash);
+                let ends = before.map(|before| before.until);
+                let ends = ends.into_iter().chain(token.expires_at).min();
+                let now = state.app.clock.unix();
+                Some(ends.map(|at| Duration::from_millis(at.since(now))))
+            }
+            Ok(Identified::Ended(_) | Identified::Nobody) | Err(_) => None,
+        }
     }
 }
 
@@ -309,9 +350,13 @@ fn ended(end: TokenEnd) -> Problem {
 }
 
 async fn identify(state: &HttpState, given: &str) -> Result<Identified, Problem> {
-    let Some(hash) = token::hash(given) else {
-        return Ok(Identified::Nobody);
-    };
+    match token::hash(given) {
+        Some(hash) => by_hash(state, hash).await,
+        None => Ok(Identified::Nobody),
+    }
+}
+
+async fn by_hash(state: &HttpState, hash: [u8; 32]) -> Result<Identified, Problem> {
     let now = state.app.clock.unix();
     if let Some(local) = &state.local_token
         && bool::from(local.ct_eq(&hash))

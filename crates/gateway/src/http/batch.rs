@@ -89,7 +89,8 @@ pub(super) async fn send_batch(
     let now = state.app.clock.unix();
     let mut parsed: Vec<Result<Order, Problem>> = Vec::with_capacity(body.messages.len());
     for one in body.messages {
-        parsed.push(order(&state, &session, one, now).await);
+        let read = async { Ok(order(&state, &session, one, now).await) };
+        parsed.push(caller.patience.lasts(read).await?);
     }
     let good = parsed.iter().filter_map(|order| order.as_ref().ok());
     let orders: Vec<Order> = good.cloned().collect();
@@ -106,7 +107,8 @@ pub(super) async fn send_batch(
             results: results(&parsed, accepted),
         })
     };
-    let whole = accept::accept_batch(&state, &session, orders, key, answer).await?;
+    let whole =
+        accept::accept_batch(&state, &caller.patience, &session, orders, key, answer).await?;
     Ok(whole.into_response())
 }
 

@@ -54,8 +54,9 @@ async fn accept(
     };
     let Place { session, chat, key } = place;
     let order = Order::from_draft(state, &session, chat, draft).await?;
-    let on_disk = accept::accept(state, &caller.name, &session, order, key).await?;
-    accept::answer(state, on_disk, None).await
+    let on_disk =
+        accept::accept(state, &caller.name, &caller.patience, &session, order, key).await?;
+    accept::answer(state, on_disk, None, &caller.patience).await
 }
 
 /// Puts an emoji on a message, in place of the one that this account put there before.

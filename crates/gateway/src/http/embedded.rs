@@ -8,6 +8,7 @@ use super::expiry::Expiry;
 use super::extract::idempotency_key;
 use super::messages::SendRequest;
 use super::options::{Options, Schedule};
+use super::patience::Patience;
 use super::problem::{Code, Problem};
 use crate::app::App;
 use serde_json::Value;
@@ -101,7 +102,8 @@ async fn keep(
     key: Option<String>,
 ) -> Result<OnDisk, Problem> {
     let key = key.map(|text| idempotency_key(&text)).transpose()?;
-    let on_disk = accept::accept(state, CALLER, session, order, key).await?;
+    let patience = Patience::boundless();
+    let on_disk = accept::accept(state, CALLER, &patience, session, order, key).await?;
     let wa_message_id = WaMessageId::parse(&on_disk.answer.wa_message_id)?;
     Ok(OnDisk {
         id: on_disk.id,

@@ -131,7 +131,9 @@ pub(super) async fn list(
     let search = async {
         loop {
             let page = state.app.store.events(wish.after(after, limit)).await?;
-            if wait_ms == 0 || !page.events.is_empty() {
+            // A gap is news too, and told once only: the position behind it has none.
+            let gap = page.gap && asked;
+            if wait_ms == 0 || gap || !page.events.is_empty() {
                 return Ok::<_, Problem>(page);
             }
             if !page.more {

@@ -164,6 +164,7 @@ impl FileOrder {
             size: kept.size,
             head: &kept.head,
             declared: declared.as_deref(),
+            dimensions: media.dimensions(&kept).await?,
         };
         let mime = rules::judge(&media.config, self.kind, seen)?;
         let name = self.name.or_else(|| {

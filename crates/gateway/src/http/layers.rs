@@ -3,7 +3,9 @@
 use super::HttpState;
 use super::auth::Known;
 use super::cors;
+use super::patience::Patience;
 use super::problem::{Code, Problem};
+use super::tasks::{Place, TAIL};
 use super::waha;
 use crate::audit;
 use crate::events;
@@ -31,15 +33,18 @@ pub(super) async fn guard(
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let known = Known::default();
-    request.extensions_mut().insert(known.clone());
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let session = session_of(request.uri().path());
+    let patience = Patience::new(Duration::from_millis(
+        state.app.config.server.request_timeout_ms,
+    ));
+    request.extensions_mut().insert(patience.clone());
     let origin = cors::allowed(&state.app.config.server.cors_origins, request.headers());
     let speaks_waha = waha::speaks(request.uri().path());
     let mut response = match &origin {
         Some(_) if cors::is_preflight(&request) => cors::preflight(),
-        Some(_) | None => bounded(&state, request, next).await,
+        Some(_) | None => match too_long(&state, &request) {
+            Some(problem) => problem.into_response(),
+            None => answered(&state, request, next, &patience).await,
+        },
     };
     if speaks_waha {
         response = waha::with_its_words(response);
@@ -57,12 +62,6 @@ pub(super) async fn guard(
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     let status = response.status();
-    if let Some(entry) = act(&known, changes, status, || {
-        (format!("{method} {route}"), session)
-    }) {
-        let at = state.app.clock.unix();
-        audit::record(&state.app, NewAudit { at, ..entry }).await;
-    }
     let took = began.elapsed();
     let metrics = &state.app.metrics;
     metrics.http_requests.inc([method, &route, status.as_str()]);
@@ -76,6 +75,79 @@ pub(super) async fn guard(
         "request"
     );
     response
+}
+
+/// Answers within the caller's patience. What changes something goes on all
+/// the same, in a task of the gateway's own, and is written down at its end.
+async fn answered(
+    state: &Arc<HttpState>,
+    request: Request,
+    next: Next,
+    patience: &Patience,
+) -> Response {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let _held = patience.held();
+    let answer = async {
+        if !changes {
+            return Some(written_down(state, request, next).await);
+        }
+        let place = request.extensions().get::<Place>().cloned();
+        let (owned, limit) = (Arc::clone(state), patience.until() + TAIL);
+        let work = async move {
+            let whole = written_down(&owned, request, next);
+            let ended = tokio::time::timeout_at(limit, whole).await;
+            drop(place);
+            ended.ok()
+        };
+        // The panic hook has logged what ended it, where something did.
+        state.tasks.spawn(work).await.ok()??
+    };
+    match tokio::time::timeout_at(patience.until(), answer).await {
+        Ok(Some(response)) => response,
+        Ok(None) if state.stopping.is_cancelled() => {
+            let detail = "the gateway ended before the request did";
+            Problem::new(Code::ShuttingDown, detail)
+                .retry_after(5)
+                .into_response()
+        }
+        Ok(None) => bug().into_response(),
+        Err(_) => {
+            let limit = state.app.config.server.request_timeout_ms;
+            let detail = format!("no answer within {limit} ms");
+            Problem::new(Code::Timeout, detail)
+                .retry_after(1)
+                .into_response()
+        }
+    }
+}
+
+/// The answer, with what was done in the audit log.
+async fn written_down(state: &HttpState, mut request: Request, next: Next) -> Response {
+    let known = Known::default();
+    request.extensions_mut().insert(known.clone());
+    let method = request.method().clone();
+    let changes = !matches!(method, Method::GET | Method::HEAD);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let session = session_of(request.uri().path());
+    // The panic hook has logged and counted it by the time it is caught here.
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| bug().into_response());
+    let unnamed = || {
+        let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        (format!("{} {route}", method_name(&method)), session)
+    };
+    if let Some(entry) = act(&known, changes, response.status(), unnamed) {
+        let at = state.app.clock.unix();
+        audit::record(&state.app, NewAudit { at, ..entry }).await;
+    }
+    response
+}
+
+fn bug() -> Problem {
+    Problem::new(
+        Code::Internal,
+        "a bug ended this request; the gateway goes on",
+    )
 }
 
 /// What goes into the audit log: what a handler named, and whatever else an
@@ -116,7 +188,7 @@ fn session_of(path: &str) -> Option<String> {
     SessionId::parse(name).ok().map(String::from)
 }
 
-async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {
+fn too_long(state: &HttpState, request: &Request) -> Option<Problem> {
     let bounds = &state.app.config.server;
     let url_bytes = request
         .uri()
@@ -124,31 +196,15 @@ async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {
         .map_or(0, |whole| whole.as_str().len());
     if url_bytes > bounds.max_url_bytes {
         let detail = format!("a URL may have {} bytes", bounds.max_url_bytes);
-        return Problem::new(Code::UrlTooLong, detail).into_response();
+        return Some(Problem::new(Code::UrlTooLong, detail));
     }
     // hyper's own bound is that of its read buffer, and soft.
     let head_bytes = head_bytes(request.headers()) + url_bytes;
     if head_bytes > bounds.max_header_bytes {
         let detail = format!("a request head may have {} bytes", bounds.max_header_bytes);
-        return Problem::new(Code::HeadTooLarge, detail).into_response();
+        return Some(Problem::new(Code::HeadTooLarge, detail));
     }
-    let deadline = Duration::from_millis(bounds.request_timeout_ms);
-    // The panic hook has logged and counted it by the time it is caught here.
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(deadline, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::new(
-            Code::Internal,
-            "a bug ended this request; the gateway goes on",
-        )
-        .into_response(),
-        Err(_) => {
-            let detail = format!("no answer within {} ms", bounds.request_timeout_ms);
-            Problem::new(Code::Timeout, detail)
-                .retry_after(1)
-                .into_response()
-        }
-    }
+    None
 }
 
 /// Each header with the colon, the space and the line's end.

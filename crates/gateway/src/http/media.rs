@@ -6,13 +6,13 @@ use super::content::Named;
 use super::extract::{
     ChatName, MessageInChat, SessionName, declared_length, parse, read_json, too_slow,
 };
+use super::fetches;
 use super::files::MediaRequest;
 use super::messages::SendRequest;
 use super::multipart::{Event, Form, FormError};
 use super::problem::{Code, Problem};
 use crate::config::Server;
-use crate::media::{Filling, Incoming, Kept, MediaError, MediaStore, name, rules, sniff};
-use crate::sessions::SessionError;
+use crate::media::{Incoming, Kept, MediaError, MediaStore, name, rules, sniff};
 use axum::Json as JsonAnswer;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request, State};
@@ -28,7 +28,6 @@ use serde::de::DeserializeOwned;
 use std::io::SeekFrom;
 use std::sync::Arc;
 use std::time::Duration;
-use steadfast_core::failure::Kind;
 use steadfast_core::ids::{ChatId, MessageKey, SessionId};
 use steadfast_core::inbound::RemoteFile;
 use steadfast_core::port::StoredInbound;
@@ -282,8 +281,8 @@ impl<'a> Parts<'a> {
 /// A message that is to be accepted, with its file where that comes along.
 pub(super) struct Sending {
     pub(super) request: SendRequest,
-    /// Held for as long as a large request is.
-    _turn: Option<OwnedSemaphorePermit>,
+    /// Held until a large request is on disk.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequest<Arc<HttpState>> for Sending {
@@ -302,7 +301,7 @@ impl FromRequest<Arc<HttpState>> for Sending {
             let file = MediaRequest::kept(&file.kept.id, mime, file.name);
             return Ok(Self {
                 request: sent.with_file(file)?,
-                _turn: None,
+                turn: None,
             });
         }
         let declared = declared_length(request.headers()).unwrap_or(0);
@@ -318,7 +317,7 @@ impl FromRequest<Arc<HttpState>> for Sending {
         }
         Ok(Self {
             request: value,
-            _turn: turn,
+            turn,
         })
     }
 }
@@ -326,8 +325,8 @@ impl FromRequest<Arc<HttpState>> for Sending {
 /// JSON that may have a file inside, and be that much longer.
 pub(super) struct WithFile<T> {
     pub(super) value: T,
-    /// Held for as long as a large request is.
-    turn: Option<OwnedSemaphorePermit>,
+    /// Held until a large request is on disk.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl<T: DeserializeOwned> FromRequest<Arc<HttpState>> for WithFile<T> {
@@ -368,7 +367,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<HttpState>> for WithFile<T> {
 // ------------------------------------------------------- files of messages
 
 /// The file of a message that this account got or sent. It is fetched from
-/// WhatsApp where it is not here yet, and kept for `media.keep_ms`.
+/// WhatsApp where it is not here yet, and kept for `media.keep_ms`. Where that
+/// takes longer than a request may it goes on; ask again.
 #[utoipa::path(get, path = "/v1/sessions/{session}/chats/{chat}/messages/{wa_id}/media", tag = "messages",
     params(("session" = String, Path), ("chat" = String, Path),
         ("wa_id" = String, Path, description = "The message's WhatsApp id, or its whole key (false_CHAT_ID).")),
@@ -399,7 +399,7 @@ pub(super) async fn of_message(
             state.app.media.used(&kept).await?;
             kept
         }
-        None => fetch(&state, &session, &key).await?,
+        None => fetches::fetch(&state, &session, &key).await?,
     };
     serve(&state.app.media, &kept, said.as_ref(), &headers).await
 }
@@ -426,39 +426,6 @@ async fn find(
     };
     let stored = store.inbound_message(session, &key.chat, &key.id).await?;
     Ok((key, stored))
-}
-
-/// Fetches a file from WhatsApp and keeps it.
-async fn fetch(state: &HttpState, session: &SessionId, key: &MessageKey) -> Result<Kept, Problem> {
-    let media = &state.app.media;
-    let limit = media.config.max_inbound_bytes;
-    let mut incoming = media.begin(limit).await?;
-    let mut filling = Filling::new(&mut incoming);
-    let fetched = state
-        .app
-        .sessions
-        .download(session, key, limit, &mut filling)
-        .await;
-    let failed = filling.failed.take();
-    match (fetched, failed) {
-        (_, Some(error)) => return Err(error.into()),
-        (Err(SessionError::Failed(failure)), None)
-            if matches!(
-                failure.kind,
-                Kind::MediaInvalid | Kind::PermanentRequestError
-            ) =>
-        {
-            return Err(Problem::new(Code::NoFile, failure.evidence));
-        }
-        (Err(error), None) => return Err(error.into()),
-        (Ok(_), None) => {}
-    }
-    let kept = media.keep(incoming).await?;
-    let store = &state.app.store;
-    store
-        .inbound_fetched(session, &key.chat, &key.id, &kept.id)
-        .await?;
-    Ok(kept)
 }
 
 /// One range of bytes that a request asks for, where it can be had.

@@ -78,12 +78,18 @@ pub(super) async fn send(
     State(state): AppState,
     SessionName(session): SessionName,
     IdempotencyHeader(key): IdempotencyHeader,
-    Sending { request: body, .. }: Sending,
+    Sending {
+        request: body,
+        turn,
+    }: Sending,
 ) -> Result<Response, Problem> {
     let order = body.order(&state, &session).await?;
     let wait = order.options.wait;
-    let on_disk = accept::accept(&state, &caller.name, &session, order, key).await?;
-    accept::answer(&state, on_disk, wait).await
+    let on_disk =
+        accept::accept(&state, &caller.name, &caller.patience, &session, order, key).await?;
+    // Its file is on disk; others need not wait for what comes of it.
+    drop(turn);
+    accept::answer(&state, on_disk, wait, &caller.patience).await
 }
 
 /// Which messages.

@@ -14,6 +14,7 @@ mod event_json;
 mod events;
 mod expiry;
 mod extract;
+mod fetches;
 mod files;
 mod groups;
 mod layers;
@@ -24,6 +25,7 @@ mod openapi;
 mod options;
 mod original;
 mod passkey;
+mod patience;
 mod peer;
 mod people;
 pub mod problem;
@@ -34,6 +36,7 @@ mod stall;
 mod stats;
 mod stream;
 mod system;
+mod tasks;
 mod tls;
 mod tokens;
 mod usage;
@@ -56,7 +59,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use problem::{Code, Problem};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -73,6 +76,12 @@ pub struct HttpState {
     streams: Arc<Semaphore>,
     /// Requests with a file in them that are read at a time: each is held whole.
     inline: Arc<Semaphore>,
+    /// Files of messages that are on their way here.
+    fetches: fetches::Fetches,
+    /// What runs to its end, whoever waits for it.
+    tasks: tasks::Tasks,
+    /// Goes up whenever a token is changed or revoked.
+    tokens_changed: watch::Sender<u64>,
     stopping: CancellationToken,
 }
 
@@ -93,6 +102,9 @@ impl HttpState {
             in_flight: accept::InFlight::default(),
             usage: usage::Usage::default(),
             inline: Arc::new(Semaphore::new(INLINE_AT_ONCE)),
+            fetches: fetches::Fetches::default(),
+            tasks: tasks::Tasks::default(),
+            tokens_changed: watch::Sender::default(),
             stopping,
         })
     }

@@ -8,7 +8,6 @@
 use super::expiry::Expiry;
 use super::problem::Problem;
 use serde::Deserialize;
-use std::time::Duration;
 use steadfast_core::outbox::{Ack, Priority};
 use steadfast_core::time::UnixMs;
 use utoipa::ToSchema;
@@ -17,8 +16,6 @@ use utoipa::ToSchema;
 const MAX_SEND_IN_S: u64 = 365 * 24 * 3_600;
 /// The longest that an answer may wait for a message, in milliseconds.
 const MAX_WAIT_MS: u64 = 50_000;
-/// What of a request's time is left for everything but the wait.
-const WAIT_MARGIN: Duration = Duration::from_millis(500);
 
 /// The fields themselves, as they stand in a body or in a form.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -78,7 +75,7 @@ pub(super) struct Wait {
     /// How far the message must have come.
     pub(super) level: Ack,
     /// For how long at most, where the caller said so.
-    for_ms: Option<u64>,
+    pub(super) for_ms: Option<u64>,
 }
 
 impl SendOptions {
@@ -200,14 +197,6 @@ impl Schedule {
     }
 }
 
-impl Wait {
-    /// How long, within what a request may take.
-    pub(super) fn deadline(self, usual_ms: u64, request_ms: u64) -> Duration {
-        let wanted = Duration::from_millis(self.for_ms.unwrap_or(usual_ms));
-        wanted.min(Duration::from_millis(request_ms).saturating_sub(WAIT_MARGIN))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,11 +216,9 @@ mod tests {
         assert_eq!(options.schedule, Some(Schedule::In(60)));
         assert_eq!(options.priority, Priority::High);
         let wait = options.wait.unwrap();
-        assert_eq!(wait.level, Ack::Device);
-        assert_eq!(wait.deadline(10_000, 60_000), Duration::from_millis(5));
+        assert_eq!((wait.level, wait.for_ms), (Ack::Device, Some(5)));
         let usual = read(r#"{"wait": "server"}"#).unwrap().wait.unwrap();
-        assert_eq!(usual.deadline(10_000, 60_000), Duration::from_secs(10));
-        assert_eq!(usual.deadline(10_000, 1_000), Duration::from_millis(500));
+        assert_eq!((usual.level, usual.for_ms), (Ack::Server, None));
     }
 
     #[test]

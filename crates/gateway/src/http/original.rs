@@ -9,6 +9,7 @@ use super::auth::{Caller, ToAdmin, ToRead, ToSend};
 use super::content::Pending;
 use super::extract::{IdempotencyHeader, Json};
 use super::options::Options;
+use super::patience::Patience;
 use super::problem::{Code, Problem};
 use super::stats::AvailabilityJson;
 use super::view::{AcceptedJson, HealthJson};
@@ -304,8 +305,16 @@ pub(super) async fn send_message(
     Json(body): Json<SendMessage>,
 ) -> Result<Response, Problem> {
     let order = Order::text(&body.number.text(), body.message, "message")?;
-    let on_disk = accept::accept(&state, &caller.name, &session()?, order, key).await?;
-    answer(&state, on_disk).await
+    let on_disk = accept::accept(
+        &state,
+        &caller.name,
+        &caller.patience,
+        &session()?,
+        order,
+        key,
+    )
+    .await?;
+    answer(&state, on_disk, &caller.patience).await
 }
 
 /// What is to be sent, and to which group.
@@ -337,12 +346,24 @@ pub(super) async fn send_to_group(
         let detail = format!("{id:?} is no group: a group's id ends in @g.us");
         return Err(Problem::new(Code::InvalidRecipient, detail));
     }
-    let on_disk = accept::accept(&state, &caller.name, &session()?, order, key).await?;
-    answer(&state, on_disk).await
+    let on_disk = accept::accept(
+        &state,
+        &caller.name,
+        &caller.patience,
+        &session()?,
+        order,
+        key,
+    )
+    .await?;
+    answer(&state, on_disk, &caller.patience).await
 }
 
 /// Waits for the server's ack where the session is ready, but not for long.
-async fn answer(state: &HttpState, on_disk: OnDisk) -> Result<Response, Problem> {
+async fn answer(
+    state: &HttpState,
+    on_disk: OnDisk,
+    patience: &Patience,
+) -> Result<Response, Problem> {
     let wait = Duration::from_millis(state.app.config.delivery.reply_wait_ms);
     // What goes wrong from here on is no failure of the request: the message
     // is on disk, and a caller who is told of an error would send it twice.
@@ -351,10 +372,7 @@ async fn answer(state: &HttpState, on_disk: OnDisk) -> Result<Response, Problem>
         Err(_) => false,
     };
     let waited = if ready {
-        state
-            .app
-            .sessions
-            .wait_for_ack(&on_disk.id, Ack::Server, wait)
+        accept::acked(state, &on_disk.id, Ack::Server, wait, patience)
             .await
             .unwrap_or(AckWait::TimedOut)
     } else {
@@ -456,7 +474,8 @@ pub(super) async fn send_bulk(
     let good = parsed.iter().filter_map(|order| order.as_ref().ok());
     let orders = good.cloned().collect();
     let answer = |accepted| bulk_answer(&numbers, &parsed, accepted);
-    let whole = accept::accept_batch(&state, &session, orders, key, answer).await?;
+    let whole =
+        accept::accept_batch(&state, &caller.patience, &session, orders, key, answer).await?;
     Ok(whole.into_response())
 }
 

@@ -105,7 +105,7 @@ codes! {
     TooManyStreams = "too_many_streams", 503, "There are as many streams of events as are allowed", "Close one, or raise stream.max_streams.";
     Timeout = "timeout", 503, "There was no answer in time", "Ask again; what was asked may have happened.";
     StorageOverloaded = "storage_overloaded", 503, "The store has more to write than it can", "Ask again after retry_after seconds. Nothing was stored.";
-    StorageFailed = "storage_failed", 503, "The store failed", "See the log event store_failed. Nothing was stored.";
+    StorageFailed = "storage_failed", 503, "The store failed", "See the log event store_failed. Nothing was stored, unless the detail says that this is not known.";
     ShuttingDown = "shutting_down", 503, "The gateway is shutting down", "Ask again once it runs. What was accepted is kept.";
     StorageFull = "storage_full", 507, "The disk is full", "Make room; the gateway accepts again by itself. Nothing was stored.";
 }
@@ -288,9 +288,10 @@ impl From<Unfit> for Problem {
             Unfit::TooLarge { limit, .. } => {
                 Self::new(Code::MediaTooLarge, text).with("max_bytes", limit)
             }
-            Unfit::WrongType { .. } | Unfit::TooManyPixels { .. } | Unfit::Empty => {
-                Self::new(Code::MediaUnfit, text)
-            }
+            Unfit::WrongType { .. }
+            | Unfit::NoDimensions
+            | Unfit::TooManyPixels { .. }
+            | Unfit::Empty => Self::new(Code::MediaUnfit, text),
         }
     }
 }

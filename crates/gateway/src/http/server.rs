@@ -4,6 +4,7 @@
 use super::HttpState;
 use super::peer::Peer;
 use super::stall::Stall;
+use super::tasks::Place;
 use super::tls::{Tls, TlsError};
 use super::usage;
 use crate::clock::Clock;
@@ -100,6 +101,8 @@ impl Server {
         // Aborted when this future is dropped.
         let mut connections = JoinSet::new();
         connections.spawn(usage::keep(state.clone()));
+        // What still runs when this future is dropped ends with it.
+        let _leash = state.tasks.leash();
         let welcome_within = Duration::from_millis(bounds.header_timeout_ms);
         while let Some((stream, peer, slot)) = self.next(&state, &slots, &mut connections).await {
             state.app.metrics.http_connections.inc([]);
@@ -109,6 +112,7 @@ impl Server {
                 http: http.clone(),
                 router: router.clone(),
                 peer,
+                place: Place::of(slot),
                 stopping: stopping.clone(),
             };
             connections.spawn(async move {
@@ -123,11 +127,12 @@ impl Server {
                     Ok(Err(error)) => tracing::trace!(%error, "a connection was not begun"),
                     Err(_) => tracing::trace!("a connection was begun too slowly"),
                 }
-                drop(slot);
             });
         }
         drop(self.listener);
         while connections.join_next().await.is_some() {}
+        // Callers who hung up are owed no answer, and what they began its end.
+        state.tasks.ended().await;
     }
 
     /// The next connection with its place among those that may be open;
@@ -199,6 +204,8 @@ struct Talk {
     http: http1::Builder,
     router: Router,
     peer: Peer,
+    /// Given back with the last request.
+    place: Place,
     stopping: CancellationToken,
 }
 
@@ -208,11 +215,13 @@ impl Talk {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, peer) = (TowerToHyperService::new(self.router), self.peer);
+        let place = self.place;
         let begun = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&begun);
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(place.clone());
             router.call(request)
         });
         let connection = self

@@ -6,7 +6,7 @@
 //! and goes on later from the last position it has seen.
 
 use super::HttpState;
-use super::auth::{Caller, Sorting, ToRead};
+use super::auth::{Caller, Sorting, Ticket, ToRead};
 use super::event_json::EventJson;
 use super::events::{Wish, position};
 use super::extract::Query;
@@ -24,7 +24,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::event::Event;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 /// Events that are read for one client at once, and that it may hold in memory.
@@ -56,7 +57,8 @@ enum Said {
     Gap(i64),
     /// There is nothing; it has seen everything up to here.
     Alive(i64),
-    /// The gateway stops, or the store failed: come again.
+    /// The gateway stops, the store failed, or the token is not taken any more:
+    /// come again.
     End,
 }
 
@@ -66,6 +68,12 @@ struct Feed {
     wish: Wish,
     after: i64,
     read: VecDeque<Event>,
+    ticket: Ticket,
+    /// When it is looked at again whether the client may still listen.
+    looked_at_by: Instant,
+    tokens_changed: watch::Receiver<u64>,
+    /// When the client hears a sign of life, where it has heard nothing else.
+    heard_by: Instant,
     // Held for as long as the client is there.
     _place: OwnedSemaphorePermit,
 }
@@ -89,19 +97,52 @@ impl Feed {
             );
             Problem::new(Code::TooManyStreams, detail).retry_after(5)
         })?;
+        let now = Instant::now();
+        let mut tokens_changed = state.tokens_changed.subscribe();
+        // It was looked at before this; a change between the two is a change.
+        tokens_changed.mark_changed();
         Ok(Self {
+            heard_by: now + heartbeat(&state),
             state,
             wish,
             after,
             read: VecDeque::new(),
+            ticket: caller.ticket(),
+            looked_at_by: now,
+            tokens_changed,
             _place: place,
         })
     }
 
+    /// Whether the client may still listen: looked at with every heartbeat,
+    /// when its token ends, and when some token was changed.
+    async fn is_admitted(&mut self) -> bool {
+        let changed = self.tokens_changed.has_changed().unwrap_or(true);
+        if !changed && Instant::now() < self.looked_at_by {
+            return true;
+        }
+        self.tokens_changed.mark_unchanged();
+        let Some(ends_in) = self.ticket.admits(&self.state).await else {
+            return false;
+        };
+        let heartbeat = heartbeat(&self.state);
+        let next = ends_in.map_or(heartbeat, |ends_in| ends_in.min(heartbeat));
+        self.looked_at_by = Instant::now() + next;
+        true
+    }
+
     /// What to say next; dropped halfway it has said nothing.
     async fn next(&mut self) -> Said {
-        let pause = Duration::from_millis(self.state.app.config.stream.heartbeat_ms);
+        let said = self.news().await;
+        self.heard_by = Instant::now() + heartbeat(&self.state);
+        said
+    }
+
+    async fn news(&mut self) -> Said {
         loop {
+            if !self.is_admitted().await {
+                return Said::End;
+            }
             if let Some(event) = self.read.pop_front() {
                 return Said::Event(Box::new(event));
             }
@@ -128,11 +169,18 @@ impl Feed {
                         return Said::End;
                     }
                 }
-                () = tokio::time::sleep(pause) => return Said::Alive(self.after),
+                // What others are told does not put it off.
+                () = tokio::time::sleep_until(self.heard_by) => return Said::Alive(self.after),
+                () = tokio::time::sleep_until(self.looked_at_by) => {}
+                _ = self.tokens_changed.changed() => self.tokens_changed.mark_changed(),
                 () = self.state.stopping.cancelled() => return Said::End,
             }
         }
     }
+}
+
+fn heartbeat(state: &HttpState) -> Duration {
+    Duration::from_millis(state.app.config.stream.heartbeat_ms)
 }
 
 fn sse_event(said: Said) -> Option<sse::Event> {

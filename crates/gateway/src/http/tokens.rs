@@ -171,6 +171,7 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, Problem> {
     caller.act("token_revoked", name.clone());
     if state.app.store.remove_token(&name).await? {
+        state.tokens_changed.send_modify(|n| *n = n.wrapping_add(1));
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(unknown(&name))
@@ -232,6 +233,7 @@ pub(super) async fn rotate(
     };
     let after = state.app.store.rotate_token(rotation).await?;
     let after = after.ok_or_else(|| unknown(&name))?;
+    state.tokens_changed.send_modify(|n| *n = n.wrapping_add(1));
     Ok(JsonAnswer(FreshTokenJson {
         token: secret,
         about: TokenJson::of(&after, now),

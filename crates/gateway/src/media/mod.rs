@@ -17,7 +17,7 @@ use crate::outgoing::Outgoing;
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use std::fs::{DirBuilder, OpenOptions};
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -217,6 +217,24 @@ impl MediaStore {
         }))
     }
 
+    /// Width and height of a picture; `None` where it does not say them. A
+    /// photograph may say them behind more than is kept of it for looking at.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub async fn dimensions(&self, kept: &Kept) -> Result<Option<(u32, u32)>, MediaError> {
+        let found = sniff::dimensions(&kept.head);
+        let whole = kept.size <= kept.head.len() as u64;
+        if found.is_some() || whole || sniff::sniff(&kept.head) != Some("image/jpeg") {
+            return Ok(found);
+        }
+        let path = self.path(&kept.id);
+        let look = move || sniff::jpeg(&mut BufReader::new(std::fs::File::open(path)?));
+        let looked = tokio::task::spawn_blocking(look).await;
+        let looked = looked.map_err(|error| MediaError::Io(error.to_string()))?;
+        Ok(looked?)
+    }
+
     fn folder(&self) -> &Path {
         &self.folder
     }
@@ -365,6 +383,33 @@ mod tests {
         assert_eq!(names(&folder), [kept.id.to_string()]);
         assert_eq!(media.find(&kept.id).await.unwrap().unwrap().head, b"known");
         assert!(media.find(&orphan).await.unwrap().is_none());
+    }
+
+    /// Its size stands behind more than is kept of it for looking at.
+    #[tokio::test]
+    async fn a_photograph_is_read_on_until_it_says_how_large_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let media = open(&dir.path().join("media"), &Arc::new(MemoryStore::new()));
+        let mut jpeg = b"\xFF\xD8".to_vec();
+        for _ in 0..5 {
+            jpeg.extend(b"\xFF\xE1\xFF\xFF");
+            jpeg.extend(vec![0; 65_533]);
+        }
+        assert!(jpeg.len() > sniff::HEAD_BYTES);
+        for (end, found) in [
+            (
+                b"\xFF\xC2\0\x11\x08\xFF\xDC\xFF\xDC".as_slice(),
+                Some((65_500, 65_500)),
+            ),
+            (b"\xFF\xDA\0\x02", None),
+            (b"\xFF", None),
+        ] {
+            let mut file = media.begin(1 << 20).await.unwrap();
+            file.write(&jpeg).await.unwrap();
+            file.write(end).await.unwrap();
+            let kept = media.keep(file).await.unwrap();
+            assert_eq!(media.dimensions(&kept).await.unwrap(), found);
+        }
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub enum Unfit {
         /// What is allowed.
         limit: u64,
     },
+    /// How many pixels it has cannot be found.
+    #[error("the picture does not say how large it is. Send it as a document instead")]
+    NoDimensions,
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
@@ -72,6 +75,8 @@ pub struct Seen<'a> {
     pub head: &'a [u8],
     /// Its type, by its owner's word.
     pub declared: Option<&'a str>,
+    /// Its width and height, where it is a picture that says so.
+    pub dimensions: Option<(u32, u32)>,
 }
 
 /// Whether a file can be sent as this kind, and under which type.
@@ -110,9 +115,13 @@ pub fn judge(config: &config::Media, kind: MediaKind, seen: Seen<'_>) -> Result<
             takes,
         });
     }
+    // What cannot be bounded is not given to a browser to unfold.
+    if matches!(kind, MediaKind::Image | MediaKind::Sticker) && seen.dimensions.is_none() {
+        return Err(Unfit::NoDimensions);
+    }
     // A document is not opened by anybody on the way.
     if kind != MediaKind::Document
-        && let Some((width, height)) = sniff::dimensions(seen.head)
+        && let Some((width, height)) = seen.dimensions
         && u64::from(width) * u64::from(height) > config.max_pixels
     {
         return Err(Unfit::TooManyPixels {
@@ -219,13 +228,14 @@ mod tests {
                 size,
                 head,
                 declared,
+                dimensions: sniff::dimensions(head),
             },
         )
     }
 
     #[test]
     fn bytes_count_more_than_words() {
-        let png = b"\x89PNG\r\n\x1A\n....";
+        let png = b"\x89PNG\r\n\x1A\n\0\0\0\x0DIHDR\0\0\0\x01\0\0\0\x01";
         assert_eq!(
             judged(MediaKind::Image, png, Some("image/jpeg")).as_deref(),
             Ok("image/png")
@@ -263,12 +273,22 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_unknown_size_is_refused() {
+        let jpeg = b"\xFF\xD8\xFF\xDA\0\x02";
+        for kind in [MediaKind::Image, MediaKind::Sticker] {
+            assert_eq!(judged(kind, jpeg, None), Err(Unfit::NoDimensions));
+        }
+        assert!(judged(MediaKind::Document, jpeg, None).is_ok());
+    }
+
+    #[test]
     fn limits_are_told_with_their_setting() {
         let config = config();
         let seen = Seen {
             size: config.max_image_bytes + 1,
             head: b"\xFF\xD8\xFF",
             declared: None,
+            dimensions: None,
         };
         let said = judge(&config, MediaKind::Image, seen).unwrap_err();
         assert!(said.to_string().contains("media.max_image_bytes"), "{said}");

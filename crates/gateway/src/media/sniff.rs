@@ -1,6 +1,8 @@
 //! What a file is, by its first bytes: its type, and the size of a picture.
 //! Headers are read, nothing is ever decoded.
 
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
 /// So much of a file is kept for looking at. A photograph's own size stands
 /// behind its Exif data, which may have 64 KiB, and a colour profile.
 pub const HEAD_BYTES: usize = 256 * 1024;
@@ -70,7 +72,7 @@ pub fn sniff(head: &[u8]) -> Option<&'static str> {
 }
 
 /// Width and height of a picture, by its header; `None` where there is none
-/// that can be read.
+/// that can be read, or where it stands further behind.
 pub fn dimensions(head: &[u8]) -> Option<(u32, u32)> {
     match sniff(head)? {
         "image/png" => Some((be32(head, 16)?, be32(head, 20)?)),
@@ -80,7 +82,7 @@ pub fn dimensions(head: &[u8]) -> Option<(u32, u32)> {
             le32(head, 22)?.cast_signed().unsigned_abs(),
         )),
         "image/webp" => webp(head),
-        "image/jpeg" => jpeg(head),
+        "image/jpeg" => jpeg(&mut Cursor::new(head)).ok().flatten(),
         _ => None,
     }
 }
@@ -99,34 +101,50 @@ fn webp(head: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// Goes from marker to marker until one begins a frame.
-fn jpeg(head: &[u8]) -> Option<(u32, u32)> {
-    let mut at = 2;
+///
+/// # Errors
+/// What reading says; a file that ends too early has no frame.
+pub fn jpeg(file: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
+    match frame(file) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        found => found,
+    }
+}
+
+fn frame(file: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
+    file.seek(SeekFrom::Start(2))?;
     loop {
-        if *head.get(at)? != 0xFF {
-            return None;
+        let [mark, mut marker] = bytes(file)?;
+        if mark != 0xFF {
+            return Ok(None);
         }
-        let marker = *head.get(at + 1)?;
+        while marker == 0xFF {
+            // Fill bytes.
+            [marker] = bytes(file)?;
+        }
         match marker {
-            // Fill bytes, and markers without a length.
-            0xFF => at += 1,
-            0x01 | 0xD0..=0xD8 => at += 2,
+            // Markers without a length.
+            0x01 | 0xD0..=0xD8 => {}
             // SOF0 to SOF15, less the three that are no frames.
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                return Some((be16(head, at + 7)?, be16(head, at + 5)?));
+                let [_, _, _, down @ .., w0, w1] = bytes::<7>(file)?;
+                let across = u16::from_be_bytes([w0, w1]);
+                return Ok(Some((across.into(), u16::from_be_bytes(down).into())));
             }
             // The picture itself begins, or everything is over.
-            0xD9 | 0xDA => return None,
+            0xD9 | 0xDA => return Ok(None),
             _ => {
-                let length = usize::try_from(be16(head, at + 2)?).ok()?;
-                at += 2 + length.max(2);
+                let length = u16::from_be_bytes(bytes(file)?);
+                file.seek_relative(i64::from(length.max(2)) - 2)?;
             }
         }
     }
 }
 
-fn be16(head: &[u8], at: usize) -> Option<u32> {
-    let bytes = head.get(at..at + 2)?.try_into().ok()?;
-    Some(u32::from(u16::from_be_bytes(bytes)))
+fn bytes<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn be32(head: &[u8], at: usize) -> Option<u32> {

@@ -24,7 +24,7 @@ use crate::updates::Updates;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::Kind;
@@ -126,6 +126,8 @@ pub struct Supervisor {
     changing: tokio::sync::Mutex<()>,
     tasks: Mutex<JoinSet<()>>,
     closing: CancellationToken,
+    /// For what goes on without the one who asked for it.
+    me: Weak<Self>,
 }
 
 /// How long a person's wish may wait for the actor to take it.
@@ -171,7 +173,7 @@ impl Supervisor {
         let numbers = Arc::new(Numbers::new(options.number_cache));
         let places = crew::TASKS * options.max_sessions.max(1) as usize;
         let (fallen, told) = mpsc::channel(places);
-        let supervisor = Arc::new(Self {
+        let supervisor = Arc::new_cyclic(|me| Self {
             shared: Shared {
                 options: Arc::new(options),
                 connectors,
@@ -189,6 +191,7 @@ impl Supervisor {
             changing: tokio::sync::Mutex::default(),
             tasks: Mutex::new(tasks),
             closing: CancellationToken::new(),
+            me: Weak::clone(me),
         });
         supervisor.spawn(crew::nurse(Arc::downgrade(&supervisor), told));
         supervisor.load(first).await?;
@@ -461,6 +464,99 @@ impl Supervisor {
         ))
     }
 
+    /// Does it in a task of the supervisor: a change of the set of sessions
+    /// must not end halfway because nobody waits for it any more.
+    async fn to_its_end<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Self>) -> F + Send + 'static,
+    ) -> Result<T, SessionError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, SessionError>> + Send + 'static,
+    {
+        let Some(me) = self.me.upgrade() else {
+            return Err(SessionError::ShuttingDown);
+        };
+        let (reply, answer) = oneshot::channel();
+        self.spawn(async move {
+            let _ = reply.send(work(me).await);
+        });
+        // Nothing is said where everything ends meanwhile.
+        answer.await.unwrap_or(Err(SessionError::ShuttingDown))
+    }
+
+    /// On disk, in the map and started; or nowhere.
+    async fn make(
+        &self,
+        session: &SessionId,
+        proxy: Option<Proxy>,
+    ) -> Result<SessionView, SessionError> {
+        if self.closing.is_cancelled() {
+            return Err(SessionError::ShuttingDown);
+        }
+        let changing = self.changing.lock().await;
+        let count = {
+            let sessions = self.lock();
+            if sessions.contains_key(session) {
+                return Err(SessionError::Exists(session.clone()));
+            }
+            u32::try_from(sessions.len()).unwrap_or(u32::MAX)
+        };
+        let most = self.shared.options.max_sessions;
+        if count >= most {
+            return Err(SessionError::TooMany(most));
+        }
+        let mut record = self.new_record(session);
+        // Not to be started by anybody before its proxy is on disk.
+        record.enabled = proxy.is_none();
+        match self.shared.store.add_session(record.clone()).await {
+            Ok(()) => {}
+            Err(StoreError::Exists) => return Err(SessionError::Exists(session.clone())),
+            Err(error) => return Err(error.into()),
+        }
+        if proxy.is_some()
+            && let Err(error) = self.shared.store.set_session_proxy(session, proxy).await
+        {
+            // Half a session would only be in the way of the next try.
+            let now = self.shared.clock.unix();
+            self.shared.store.remove_session(session, now).await?;
+            return Err(error.into());
+        }
+        let handle = match self.launch(record).await {
+            Ok(handle) => handle,
+            Err(error) => {
+                let now = self.shared.clock.unix();
+                self.shared.store.remove_session(session, now).await?;
+                return Err(error.into());
+            }
+        };
+        drop(changing);
+        command(&handle, Want::Start).await?;
+        self.view(session).await
+    }
+
+    /// Logs out where that can be, and forgets it in any case: a session whose
+    /// actor does not answer, or has ended, could never be removed otherwise.
+    async fn remove(&self, session: &SessionId) -> Result<(), SessionError> {
+        let _changing = self.changing.lock().await;
+        let handle = self.handle(session)?;
+        match command(&handle, Want::Delete).await {
+            Ok(()) => {}
+            Err(error) if self.closing.is_cancelled() => return Err(error),
+            Err(error) => {
+                tracing::warn!(event = "session_removed_unheard", session = %session, %error);
+            }
+        }
+        handle.stop.cancel();
+        self.lock().remove(session);
+        self.shared.numbers.forget(session);
+        self.shared
+            .store
+            .remove_session(session, self.shared.clock.unix())
+            .await?;
+        Ok(())
+    }
+
     async fn want(&self, session: &SessionId, want: Want) -> Result<SessionView, SessionError> {
         command(&*self.handle(session)?, want).await?;
         self.view(session).await
@@ -575,41 +671,9 @@ impl Sessions for Supervisor {
         session: &SessionId,
         proxy: Option<Proxy>,
     ) -> Result<SessionView, SessionError> {
-        if self.closing.is_cancelled() {
-            return Err(SessionError::ShuttingDown);
-        }
-        let changing = self.changing.lock().await;
-        let count = {
-            let sessions = self.lock();
-            if sessions.contains_key(session) {
-                return Err(SessionError::Exists(session.clone()));
-            }
-            u32::try_from(sessions.len()).unwrap_or(u32::MAX)
-        };
-        let most = self.shared.options.max_sessions;
-        if count >= most {
-            return Err(SessionError::TooMany(most));
-        }
-        let mut record = self.new_record(session);
-        // Not to be started by anybody before its proxy is on disk.
-        record.enabled = proxy.is_none();
-        match self.shared.store.add_session(record.clone()).await {
-            Ok(()) => {}
-            Err(StoreError::Exists) => return Err(SessionError::Exists(session.clone())),
-            Err(error) => return Err(error.into()),
-        }
-        if proxy.is_some()
-            && let Err(error) = self.shared.store.set_session_proxy(session, proxy).await
-        {
-            // Half a session would only be in the way of the next try.
-            let now = self.shared.clock.unix();
-            self.shared.store.remove_session(session, now).await?;
-            return Err(error.into());
-        }
-        let handle = self.launch(record).await?;
-        drop(changing);
-        command(&handle, Want::Start).await?;
-        self.view(session).await
+        let session = session.clone();
+        self.to_its_end(|me| async move { me.make(&session, proxy).await })
+            .await
     }
 
     async fn set_proxy(
@@ -650,17 +714,9 @@ impl Sessions for Supervisor {
     }
 
     async fn delete(&self, session: &SessionId) -> Result<(), SessionError> {
-        let _changing = self.changing.lock().await;
-        let handle = self.handle(session)?;
-        command(&handle, Want::Delete).await?;
-        handle.stop.cancel();
-        self.lock().remove(session);
-        self.shared.numbers.forget(session);
-        self.shared
-            .store
-            .remove_session(session, self.shared.clock.unix())
-            .await?;
-        Ok(())
+        let session = session.clone();
+        self.to_its_end(|me| async move { me.remove(&session).await })
+            .await
     }
 
     async fn qr(&self, session: &SessionId) -> Result<Option<QrCode>, SessionError> {

@@ -91,6 +91,22 @@ impl Circuit {
         }
     }
 
+    /// It asked to be left alone until this time. Where it is up, that holds
+    /// for the event that it did not take and no other.
+    #[must_use]
+    pub fn rest(self, until: MonoMs) -> Self {
+        match self {
+            Self::Open {
+                probes,
+                until: planned,
+            } => Self::Open {
+                probes,
+                until: planned.max(until),
+            },
+            Self::Closed { .. } | Self::Probing { .. } => self,
+        }
+    }
+
     /// Whether it counts as down.
     pub fn is_down(self) -> bool {
         !matches!(self, Self::Closed { .. })
@@ -162,6 +178,19 @@ mod tests {
         let open = Circuit::Closed { failures: 2 }.ended(false, MonoMs(0), LIMITS);
         assert_eq!(open.ended(false, MonoMs(900), LIMITS), open);
         assert_eq!(open.ended(true, MonoMs(900), LIMITS), Circuit::default());
+    }
+
+    #[test]
+    fn who_asks_for_rest_is_left_alone_for_so_long() {
+        let now = MonoMs(10);
+        let open = Circuit::Closed { failures: 2 }.ended(false, now, LIMITS);
+        let rests = open.rest(MonoMs(3_600_000));
+        assert_eq!(rests.leave(now), Leave::NotBefore(MonoMs(3_600_000)));
+        // A shorter rest than is planned anyway shortens nothing.
+        assert_eq!(rests.rest(MonoMs(20)), rests);
+        // A person may have it asked all the same.
+        assert_eq!(rests.ask_now(now).leave(now), Leave::One);
+        assert_eq!(Circuit::default().rest(MonoMs(9)), Circuit::default());
     }
 
     #[test]

@@ -510,6 +510,9 @@ impl Endpoint {
         self.open.remove(&seq);
         let was_down = self.circuit.is_down();
         self.circuit = self.circuit.ended(answer.is_taken(), mono, self.limits);
+        if let Some(rest_ms) = self.schedule.rest_ms(answer.ended) {
+            self.circuit = self.circuit.rest(mono.plus(rest_ms));
+        }
         if !was_down && self.circuit.is_down() {
             tracing::warn!(
                 event = events::WEBHOOK_DOWN,

@@ -408,12 +408,22 @@ impl Webhooks {
     /// one signs beside it for `webhooks.secret_overlap_ms`.
     ///
     /// # Errors
-    /// As [`change`](Self::change).
+    /// As [`change`](Self::change); [`WebhookError::Field`] where the secret is
+    /// not of the form that this makes, but whatever another envelope reads.
     pub async fn rotate(
         &self,
         id: &WebhookId,
         secret: Option<SecretText>,
     ) -> Result<WebhookRecord, WebhookError> {
+        let owned = self.stored(id).await?.record;
+        // No change of an endpoint changes its envelope.
+        if owned.envelope != envelope::STANDARD {
+            let what = format!(
+                "this endpoint signs as {} does: change its key where it was made",
+                owned.envelope
+            );
+            return Err(WebhookError::Field("secret", what));
+        }
         let minted = Secret::mint(self.random.as_ref())?.reveal();
         let now = self.shared.clock.unix();
         let until = now.plus(self.config.webhooks.secret_overlap_ms);
@@ -425,7 +435,12 @@ impl Webhooks {
         .await
     }
 
-    async fn alter(
+    /// Changes an endpoint in any way that fits: its cursor, and what it is
+    /// owed, stay. It begins anew, as with [`change`](Self::change).
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub(crate) async fn alter(
         &self,
         id: &WebhookId,
         alter: impl FnOnce(WebhookRecord) -> WebhookRecord,

@@ -102,21 +102,35 @@ impl Schedule {
 
     /// What is to be done after attempt number `attempt` (from 1).
     pub fn after(&self, attempt: u32, ended: Ended, now: UnixMs, random: &mut Random) -> Verdict {
-        let asked_ms = match ended {
+        match ended {
             Ended::Answered {
                 status: 200..=299, ..
             } => return Verdict::Delivered,
             Ended::Answered { status: 410, .. } => return Verdict::Gone,
-            Ended::Answered { retry_after_ms, .. } => retry_after_ms.unwrap_or(0),
-            Ended::Failed | Ended::Refused => 0,
-        };
+            Ended::Answered { .. } | Ended::Failed | Ended::Refused => {}
+        }
         if attempt >= self.attempts() {
             return Verdict::Dead;
         }
         let pause = self.delay(attempt as usize, random);
-        let asked = asked_ms.min(self.retry_after_max_ms);
+        let asked = self.rest_ms(ended).unwrap_or(0);
         Verdict::Retry {
             at: now.plus(pause.max(asked)),
+        }
+    }
+
+    /// For how long the endpoint asked to be left alone, in milliseconds, as
+    /// far as that is honoured; `None` where it did not, or took the event.
+    pub fn rest_ms(&self, ended: Ended) -> Option<u64> {
+        match ended {
+            Ended::Answered {
+                status: 200..=299, ..
+            }
+            | Ended::Failed
+            | Ended::Refused => None,
+            Ended::Answered { retry_after_ms, .. } => {
+                retry_after_ms.map(|ms| ms.min(self.retry_after_max_ms))
+            }
         }
     }
 

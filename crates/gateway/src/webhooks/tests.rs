@@ -416,6 +416,26 @@ async fn an_endpoint_may_ask_for_time() {
     stage.webhooks.stop().await;
 }
 
+/// Also where everything waits behind the event that it did not take.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_asks_for_time_is_not_asked_meanwhile_whether_it_is_back() {
+    let stage = Stage::new(|_, _, ms| {
+        if ms < HOUR {
+            Does::AsksFor(429, "3600")
+        } else {
+            Does::Answers(200)
+        }
+    })
+    .await;
+    stage.endpoint("https://a/", true).await;
+    stage.happen(2).await;
+    stage.until_taken("https://a/", 2).await;
+    let seen = stage.seen("https://a/");
+    assert_eq!(seen.len(), 3, "one refusal, then both: {seen:?}");
+    assert!(seen[1].ms - seen[0].ms >= HOUR, "{seen:?}");
+    stage.webhooks.stop().await;
+}
+
 /// A gateway that is started anew goes on where the one before stopped.
 #[tokio::test(start_paused = true)]
 async fn the_next_start_goes_on() {

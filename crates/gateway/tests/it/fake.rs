@@ -17,6 +17,7 @@ use steadfast_gateway::sessions::{
     AckWait, Check, CheckStatus, HealthView, Overall, Pace, PasskeyChallenge, QrCode, SessionError,
     SessionState, SessionView, Sessions, Standing,
 };
+use tokio::sync::Semaphore;
 
 /// 2024-01-15T10:30:00.000Z, the time in the original's example.
 pub(crate) const THEN: UnixMs = UnixMs(1_705_314_600_000);
@@ -36,6 +37,10 @@ pub(crate) struct FakeSessions {
     pub(crate) performed: Mutex<Vec<Action>>,
     /// How often delivery was told of work.
     pub(crate) notified: AtomicUsize,
+    /// Where it is set, a download and a wait for an ack last until it opens.
+    pub(crate) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// How many downloads were begun.
+    pub(crate) downloads: AtomicUsize,
     /// The files that WhatsApp has, by the keys of their messages.
     pub(crate) files: Mutex<BTreeMap<String, Vec<u8>>>,
 }
@@ -93,7 +98,16 @@ impl FakeSessions {
             answer: Mutex::new(Ok(Answer::Done)),
             performed: Mutex::default(),
             notified: AtomicUsize::new(0),
+            gate: Mutex::default(),
+            downloads: AtomicUsize::new(0),
             files: Mutex::default(),
+        }
+    }
+
+    async fn at_the_gate(&self) {
+        let gate = self.gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            drop(gate.acquire().await.unwrap());
         }
     }
 
@@ -327,6 +341,8 @@ impl Sessions for FakeSessions {
         into: &mut dyn FileSink,
     ) -> Result<u64, SessionError> {
         self.ready(session)?;
+        self.downloads.fetch_add(1, Ordering::SeqCst);
+        self.at_the_gate().await;
         let file = self
             .files
             .lock()
@@ -353,9 +369,10 @@ impl Sessions for FakeSessions {
         &self,
         _: &MessageId,
         level: Ack,
-        _: Duration,
+        deadline: Duration,
     ) -> Result<AckWait, SessionError> {
         assert_eq!(level, Ack::Server);
+        let _ = tokio::time::timeout(deadline, self.at_the_gate()).await;
         Ok(self.ack.lock().unwrap().clone())
     }
 

@@ -206,16 +206,34 @@ async fn what_was_dropped_is_said() {
     surface.stop().await;
 }
 
+/// Also to a reader who would wait for news, which would begin behind it.
+#[tokio::test]
+async fn a_reader_that_waits_is_told_of_a_gap() {
+    let surface = Surface::start().await;
+    accept(&surface, 1).await;
+    // As after a backup was put back: there never was such a position.
+    let page = surface.get("/v1/events?after=900&wait_ms=300").await.json();
+    assert_eq!((types(&page).len(), &page["gap"]), (0, &json!(true)));
+    let next = page["next"].as_str().unwrap().to_owned();
+    let path = format!("/v1/events?after={next}&wait_ms=20000");
+    let (page, _) = tokio::join!(surface.get(&path), accept(&surface, 2));
+    let page = page.json();
+    assert_eq!((types(&page).len(), &page["gap"]), (1, &json!(false)));
+    surface.stop().await;
+}
+
 /// A stream of server-sent events, read line by line.
 struct Sse(BufReader<TcpStream>);
 
 impl Sse {
     async fn open(surface: &Surface, path: &str, headers: &str) -> Self {
+        let headers = format!("x-api-key: {}\r\n{headers}", surface.read);
+        Self::open_as(surface, path, &headers).await
+    }
+
+    async fn open_as(surface: &Surface, path: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(surface.address).await.unwrap();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n{headers}\r\n",
-            surface.read
-        );
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut sse = Self(BufReader::new(stream));
         let head = sse.line().await;
@@ -276,6 +294,59 @@ async fn a_stream_tells_what_happens_and_goes_on_where_it_stopped() {
     let mut sse = Sse::open(&surface, "/v1/events/stream?types=message.*", &last).await;
     assert_eq!(sse.event().await["data"]["id"], meanwhile.as_str());
     drop(sse);
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn what_others_are_told_does_not_put_off_a_sign_of_life() {
+    let surface = Surface::with(|config| config.stream.heartbeat_ms = 400).await;
+    let mut sse = Sse::open(&surface, "/v1/events/stream?types=message.read", "").await;
+    let busy = async {
+        for n in 0..100 {
+            accept(&surface, n).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        _ = sse.next(": alive") => {}
+        () = busy => panic!("the stream was silent for 5 s"),
+    }
+    drop(sse);
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    // By request it ends at once, else with the next sign of life.
+    for (heartbeat_ms, by_request) in [(600_000, true), (200, false)] {
+        let surface = Surface::with(|config| config.stream.heartbeat_ms = heartbeat_ms).await;
+        let mut sse = Sse::open(&surface, "/v1/events/stream", "").await;
+        accept(&surface, 1).await;
+        assert_eq!(sse.event().await["type"], "message.accepted");
+        if by_request {
+            assert_eq!(surface.delete("/v1/tokens/read").await.status, 204);
+        } else {
+            assert!(surface.store.remove_token("read").await.unwrap());
+        }
+        let end = async {
+            // A chunk of no bytes, and then nothing.
+            while sse.line().await != "0" {}
+        };
+        tokio::time::timeout(DEADLINE, end).await.unwrap();
+        surface.stop().await;
+    }
+}
+
+/// The token's time is up, or that of its old secret.
+#[tokio::test]
+async fn a_stream_ends_when_its_secret_does() {
+    let surface = Surface::start().await;
+    let wanted = json!({"name": "ear", "scope": "read", "expires_in": 1});
+    let made = surface.post("/v1/tokens", &wanted).await.json();
+    let secret = made["token"].as_str().unwrap();
+    let as_ear = format!("authorization: Bearer {secret}\r\n");
+    let mut sse = Sse::open_as(&surface, "/v1/events/stream", &as_ear).await;
+    while sse.line().await != "0" {}
     surface.stop().await;
 }
 

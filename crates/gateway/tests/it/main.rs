@@ -21,6 +21,7 @@ mod client;
 mod crew;
 mod embed;
 mod fake;
+mod hangups;
 mod http_actions;
 mod http_auth;
 mod http_batch;

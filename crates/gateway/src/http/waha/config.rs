@@ -8,7 +8,7 @@ use super::webhooks::{self, WahaWebhook};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use steadfast_core::ids::SessionId;
-use steadfast_core::port::{Store, StoreError};
+use steadfast_core::port::{Scope, Store, StoreError};
 use steadfast_core::proxy::{Proxy, ProxyError};
 use utoipa::ToSchema;
 
@@ -76,9 +76,14 @@ impl WahaConfig {
         self.proxy.as_ref().map(WahaProxy::read).transpose()
     }
 
-    /// As it is shown.
-    pub(super) fn shown(&self) -> Value {
-        json!(self.hidden())
+    /// As it is shown to a token of this scope.
+    pub(super) fn shown(&self, to: Scope) -> Value {
+        let mut shown = self.hidden();
+        if to < Scope::Admin {
+            let webhooks = shown.webhooks.into_iter();
+            shown.webhooks = webhooks.map(WahaWebhook::for_reader).collect();
+        }
+        json!(shown)
     }
 
     /// Without what is secret: that is kept with the endpoints.

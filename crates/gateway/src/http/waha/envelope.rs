@@ -185,7 +185,11 @@ impl Envelope for WahaEnvelope {
         endpoint: &WebhookRecord,
         at: UnixMs,
     ) -> Result<Option<Packed>, String> {
-        let (Some(kept), Some(session)) = (Kept::of(endpoint), &event.session) else {
+        // To pass over it would drop what is owed without a word.
+        let Some(kept) = Kept::of(endpoint) else {
+            return Err("what this endpoint keeps of its configuration cannot be read".to_owned());
+        };
+        let Some(session) = &event.session else {
             return Ok(None);
         };
         let note = super::config::note(self.store.as_ref(), session).await;

@@ -10,6 +10,7 @@ use super::super::auth::{Caller, Sorting, ToSend};
 use super::super::content::Content;
 use super::super::extract::{IdempotencyHeader, Json};
 use super::super::media::WithFile;
+use super::super::patience::Patience;
 use super::super::problem::{Code, Problem};
 use super::super::{HttpState, JsonAnswer};
 use super::shape::WahaMessage;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use steadfast_core::ids::{ChatId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message, Status};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 /// What every send says beside its content.
@@ -44,11 +46,22 @@ pub(super) struct WahaSend {
 pub(super) struct Sender<D> {
     caller: Caller<D>,
     key: Option<String>,
+    /// Held until a large request is on disk.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl<D> Sender<D> {
     pub(super) fn new(caller: Caller<D>, key: Option<String>) -> Self {
-        Self { caller, key }
+        Self {
+            caller,
+            key,
+            turn: None,
+        }
+    }
+
+    /// The same of a request that may be a large one.
+    fn in_turn(self, turn: Option<OwnedSemaphorePermit>) -> Self {
+        Self { turn, ..self }
     }
 
     /// The session that a body names, where the sender's token is for it.
@@ -92,8 +105,12 @@ pub(super) async fn send<D>(
     let content: Content = serde_json::from_value(content)
         .map_err(|error| Problem::new(Code::InvalidField, error.to_string()))?;
     let order = Order::from_draft(state, session, to, content.read()?).await?;
-    let on_disk = accept::accept(state, &sender.caller.name, session, order, sender.key).await?;
-    answer(state, session, on_disk, status).await
+    let Sender { caller, key, turn } = sender;
+    let patience = &caller.patience;
+    let on_disk = accept::accept(state, &caller.name, patience, session, order, key).await?;
+    // Its file is on disk; others need not wait for what comes of it.
+    drop(turn);
+    answer(state, session, on_disk, status, patience).await
 }
 
 /// Waits for the server's ack where the session works, and answers the
@@ -103,11 +120,12 @@ async fn answer(
     session: &SessionId,
     on_disk: OnDisk,
     status: StatusCode,
+    patience: &Patience,
 ) -> Result<Response, Problem> {
     let view = state.app.sessions.get(session).await.ok();
     let ready = view.as_ref().is_some_and(SessionView::ready);
     let me = view.and_then(|view| view.me).map(|me| me.id);
-    let message = as_it_stands(state, &on_disk, ready).await?;
+    let message = as_it_stands(state, &on_disk, ready, patience).await?;
     if message.status == Status::Rejected {
         return Err(rejected(&message));
     }
@@ -126,11 +144,11 @@ async fn as_it_stands(
     state: &HttpState,
     on_disk: &OnDisk,
     ready: bool,
+    patience: &Patience,
 ) -> Result<Message, Problem> {
     if ready {
         let wait = Duration::from_millis(state.app.config.delivery.reply_wait_ms);
-        let sessions = &state.app.sessions;
-        match sessions.wait_for_ack(&on_disk.id, Ack::Server, wait).await {
+        match accept::acked(state, &on_disk.id, Ack::Server, wait, patience).await {
             Ok(AckWait::Reached(message) | AckWait::Ended(message)) => return Ok(*message),
             Ok(AckWait::TimedOut) | Err(_) => {}
         }
@@ -278,9 +296,10 @@ pub(super) async fn image(
     caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
-    WithFile { value, .. }: WithFile<WahaFileSend>,
+    WithFile { value, turn }: WithFile<WahaFileSend>,
 ) -> Result<Response, Problem> {
-    send_file(&state, Sender::new(caller, key), "image", value).await
+    let sender = Sender::new(caller, key).in_turn(turn);
+    send_file(&state, sender, "image", value).await
 }
 
 /// Sends any file, shown by its name.
@@ -291,9 +310,10 @@ pub(super) async fn file(
     caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
-    WithFile { value, .. }: WithFile<WahaFileSend>,
+    WithFile { value, turn }: WithFile<WahaFileSend>,
 ) -> Result<Response, Problem> {
-    send_file(&state, Sender::new(caller, key), "document", value).await
+    let sender = Sender::new(caller, key).in_turn(turn);
+    send_file(&state, sender, "document", value).await
 }
 
 /// Sends a voice note: Opus in Ogg. Nothing is converted here.
@@ -304,9 +324,10 @@ pub(super) async fn voice(
     caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
-    WithFile { value, .. }: WithFile<WahaFileSend>,
+    WithFile { value, turn }: WithFile<WahaFileSend>,
 ) -> Result<Response, Problem> {
-    send_file(&state, Sender::new(caller, key), "voice", value).await
+    let sender = Sender::new(caller, key).in_turn(turn);
+    send_file(&state, sender, "voice", value).await
 }
 
 /// Sends a film. Nothing is converted here.
@@ -317,9 +338,10 @@ pub(super) async fn video(
     caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
-    WithFile { value, .. }: WithFile<WahaFileSend>,
+    WithFile { value, turn }: WithFile<WahaFileSend>,
 ) -> Result<Response, Problem> {
-    send_file(&state, Sender::new(caller, key), "video", value).await
+    let sender = Sender::new(caller, key).in_turn(turn);
+    send_file(&state, sender, "video", value).await
 }
 
 /// Sends a sticker.
@@ -330,9 +352,10 @@ pub(super) async fn sticker(
     caller: Caller<Sorting<ToSend>>,
     State(state): AppState,
     IdempotencyHeader(key): IdempotencyHeader,
-    WithFile { value, .. }: WithFile<WahaFileSend>,
+    WithFile { value, turn }: WithFile<WahaFileSend>,
 ) -> Result<Response, Problem> {
-    send_file(&state, Sender::new(caller, key), "sticker", value).await
+    let sender = Sender::new(caller, key).in_turn(turn);
+    send_file(&state, sender, "sticker", value).await
 }
 
 /// A place to be sent.

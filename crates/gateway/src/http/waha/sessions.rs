@@ -15,18 +15,22 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use steadfast_core::ids::{SessionId, ulid};
+use steadfast_core::port::Scope;
 use utoipa::{IntoParams, ToSchema};
 
 type Made = Result<(StatusCode, JsonAnswer<WahaSession>), Problem>;
 
-async fn shown(state: &HttpState, view: &SessionView) -> Result<WahaSession, Problem> {
+async fn shown(state: &HttpState, view: &SessionView, to: Scope) -> Result<WahaSession, Problem> {
     let config = config::kept(state, &view.name).await?.unwrap_or_default();
-    Ok(WahaSession::new(view, config.shown()))
+    Ok(WahaSession::new(view, config.shown(to)))
 }
 
-/// WAHA answers its actions with 201.
+/// WAHA answers its actions with 201. All of them are an administrator's.
 async fn made(state: &HttpState, view: &SessionView) -> Made {
-    Ok((StatusCode::CREATED, JsonAnswer(shown(state, view).await?)))
+    Ok((
+        StatusCode::CREATED,
+        JsonAnswer(shown(state, view, Scope::Admin).await?),
+    ))
 }
 
 /// Which sessions.
@@ -50,7 +54,7 @@ pub(super) async fn list(
     for view in state.app.sessions.list().await? {
         let wanted = query.all || view.state != SessionState::Stopped;
         if wanted && caller.sees(&view.name) {
-            found.push(shown(&state, &view).await?);
+            found.push(shown(&state, &view, caller.scope).await?);
         }
     }
     Ok(JsonAnswer(found))
@@ -127,12 +131,12 @@ async fn is_untouched(state: &HttpState, session: &SessionId) -> Result<bool, Pr
 #[utoipa::path(get, path = "/api/sessions/{session}", tag = "waha",
     params(("session" = String, Path)), responses((status = 200, body = WahaSession)))]
 pub(super) async fn get(
-    _: Caller<ToRead>,
+    caller: Caller<ToRead>,
     State(state): AppState,
     SessionName(session): SessionName,
 ) -> Answer<WahaSession> {
     let view = state.app.sessions.get(&session).await?;
-    Ok(JsonAnswer(shown(&state, &view).await?))
+    Ok(JsonAnswer(shown(&state, &view, caller.scope).await?))
 }
 
 /// What is to change.
@@ -173,7 +177,7 @@ pub(super) async fn update(
     if body.start {
         view = state.app.sessions.start(&session).await?;
     }
-    Ok(JsonAnswer(shown(&state, &view).await?))
+    Ok(JsonAnswer(shown(&state, &view, caller.scope).await?))
 }
 
 /// Logs out, and forgets the session with all its messages. One that is not
@@ -282,15 +286,23 @@ pub(super) async fn start_named(
     Json(body): Json<WahaNamedSession>,
 ) -> Made {
     let session = SessionId::parse(&body.name)?;
+    let given = body.config.is_some();
     let config = body.config.unwrap_or_default();
     let proxy = config.check()?;
     caller.act("session_started", session.as_str());
+    let mut fresh = true;
     let view = match state.app.sessions.create(&session, proxy).await {
         Ok(view) => view,
-        Err(SessionError::Exists(_)) => state.app.sessions.start(&session).await?,
+        Err(SessionError::Exists(_)) => {
+            fresh = false;
+            state.app.sessions.start(&session).await?
+        }
         Err(error) => return Err(error.into()),
     };
-    config::keep(&state, &session, &config).await?;
+    // Who only starts a session says nothing of its configuration.
+    if fresh || given {
+        config::keep(&state, &session, &config).await?;
+    }
     made(&state, &view).await
 }
 
