@@ -111,6 +111,8 @@ struct View {
     resumed: bool,
     /// Whether this epoch has shown the login at work.
     was_linked: bool,
+    /// Whether this epoch has told that a phone linked it.
+    told_linked: bool,
 }
 
 impl Link {
@@ -241,11 +243,16 @@ impl Link {
             self.login.set_unlinked();
             self.marks.notify_one();
         }
-        if reading.logged_in && !self.login.is_linked() {
+        let new = !self.login.is_linked();
+        let untold = self.login.untold().is_some() && !view.told_linked;
+        if reading.logged_in && (new || untold) {
             self.tell(&view, EngineEvent::Linked);
-            let now_s = self.session.unix_seconds();
-            self.session.memory.begin_login(now_s);
-            self.login.set_linked(now_s);
+            view.told_linked = true;
+            if new {
+                let now_s = self.session.unix_seconds();
+                self.session.memory.begin_login(now_s);
+                self.login.set_linked(now_s);
+            }
             self.marks.notify_one();
         }
         self.tell_me(&mut view, &levels);
@@ -334,6 +341,21 @@ impl Link {
             };
             self.tell(&view, event);
         }
+    }
+
+    /// The login that was told of and is not known to be kept, by its beginning.
+    pub(crate) fn told_login(&self) -> Option<i64> {
+        self.login.untold().filter(|_| self.view().told_linked)
+    }
+
+    /// Waits until the login that was told of is kept. Where it will not be,
+    /// the next look at the page tells of it again.
+    pub(crate) async fn login_kept(&self) -> bool {
+        let kept = self.sink.login_kept(self.epoch).await;
+        if !kept {
+            self.view().told_linked = false;
+        }
+        kept
     }
 
     /// Gives one inbound message to the store.

@@ -242,10 +242,21 @@ pub(crate) async fn equip(link: Arc<Link>) {
 /// Writes down what the page has shown of the login.
 pub(crate) async fn keep_marks(link: Arc<Link>) {
     loop {
+        let told = link.told_login();
+        let kept = async {
+            match told {
+                Some(login) => link.login_kept().await.then_some(login),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             // Whatever ends the epoch writes it once more.
             () = link.ended() => return,
             () = link.marks.notified() => {}
+            kept = kept => match kept {
+                Some(login) => link.login.set_told(login),
+                None => continue,
+            }
         }
         let link = Arc::clone(&link);
         let written = tokio::task::spawn_blocking(move || mark(&link)).await;

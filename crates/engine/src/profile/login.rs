@@ -20,6 +20,8 @@ struct Login {
     confirmed_s: Option<i64>,
     /// `linked_at_s` of the login of which the good copy is.
     copy_of_s: Option<i64>,
+    /// Whether the word that a phone linked it has yet to reach the gateway's own disk.
+    untold: bool,
 }
 
 /// The marker and its file.
@@ -83,8 +85,9 @@ impl LoginFile {
         (login.linked_at_s, login.confirmed_s)
     }
 
-    /// A phone has linked it. Call after the event has been given out: a crash
-    /// in between then tells it twice instead of never. Not on disk before [`Self::write`].
+    /// A phone has linked it, which counts as untold until [`Self::set_told`]:
+    /// a crash in between then tells it twice instead of never. Not on disk
+    /// before [`Self::write`].
     pub(crate) fn set_linked(&self, now_s: i64) {
         self.change(|login| {
             *login = Login {
@@ -92,8 +95,25 @@ impl LoginFile {
                 linked_at_s: now_s,
                 confirmed_s: None,
                 copy_of_s: login.copy_of_s,
+                untold: true,
             };
         });
+    }
+
+    /// The login whose word is yet to be kept, by its beginning (Unix seconds).
+    pub(crate) fn untold(&self) -> Option<i64> {
+        let login = self.lock();
+        (login.linked && login.untold).then_some(login.linked_at_s)
+    }
+
+    /// The word of the login that began then is kept. Not on disk before [`Self::write`].
+    pub(crate) fn set_told(&self, linked_at_s: i64) {
+        self.change(|login| login.untold &= login.linked_at_s != linked_at_s);
+    }
+
+    /// It came from elsewhere: its login is news here. Not on disk before [`Self::write`].
+    pub(super) fn set_untold(&self) {
+        self.change(|login| login.untold = true);
     }
 
     /// It waits for a phone: whatever login there was is gone. Not on disk
@@ -148,6 +168,14 @@ mod tests {
         let again = LoginFile::read(path.clone()).unwrap();
         assert!(again.is_linked());
         assert_eq!(again.inbox_marks(), (100, Some(150)));
+        // A crash before it is kept that a phone linked it: it is told again.
+        assert_eq!(again.untold(), Some(100));
+        again.set_told(99);
+        assert_eq!(again.untold(), Some(100), "that was an older login");
+        again.set_told(100);
+        again.write().unwrap();
+        let again = LoginFile::read(path.clone()).unwrap();
+        assert_eq!(again.untold(), None);
         again.set_unlinked();
         again.write().unwrap();
         assert!(!LoginFile::read(path).unwrap().is_linked());

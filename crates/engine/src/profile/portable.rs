@@ -175,6 +175,8 @@ fn unpack(from: impl Read, into: &Path) -> Result<(), PortableError> {
     if !(complete && login.is_linked() && copy::browser(into).is_dir()) {
         return Err(wrong("it ends too early, or holds no login"));
     }
+    login.set_untold();
+    login.write()?;
     Ok(())
 }
 

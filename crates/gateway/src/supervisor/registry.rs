@@ -511,7 +511,9 @@ impl Supervisor {
         record.enabled = proxy.is_none();
         match self.shared.store.add_session(record.clone()).await {
             Ok(()) => {}
-            Err(StoreError::Exists) => return Err(SessionError::Exists(session.clone())),
+            // Nobody runs it: what is left of a change that the disk did not
+            // take to its end.
+            Err(StoreError::Exists) => {}
             Err(error) => return Err(error.into()),
         }
         if proxy.is_some()
@@ -548,12 +550,14 @@ impl Supervisor {
             }
         }
         handle.stop.cancel();
-        self.lock().remove(session);
-        self.shared.numbers.forget(session);
+        // Known here until it is gone from the disk: where that fails, the
+        // request can be made again.
         self.shared
             .store
             .remove_session(session, self.shared.clock.unix())
             .await?;
+        self.lock().remove(session);
+        self.shared.numbers.forget(session);
         Ok(())
     }
 
