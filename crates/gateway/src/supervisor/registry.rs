@@ -513,7 +513,12 @@ impl Supervisor {
             Ok(()) => {}
             // Nobody runs it: what is left of a change that the disk did not
             // take to its end.
-            Err(StoreError::Exists) => {}
+            Err(StoreError::Exists) => {
+                let kept = self.shared.store.sessions().await?;
+                if let Some(kept) = kept.into_iter().find(|kept| kept.id == *session) {
+                    record = kept;
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         if proxy.is_some()
