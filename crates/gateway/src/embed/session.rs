@@ -100,7 +100,7 @@ impl Session {
     /// # Errors
     /// `session_unknown`, `shutting_down`.
     pub async fn delete(self) -> Result<(), Error> {
-        Ok(self.sessions().delete(&self.name).await?)
+        Ok(self.state.remove_session(&self.name).await?)
     }
 
     /// The code to be scanned now, where there is one.

@@ -44,6 +44,11 @@ impl HttpState {
         &self.app
     }
 
+    /// Removes a session with everything that belongs to it.
+    pub(crate) async fn remove_session(&self, session: &SessionId) -> Result<(), Problem> {
+        super::sessions::remove(self, session).await
+    }
+
     /// Ends when the gateway does.
     pub(crate) async fn ended(&self) {
         self.stopping.cancelled().await;

@@ -162,8 +162,15 @@ pub(super) async fn delete(
     SessionName(session): SessionName,
 ) -> Result<StatusCode, Problem> {
     caller.act("session_deleted", session.as_str());
-    state.app.sessions.delete(&session).await?;
+    remove(&state, &session).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a session, and the endpoints that were part of its configuration:
+/// the next of its name may be somebody else's.
+pub(super) async fn remove(state: &HttpState, session: &SessionId) -> Result<(), Problem> {
+    state.app.sessions.delete(session).await?;
+    super::waha::forget_webhooks(state, session).await
 }
 
 /// Wants the session to run. Answers before it is ready.

@@ -821,6 +821,12 @@ async fn webhooks_of_a_session_are_endpoints_with_their_secrets_hidden() {
     );
     assert_eq!(surface.delete(path).await.status, 200);
     assert!(ids(surface.get("/v1/webhooks").await).is_empty());
+    // Whichever way a session is removed: the next of its name is somebody else's.
+    let body = json!({"name": "default", "config": config("a secret", json!(["message"]))});
+    assert_eq!(surface.post("/api/sessions", &body).await.status, 201);
+    assert_eq!(ids(surface.get("/v1/webhooks").await).len(), 1);
+    assert_eq!(surface.delete("/v1/sessions/default").await.status, 204);
+    assert!(ids(surface.get("/v1/webhooks").await).is_empty());
     surface.stop().await;
 }
 

@@ -24,6 +24,7 @@ mod webhooks;
 
 pub use envelope::WahaEnvelope;
 pub(super) use unsupported::add_to as unsupported_routes;
+pub(super) use webhooks::forget as forget_webhooks;
 
 use super::auth::Caller;
 use super::extract::path_text;

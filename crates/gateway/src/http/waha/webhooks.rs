@@ -473,7 +473,7 @@ async fn add(state: &HttpState, session: &SessionId, wanted: Wanted) -> Result<(
 }
 
 /// Forgets the session's endpoints.
-pub(super) async fn forget(state: &HttpState, session: &SessionId) -> Result<(), Problem> {
+pub(in crate::http) async fn forget(state: &HttpState, session: &SessionId) -> Result<(), Problem> {
     keep(state, session, &[]).await
 }
 
