@@ -31,26 +31,32 @@ async function readEarlier() {
   const chats = models(chatStore())
     .filter((chat) => OF_OUR_KIND.test(widText(chat?.id) ?? '') && since(chat) >= run.from);
   let unread = 0;
+  // Where one fails, whatever fails it may fail them all.
+  let tries = EARLIER_TRIES;
   for (const chat of chats) {
-    if (!await readBackPatiently(chat, run)) unread += 1;
+    const read = await readBackPatiently(chat, run, tries);
     if (run.isOver()) return;
+    tries = read ? EARLIER_TRIES : 1;
+    if (!read) unread += 1;
   }
-  caughtUp = true;
+  // One chat that can never be read must not hold the mark for ever; where none can be,
+  // the next document may have better luck.
+  caughtUp = chats.length === 0 || unread < chats.length;
   sweepInbox(true);
   sweepHappenings(true);
   emit('earlier', { chats: chats.length, unread, whole: run.left > 0 });
 }
 
-async function readBackPatiently(chat, run) {
-  for (let attempt = 1; attempt <= EARLIER_TRIES; attempt += 1) {
+async function readBackPatiently(chat, run, tries) {
+  for (let attempt = 1; !run.isOver(); attempt += 1) {
     try {
       await readBack(chat, run);
       return true;
     } catch {
       // What it is that fails shows where the same chat is asked for by the gateway.
-      await pause(EARLIER_PAUSE_MS * attempt);
+      if (attempt >= tries) return false;
     }
-    if (run.isOver()) return true;
+    await pause(EARLIER_PAUSE_MS * attempt);
   }
   return false;
 }
