@@ -18,6 +18,7 @@
     reason = "a test program: it fails loudly and prints what it found"
 )]
 
+mod acks;
 mod check;
 mod engine;
 mod full;
