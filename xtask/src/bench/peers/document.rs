@@ -41,6 +41,9 @@ pub(crate) struct Faulty {
     pub(crate) all: Vec<Struck>,
 }
 
+/// What a row is called, its digits, and its value.
+type Row = (&'static str, usize, fn(&Run) -> f64);
+
 /// Median, least and most.
 type Spread = (f64, f64, f64);
 
@@ -165,7 +168,9 @@ fn under_faults(out: &mut String, faulty: &Faulty) -> Result<(), Error> {
     for who in &plan.who {
         let mut sum = Fate::default();
         let own: Vec<&Struck> = all.iter().filter(|s| s.who == *who).collect();
-        own.iter().for_each(|s| sum.add(&s.fate));
+        for struck in &own {
+            sum.add(&struck.fate);
+        }
         let recovered = own.iter().filter(|s| s.recovery_ms.is_some()).count();
         let _ = writeln!(
             out,
@@ -196,9 +201,9 @@ fn by_kind(out: &mut String, plan: &Plan, all: &[Struck]) {
         let _ = write!(out, "| {} |", kind.words());
         for who in &plan.who {
             let mut sum = Fate::default();
-            all.iter()
-                .filter(|s| s.who == *who && s.kind == *kind)
-                .for_each(|s| sum.add(&s.fate));
+            for struck in all.iter().filter(|s| s.who == *who && s.kind == *kind) {
+                sum.add(&struck.fate);
+            }
             let _ = write!(
                 out,
                 " {} / {} / {} / {} ({}) |",
@@ -260,7 +265,7 @@ fn nothing_fails(out: &mut String, steady: &Steady) -> Result<(), Error> {
         let _ = write!(out, " {} |", w.name());
     }
     let _ = write!(out, "\n|---|{}\n", "---|".repeat(who.len()));
-    let rows: [(&str, usize, fn(&Run) -> f64); 10] = [
+    let rows: [Row; 10] = [
         ("cold start to ready, ms", 0, |run| run.cold_start_ms),
         ("sends/s, 1 in flight", 1, |run| run.one.per_second),
         ("latency p50, 1 in flight, ms", 1, |run| run.one.p50_ms),
