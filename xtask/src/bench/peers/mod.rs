@@ -36,6 +36,8 @@ pub(crate) enum Part {
     Steady,
     /// Faults.
     Faults,
+    /// Nothing: writes the document anew from the last figures, kept in target/bench.
+    Document,
 }
 
 /// How to measure it.
