@@ -17,6 +17,8 @@ const IMAGES: &str = "docs/img";
 pub(crate) struct Setting {
     pub(crate) date: String,
     pub(crate) machine: String,
+    /// What the gateway's binary calls itself.
+    pub(crate) gateway: String,
     pub(crate) browser: String,
     pub(crate) node: String,
     /// Of the packages.
@@ -68,9 +70,10 @@ fn setting(out: &mut String, setting: &Setting) {
         .collect();
     let _ = writeln!(
         out,
-        "Measured {} on {}; {}; Node {}; {}.\n",
+        "Measured {} on {}; {}; {}; Node {}; {}.\n",
         setting.date,
         setting.machine,
+        setting.gateway,
         setting.browser,
         setting.node.trim_start_matches('v'),
         versions.join(", ")

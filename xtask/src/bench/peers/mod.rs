@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 /// How long the simulated server takes to sync a page. whatsapp-web.js is
@@ -183,6 +184,7 @@ fn prepare(options: &Options, folder: &Path) -> Result<(Arc<Ground>, Setting), E
     let setting = Setting {
         date: peers::today(),
         machine: machine(),
+        gateway: gateway_version(&ground.binary),
         browser: peers::browser_version(),
         node: peers::node_version(),
         versions: PACKAGES
@@ -199,6 +201,12 @@ fn prepare(options: &Options, folder: &Path) -> Result<(Arc<Ground>, Setting), E
         sync_delay_ms: SYNC_DELAY_MS,
     };
     Ok((Arc::new(ground), setting))
+}
+
+fn gateway_version(binary: &Path) -> String {
+    let said = Command::new(binary).arg("--version").output();
+    said.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn keep<F: Serialize>(path: &Path, figures: &F) -> Result<(), Error> {
