@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// How long the simulated server takes to sync a page. whatsapp-web.js is
 /// ready only where it listens before the sync ends; with this it always is.
-const SYNC_DELAY_MS: u64 = 1_500;
+const SYNC_DELAY_MS: u64 = 2_500;
 
 const PACKAGES: &[&str] = &["whatsapp-web.js", "@wppconnect-team/wppconnect"];
 
