@@ -38,7 +38,7 @@ export class WhatsappWeb {
 
   async qr() {
     // Sync takes as long as on a phone with some chats: the client is ready only where it listens before it ends.
-    await this.sim.knobs({ sync_delay_ms: 1_500 });
+    await this.sim.knobs({ sync_delay_ms: 3_000 });
     this.start();
     [this.code] = await this.heard.wait('qr');
     check(this.code.split(',').length === 5, `the code has ${this.code.split(',').length} parts`);
@@ -128,7 +128,7 @@ export class WhatsappWeb {
     // The page's local storage is on disk some seconds after the linking.
     await sleep(Math.max(0, this.linkedAt + 6_000 - Date.now()));
     await this.close();
-    await this.sim.knobs({ sync_delay_ms: 2_500 });
+    await this.sim.knobs({ sync_delay_ms: 4_000 });
     this.start();
     await this.heard.wait('ready');
     check(!this.heard.entries.some((entry) => entry.name === 'qr'), 'it asked for a new link');
@@ -154,7 +154,7 @@ export class WhatsappWeb {
   async linkAgain(knobs) {
     await this.close();
     await this.sim.unlink();
-    await this.sim.knobs({ sync_delay_ms: 1_500, ...knobs });
+    await this.sim.knobs({ sync_delay_ms: 3_000, ...knobs });
     this.folder = `${this.folder}-again`;
     this.start();
     const [code] = await this.heard.wait('qr');

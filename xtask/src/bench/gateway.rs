@@ -15,6 +15,10 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two looks at a session. It adds up to as much to what is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// The same where seconds are measured: asking takes time of the cores that
+/// the start needs.
+const LOOK_SELDOM: Duration = Duration::from_millis(20);
+
 /// A gateway that listens.
 pub(crate) struct Gateway {
     /// Its process.
@@ -156,7 +160,7 @@ impl Gateway {
     ) -> Result<(), Error> {
         let started = Instant::now();
         let mut scanned = String::new();
-        self.until("ready", || {
+        self.until_every(LOOK_SELDOM, "ready", || {
             let session = self.session()?;
             if session["ready"] == json!(true) {
                 return Ok(Some(()));
@@ -266,6 +270,15 @@ impl Gateway {
     fn until<T>(
         &self,
         what: &str,
+        look: impl FnMut() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        self.until_every(LOOK_EVERY, what, look)
+    }
+
+    fn until_every<T>(
+        &self,
+        pause: Duration,
+        what: &str,
         mut look: impl FnMut() -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + PATIENCE;
@@ -277,7 +290,7 @@ impl Gateway {
                 clippy::disallowed_methods,
                 reason = "an outside observer of HTTP has no event to wait for; bounded by the deadline"
             )]
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(pause);
         }
         Err(Error::Bench(format!(
             "not {what} within {PATIENCE:?}: {}",

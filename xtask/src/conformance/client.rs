@@ -63,7 +63,8 @@ pub(super) enum Outcome {
 /// One step of one client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Step {
-    pub(super) step: String,
+    #[serde(rename = "step")]
+    pub(super) name: String,
     pub(super) result: Outcome,
     pub(super) reason: Option<String>,
     pub(super) ms: u64,
@@ -123,9 +124,8 @@ impl Client {
         let bound = if full { FULL_BOUND } else { BOUND };
         let deadline = Instant::now() + bound;
         ran.broken = Some(format!(
-            "its process hung and was ended after {} s, or ended early: see {}",
-            bound.as_secs(),
-            folder.join("client.log").display()
+            "its process hung and was ended after {} s, or ended early: see client.log in its folder below target/conformance",
+            bound.as_secs()
         ));
         while let Some(line) = process.next_line(deadline) {
             match serde_json::from_str(&line) {

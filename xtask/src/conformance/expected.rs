@@ -57,7 +57,7 @@ pub(super) fn judge(ran: &Ran, step: &Step) -> Verdict {
     let known = KNOWN.iter().find(|known| {
         known.client == package(&ran.name)
             && known.versions.contains(&ran.version.as_str())
-            && known.step == step.step
+            && known.step == step.name
     });
     let reason = step.reason.clone().unwrap_or_default();
     match (step.result, known) {
@@ -91,7 +91,7 @@ mod tests {
 
     fn step(name: &str, result: Outcome, reason: &str) -> Step {
         Step {
-            step: name.to_owned(),
+            name: name.to_owned(),
             result,
             reason: Some(reason.to_owned()),
             ms: 1,

@@ -140,7 +140,7 @@ fn unexpected(ran: &Ran) -> Vec<String> {
         .iter()
         .filter_map(|step| match expected::judge(ran, step) {
             Verdict::Fine | Verdict::Known(_) => None,
-            Verdict::Unexpected(why) => Some(format!("{} {}: {why}", ran.name, step.step)),
+            Verdict::Unexpected(why) => Some(format!("{} {}: {why}", ran.name, step.name)),
         })
         .collect();
     wrong.extend(ran.broken.iter().map(|why| format!("{}: {why}", ran.name)));

@@ -84,7 +84,7 @@ pub(super) fn markdown(report: &Report) -> String {
             .map(|ran| {
                 ran.steps
                     .iter()
-                    .find(|s| s.step == *step)
+                    .find(|s| s.name == *step)
                     .map(|s| (*ran, s))
             })
             .collect();

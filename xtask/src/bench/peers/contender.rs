@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a contender may take until it is ready.
-pub(super) const START_BOUND: Duration = Duration::from_secs(60);
+pub(super) const START_BOUND: Duration = Duration::from_mins(1);
 
 /// Lets a page close itself, as a fault: otherwise a page that has been
 /// anywhere before may not.

@@ -17,6 +17,8 @@ const IMAGES: &str = "docs/img";
 pub(crate) struct Setting {
     pub(crate) date: String,
     pub(crate) machine: String,
+    /// What the gateway's binary calls itself.
+    pub(crate) gateway: String,
     pub(crate) browser: String,
     pub(crate) node: String,
     /// Of the packages.
@@ -40,6 +42,9 @@ pub(crate) struct Faulty {
     pub(crate) plan: Plan,
     pub(crate) all: Vec<Struck>,
 }
+
+/// What a row is called, its digits, and its value.
+type Row = (&'static str, usize, fn(&Run) -> f64);
 
 /// Median, least and most.
 type Spread = (f64, f64, f64);
@@ -65,9 +70,10 @@ fn setting(out: &mut String, setting: &Setting) {
         .collect();
     let _ = writeln!(
         out,
-        "Measured {} on {}; {}; Node {}; {}.\n",
+        "Measured {} on {}; {}; {}; Node {}; {}.\n",
         setting.date,
         setting.machine,
+        setting.gateway,
         setting.browser,
         setting.node.trim_start_matches('v'),
         versions.join(", ")
@@ -165,7 +171,9 @@ fn under_faults(out: &mut String, faulty: &Faulty) -> Result<(), Error> {
     for who in &plan.who {
         let mut sum = Fate::default();
         let own: Vec<&Struck> = all.iter().filter(|s| s.who == *who).collect();
-        own.iter().for_each(|s| sum.add(&s.fate));
+        for struck in &own {
+            sum.add(&struck.fate);
+        }
         let recovered = own.iter().filter(|s| s.recovery_ms.is_some()).count();
         let _ = writeln!(
             out,
@@ -196,9 +204,9 @@ fn by_kind(out: &mut String, plan: &Plan, all: &[Struck]) {
         let _ = write!(out, "| {} |", kind.words());
         for who in &plan.who {
             let mut sum = Fate::default();
-            all.iter()
-                .filter(|s| s.who == *who && s.kind == *kind)
-                .for_each(|s| sum.add(&s.fate));
+            for struck in all.iter().filter(|s| s.who == *who && s.kind == *kind) {
+                sum.add(&struck.fate);
+            }
             let _ = write!(
                 out,
                 " {} / {} / {} / {} ({}) |",
@@ -260,7 +268,7 @@ fn nothing_fails(out: &mut String, steady: &Steady) -> Result<(), Error> {
         let _ = write!(out, " {} |", w.name());
     }
     let _ = write!(out, "\n|---|{}\n", "---|".repeat(who.len()));
-    let rows: [(&str, usize, fn(&Run) -> f64); 10] = [
+    let rows: [Row; 10] = [
         ("cold start to ready, ms", 0, |run| run.cold_start_ms),
         ("sends/s, 1 in flight", 1, |run| run.one.per_second),
         ("latency p50, 1 in flight, ms", 1, |run| run.one.p50_ms),

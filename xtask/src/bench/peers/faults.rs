@@ -232,7 +232,7 @@ impl Arena {
         loop {
             let _ = ticks.recv();
             self.offer(round, kind, "fault ", &everybody);
-            self.revive(round, kind, &mut ended)?;
+            self.revive(round, kind, &mut ended);
             let Some(since) = struck else {
                 if start.elapsed() >= BEFORE {
                     self.let_loose(round, kind)?;
@@ -273,12 +273,7 @@ impl Arena {
     }
 
     /// A service manager for all: what has ended is started again after a second.
-    fn revive(
-        &mut self,
-        round: u32,
-        kind: Kind,
-        ended: &mut HashMap<usize, Instant>,
-    ) -> Result<(), Error> {
+    fn revive(&mut self, round: u32, kind: Kind, ended: &mut HashMap<usize, Instant>) {
         for (place, contender) in self.contenders.iter_mut().enumerate() {
             if contender.alive() {
                 ended.remove(&place);
@@ -296,7 +291,6 @@ impl Arena {
                 ended.remove(&place);
             }
         }
-        Ok(())
     }
 
     fn all_recovered(&self, round: u32, kind: Kind) -> bool {
@@ -331,7 +325,7 @@ impl Arena {
     }
 
     fn verdicts(&self, bound_s: u64) -> Vec<Struck> {
-        let bound_ms = bound_s as i64 * 1_000;
+        let most = bound_s as i64 * 1_000;
         self.faults
             .iter()
             .map(|((who, kind, round), (_, restarts))| {
@@ -351,9 +345,7 @@ impl Arena {
                     who: *who,
                     kind: *kind,
                     round: *round,
-                    recovery_ms: self
-                        .recovery(*who, *round, *kind)
-                        .filter(|ms| *ms <= bound_ms),
+                    recovery_ms: self.recovery(*who, *round, *kind).filter(|ms| *ms <= most),
                     restarts: *restarts,
                     fate: fate(&offers, &self.journal.of(*who), &answers),
                 }

@@ -21,11 +21,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 /// How long the simulated server takes to sync a page. whatsapp-web.js is
 /// ready only where it listens before the sync ends; with this it always is.
-const SYNC_DELAY_MS: u64 = 1_500;
+const SYNC_DELAY_MS: u64 = 2_500;
 
 const PACKAGES: &[&str] = &["whatsapp-web.js", "@wppconnect-team/wppconnect"];
 
@@ -36,6 +37,8 @@ pub(crate) enum Part {
     Steady,
     /// Faults.
     Faults,
+    /// Nothing: writes the document anew from the last figures, kept in target/bench.
+    Document,
 }
 
 /// How to measure it.
@@ -181,6 +184,7 @@ fn prepare(options: &Options, folder: &Path) -> Result<(Arc<Ground>, Setting), E
     let setting = Setting {
         date: peers::today(),
         machine: machine(),
+        gateway: gateway_version(&ground.binary),
         browser: peers::browser_version(),
         node: peers::node_version(),
         versions: PACKAGES
@@ -197,6 +201,12 @@ fn prepare(options: &Options, folder: &Path) -> Result<(Arc<Ground>, Setting), E
         sync_delay_ms: SYNC_DELAY_MS,
     };
     Ok((Arc::new(ground), setting))
+}
+
+fn gateway_version(binary: &Path) -> String {
+    let said = Command::new(binary).arg("--version").output();
+    said.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn keep<F: Serialize>(path: &Path, figures: &F) -> Result<(), Error> {

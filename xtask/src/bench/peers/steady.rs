@@ -22,7 +22,8 @@ const ON_DISK: Duration = Duration::from_secs(8);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) who: Who,
-    pub(crate) run: u32,
+    #[serde(rename = "run")]
+    pub(crate) number: u32,
     /// From starting the process, linked, to ready.
     pub(crate) cold_start_ms: f64,
     pub(crate) own_mib: f64,
@@ -52,7 +53,9 @@ pub(super) fn measure(ground: &Arc<Ground>, who: &[Who], runs: u32) -> Result<Ve
     for contender in &mut contenders {
         contender.start()?;
         contender.ready()?;
-        pause(ON_DISK);
+    }
+    pause(ON_DISK);
+    for contender in &mut contenders {
         contender.stop();
     }
     let mut all = Vec::new();
@@ -97,7 +100,7 @@ fn once(contender: &mut Contender, run: u32) -> Result<Run, Error> {
     contender.stop();
     Ok(Run {
         who: contender.who,
-        run,
+        number: run,
         cold_start_ms,
         own_mib,
         tree_mib,
