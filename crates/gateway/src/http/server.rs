@@ -2,6 +2,7 @@
 //! head, and an orderly end.
 
 use super::HttpState;
+use super::dashboard;
 use super::peer::Peer;
 use super::stall::Stall;
 use super::tls::{Tls, TlsError};
@@ -100,6 +101,7 @@ impl Server {
         // Aborted when this future is dropped.
         let mut connections = JoinSet::new();
         connections.spawn(usage::keep(state.clone()));
+        connections.spawn(dashboard::history::keep(state.clone()));
         let welcome_within = Duration::from_millis(bounds.header_timeout_ms);
         while let Some((stream, peer, slot)) = self.next(&state, &slots, &mut connections).await {
             state.app.metrics.http_connections.inc([]);

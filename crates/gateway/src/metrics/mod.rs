@@ -9,7 +9,7 @@ mod family;
 mod process;
 mod scrape;
 
-pub use family::{Counter, Histogram};
+pub use family::{Counter, Histogram, Spread};
 pub use process::{ProcessStats, process_stats};
 pub use scrape::{CONTENT_TYPE, render};
 
@@ -220,7 +220,7 @@ impl Default for Metrics {
             ),
             auth_failures: Counter::new(
                 "steadfast_auth_failures_total",
-                "Requests refused for their token: missing, unknown, scope.",
+                "Requests refused for their token: missing, unknown, ended, scope, session, login_over, foreign_page.",
                 ["reason"],
             ),
             panics: Counter::new(
