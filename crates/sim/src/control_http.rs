@@ -120,7 +120,9 @@ fn from_here(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let local = host.is_some_and(|host| {
         let address = host.parse::<SocketAddr>();
         address.is_ok_and(|address| address.ip().is_loopback()) || host.starts_with("localhost:")

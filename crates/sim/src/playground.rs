@@ -61,7 +61,10 @@ mod tests {
         assert!(total < 60_000, "{total} bytes");
         for (name, _, bytes) in FILES {
             let text = std::str::from_utf8(bytes).unwrap();
-            assert!(!text.contains("://") && !text.contains("innerHTML"), "{name}");
+            assert!(
+                !text.contains("://") && !text.contains("innerHTML"),
+                "{name}"
+            );
         }
     }
 }

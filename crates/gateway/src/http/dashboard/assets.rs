@@ -119,7 +119,10 @@ mod tests {
             total += bytes.len();
             let text = std::str::from_utf8(bytes).unwrap();
             let outside = text.replace("http://www.w3.org/", "");
-            assert!(!outside.contains("http://") && !outside.contains("https://"), "{name}");
+            assert!(
+                !outside.contains("http://") && !outside.contains("https://"),
+                "{name}"
+            );
             assert!(!text.contains("innerHTML"), "{name}");
         }
         assert!(total < 200_000, "{total} bytes");

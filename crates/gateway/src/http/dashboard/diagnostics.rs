@@ -86,7 +86,9 @@ pub(super) async fn bundle(
     let name = format!("attachment; filename=\"steadfast-diagnostics-{day}.json\"");
     let mut response = JsonAnswer(bundle).into_response();
     if let Ok(name) = HeaderValue::from_str(&name) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
 }
@@ -150,13 +152,20 @@ fn redacted(text: &str) -> String {
 }
 
 fn word(word: &str) -> String {
-    if ["sf_r_", "sf_s_", "sf_a_", "whsec_"].iter().any(|secret| word.contains(secret)) {
+    if ["sf_r_", "sf_s_", "sf_a_", "whsec_"]
+        .iter()
+        .any(|secret| word.contains(secret))
+    {
         return "[secret] ".to_owned();
     }
     if let Some((scheme, rest)) = word.split_once("://") {
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        let more = if host.len() < rest.trim_end().len() { "/[path] " } else { " " };
+        let more = if host.len() < rest.trim_end().len() {
+            "/[path] "
+        } else {
+            " "
+        };
         return format!("{}://{}{more}", numbers(scheme), numbers(host.trim_end()));
     }
     numbers(word)
@@ -167,15 +176,16 @@ fn numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut row = String::new();
     let mut before = None;
-    let mut flush = |row: &mut String, before: Option<char>, after: Option<char>, out: &mut String| {
-        let named = |c: Option<char>| c.is_some_and(char::is_alphabetic);
-        if row.len() >= DIGITS && !named(before) && !named(after) {
-            out.push_str("[number]");
-        } else {
-            out.push_str(row);
-        }
-        row.clear();
-    };
+    let mut flush =
+        |row: &mut String, before: Option<char>, after: Option<char>, out: &mut String| {
+            let named = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+            if row.len() >= DIGITS && !named(before) && !named(after) {
+                out.push_str("[number]");
+            } else {
+                out.push_str(row);
+            }
+            row.clear();
+        };
     for c in text.chars() {
         if c.is_ascii_digit() {
             row.push(c);
@@ -201,7 +211,10 @@ mod tests {
             ("inc_01HM61234567Z", "inc_01HM61234567Z"),
             ("2026-01-15T10:30:00.000Z", "2026-01-15T10:30:00.000Z"),
             ("token sf_a_abc is", "token [secret] is"),
-            ("https://u:p@a.example/hook?k=1", "https://a.example/[path] "),
+            (
+                "https://u:p@a.example/hook?k=1",
+                "https://a.example/[path] ",
+            ),
             ("https://a.example", "https://a.example "),
             ("127.0.0.1:8080", "127.0.0.1:8080"),
         ] {

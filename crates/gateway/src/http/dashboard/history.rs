@@ -112,11 +112,7 @@ impl Series {
         *sum = Point {
             at: point.at,
             depth: sum.depth.max(point.depth),
-            memory: sum
-                .memory
-                .into_iter()
-                .chain(point.memory)
-                .reduce(f32::max),
+            memory: sum.memory.into_iter().chain(point.memory).reduce(f32::max),
             wanted: sum.wanted.saturating_add(point.wanted),
             ready: sum.ready.saturating_add(point.ready),
             recoveries: sum.recoveries.saturating_add(point.recoveries),

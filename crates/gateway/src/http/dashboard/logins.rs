@@ -185,9 +185,7 @@ pub(super) fn cookie(headers: &HeaderMap, secret: Option<&str>) -> String {
     let secure = text(ORIGIN).is_some_and(|origin| origin.starts_with("https://"));
     let secure = if secure { "; Secure" } else { "" };
     let (value, age) = secret.map_or(("", 0), |secret| (secret, LIFETIME_S));
-    format!(
-        "{COOKIE_NAME}{port}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
-    )
+    format!("{COOKIE_NAME}{port}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// Whether a request comes from the dashboard's own page. Browsers say so
@@ -274,8 +272,14 @@ mod tests {
         assert!(ours(Method::GET, &[("sec-fetch-site", "none")]));
         assert!(!ours(Method::GET, &[("sec-fetch-site", "same-site")]));
         assert!(!ours(Method::POST, &[("sec-fetch-site", "same-origin")]));
-        assert!(ours(Method::POST, &[("sec-fetch-site", "same-origin"), mark]));
-        assert!(!ours(Method::POST, &[("sec-fetch-site", "cross-site"), mark]));
+        assert!(ours(
+            Method::POST,
+            &[("sec-fetch-site", "same-origin"), mark]
+        ));
+        assert!(!ours(
+            Method::POST,
+            &[("sec-fetch-site", "cross-site"), mark]
+        ));
         let origin = ("origin", "http://127.0.0.1:8080");
         assert!(ours(Method::POST, &[origin, host, mark]));
         let other = ("origin", "http://127.0.0.1:8081");
