@@ -20,7 +20,9 @@ const WATCH: &str = "window.trouble = [];
 /// Finds what can be clicked by the name that it goes by.
 const FIND: &str = "(name) => {
   const fits = (e) => (e.getAttribute('aria-label') ?? e.textContent).trim() === name || e.textContent.trim() === name;
-  const all = [...document.querySelectorAll('dialog[open] button, button, a, summary')];
+  const scope = document.querySelector('dialog[open]') ?? document;
+  // What the page is about goes before what leads elsewhere.
+  const all = [...scope.querySelectorAll('main :is(button, a, summary)'), ...scope.querySelectorAll('button, a, summary')];
   const found = all.find((e) => fits(e) && !e.disabled && e.checkVisibility());
   if (!found) return null;
   found.scrollIntoView({ block: 'center' });
@@ -149,17 +151,6 @@ impl Person {
         self.click_at(place).await;
         self.reads("document.activeElement.select?.()").await;
         self.call("Input.insertText", json!({"text": text})).await;
-    }
-
-    /// Chooses from the list of this label.
-    pub(crate) async fn chooses(&self, label: &str, value: &str) {
-        self.place(FIELD, label).await;
-        let choose = format!(
-            "(() => {{ const l = [...document.querySelectorAll('label')].find((l) => l.textContent.trim() === {});
-               l.control.value = {}; l.control.dispatchEvent(new Event('change', {{ bubbles: true }})); }})()",
-            json!(label), json!(value)
-        );
-        self.reads(&choose).await;
     }
 
     pub(crate) async fn presses(&self, key: &str) {

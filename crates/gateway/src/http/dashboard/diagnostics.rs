@@ -176,7 +176,7 @@ fn numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut row = String::new();
     let mut before = None;
-    let mut flush =
+    let flush =
         |row: &mut String, before: Option<char>, after: Option<char>, out: &mut String| {
             let named = |c: Option<char>| c.is_some_and(char::is_alphabetic);
             if row.len() >= DIGITS && !named(before) && !named(after) {
