@@ -1,7 +1,7 @@
 // Linking a number: a code that renews itself, or one that is typed.
 
 import { at, blob, get, may, post } from './api.js';
-import { act, badge, copy, field, fill, h, say } from './dom.js';
+import { act, badge, field, fill, h, say } from './dom.js';
 import { doing } from './overview.js';
 import { every, follow } from './live.js';
 
@@ -11,7 +11,6 @@ export async function link({ sheet, name, until, gone }) {
   const picture = h('div', { class: 'qr' }, 'The code appears here in a moment.');
   const left = h('span', {});
   const bar = h('meter-bar', { 'aria-hidden': 'true' }, left);
-  const raw = h('div', { class: 'row' });
   let code = null;
   let ends = 0;
   let began = 0;
@@ -23,7 +22,6 @@ export async function link({ sheet, name, until, gone }) {
     if (url) URL.revokeObjectURL(url);
     url = null;
     fill(picture, text);
-    fill(raw);
   }
 
   async function look() {
@@ -50,7 +48,6 @@ export async function link({ sheet, name, until, gone }) {
     began = Date.now();
     ends = new Date(now.expires_at).getTime();
     fill(picture, h('img', { src: url, alt: 'QR code to be scanned with WhatsApp on the phone' }));
-    fill(raw, copy(now.code, 'Copy the code’s text'), h('small', {}, 'for the simulator’s phone'));
   }
 
   function tick() {
@@ -93,7 +90,7 @@ export async function link({ sheet, name, until, gone }) {
       h('div', { class: 'field' }, picture, bar),
       h('div', { class: 'field' }, h('h2', {}, 'Scan this code'),
         h('ol', { class: 'steps' }, h('li', {}, 'Open WhatsApp on the phone.'), h('li', {}, 'Settings, Linked devices, Link a device.'),
-          h('li', {}, 'Point the camera at the code. It renews itself.')), raw))),
+          h('li', {}, 'Point the camera at the code. It renews itself.'))))),
     pairing);
   if (session.ready) done(session);
   linked = session.ready;

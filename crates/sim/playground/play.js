@@ -139,8 +139,9 @@ function talk(with_) {
   return talks.get(key);
 }
 
-function bubble(entry, with_, ours) {
-  if (!with_ || with_.includes('@g.us')) return;
+function bubble(entry, name, ours) {
+  if (!name || name.includes('@g.us')) return;
+  const with_ = name.replace('@c.us', '');
   const before = phone;
   phone = entry.account ?? phone;
   const chat = talk(with_);

@@ -176,16 +176,15 @@ fn numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut row = String::new();
     let mut before = None;
-    let flush =
-        |row: &mut String, before: Option<char>, after: Option<char>, out: &mut String| {
-            let named = |c: Option<char>| c.is_some_and(char::is_alphabetic);
-            if row.len() >= DIGITS && !named(before) && !named(after) {
-                out.push_str("[number]");
-            } else {
-                out.push_str(row);
-            }
-            row.clear();
-        };
+    let flush = |row: &mut String, before: Option<char>, after: Option<char>, out: &mut String| {
+        let named = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+        if row.len() >= DIGITS && !named(before) && !named(after) {
+            out.push_str("[number]");
+        } else {
+            out.push_str(row);
+        }
+        row.clear();
+    };
     for c in text.chars() {
         if c.is_ascii_digit() {
             row.push(c);
