@@ -2,8 +2,8 @@
 # Makes a Debian or Ubuntu machine ready to build and run Steadfast. Sourced by `run` and `test`.
 #
 # `setup` installs only what is missing, says what it does on standard error, and is silent where
-# nothing is to be done. `setup_for_tests` also installs the clients that judge the simulator and the
-# Python programs that the tests ask.
+# nothing is to be done. `setup_for_tests` also installs the clients that judge the simulator, and the
+# Python programs and npm packages that the tests ask.
 # It needs bash and what every Debian has (coreutils, grep, sed, util-linux).
 # The caller sets `root`, the folder of the checkout.
 : "${root:?the caller sets root}"
@@ -194,8 +194,14 @@ fail_no_browser_package() {
 
 page_library_stamp=node_modules/.steadfast-lock
 
+# The stamp is the lists' hash, with a word behind it where the tests' packages are there too.
 page_library_is_current() {
-  [ -f "$page_library_stamp" ] && [ "$(cat "$page_library_stamp")" = "$(page_library_hash)" ]
+  [ -f "$page_library_stamp" ] || return 1
+  case "$(cat "$page_library_stamp")" in
+  "$(page_library_hash) tests") return 0 ;;
+  "$(page_library_hash)") [ -z "$with_test_tools" ] ;;
+  *) return 1 ;;
+  esac
 }
 
 page_library_hash() { cat package.json package-lock.json | sha256sum | cut -d ' ' -f 1; }
@@ -203,11 +209,13 @@ page_library_hash() { cat package.json package-lock.json | sha256sum | cut -d ' 
 setup_page_library() {
   page_library_is_current && return 0
   say "installing the pinned in-page library with npm (log: target/setup/npm.log)"
-  if ! npm ci --ignore-scripts --no-audit --no-fund >target/setup/npm.log 2>&1 </dev/null; then
+  local omit=(--omit=dev)
+  [ -z "$with_test_tools" ] || omit=()
+  if ! npm ci "${omit[@]}" --ignore-scripts --no-audit --no-fund >target/setup/npm.log 2>&1 </dev/null; then
     tail -n 20 target/setup/npm.log >&2
     fail "npm ci failed (its last words stand above). It needs the network, and a package registry that npm is set up for."
   fi
-  page_library_hash >"$page_library_stamp"
+  printf '%s%s\n' "$(page_library_hash)" "${with_test_tools:+ tests}" >"$page_library_stamp"
 }
 
 # ---------------------------------------------------------------- the clients that judge the simulator

@@ -241,6 +241,11 @@ impl DataDir {
         self.path.join("media")
     }
 
+    /// Who is logged in at the dashboard, by hash.
+    pub fn logins(&self) -> PathBuf {
+        self.path.join("logins.json")
+    }
+
     /// The folder of all profiles.
     pub fn profiles(&self) -> PathBuf {
         self.path.join("profiles")

@@ -27,6 +27,8 @@ events! {
     AUDIT_NOT_STORED = "audit_not_stored";
     /// When tokens were last used could not be stored; again with their next use (debug).
     TOKEN_USE_NOT_STORED = "token_use_not_stored";
+    /// The dashboard's logins could not be written: they end with the gateway.
+    LOGINS_NOT_STORED = "logins_not_stored";
     /// A request was refused for its token (debug).
     AUTH_REFUSED = "auth_refused";
     /// An HTTP request was answered (debug).

@@ -30,5 +30,6 @@ pub mod serve;
 pub mod sessions;
 pub mod supervisor;
 pub mod token;
+pub mod troubles;
 pub mod updates;
 pub mod webhooks;

@@ -6,10 +6,11 @@
 use crate::config::{Log, LogFormat};
 use crate::events;
 use crate::metrics::Metrics;
+use crate::troubles::Listener;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -18,11 +19,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 #[error("logging cannot be set up: {0}")]
 pub struct LoggingError(String);
 
-/// Sets logging up for the whole process. Call once.
+/// Sets logging up for the whole process, and keeps the newest warnings and
+/// errors beside what is counted. Call once.
 ///
 /// # Errors
 /// Where it was set up before, or the level is no level.
-pub fn init(log: &Log) -> Result<(), LoggingError> {
+pub fn init(log: &Log, metrics: Arc<Metrics>) -> Result<(), LoggingError> {
     // `Targets` rather than `EnvFilter`: it needs no regular expressions, which
     // cost more memory than all else here.
     let filter: Targets = log
@@ -52,8 +54,10 @@ pub fn init(log: &Log) -> Result<(), LoggingError> {
             .with_filter(filter)
             .boxed()
     };
+    let troubles = Listener(metrics).with_filter(LevelFilter::WARN);
     tracing_subscriber::registry()
         .with(layer)
+        .with(troubles)
         .try_init()
         .map_err(|e| LoggingError(e.to_string()))
 }

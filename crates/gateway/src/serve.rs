@@ -237,7 +237,9 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         stopping.clone(),
     ));
     sweeping.close();
-    let state = HttpState::new(app.clone(), token::hash(&local), stopping.clone());
+    let logins = Some(data_dir.logins());
+    let state =
+        HttpState::keeping_logins(app.clone(), token::hash(&local), stopping.clone(), logins);
     let http = server.map(|server| server.serve(state.clone()));
     if let Some(address) = address {
         data_dir.announce(&RunningGateway {

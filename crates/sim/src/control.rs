@@ -76,6 +76,12 @@ impl Control {
         self.hub.with(World::views)
     }
 
+    /// The QR codes that are on show now, oldest screen first: what a phone
+    /// held before one of them would read.
+    pub fn codes(&self) -> Vec<String> {
+        self.hub.with(|world| world.codes())
+    }
+
     /// The phone scans the whole string of a QR code.
     ///
     /// # Errors

@@ -3,10 +3,11 @@
 use crate::control::Control;
 use crate::error::Error;
 use crate::journal::Event;
+use crate::playground;
 use crate::world::{Fault, NewAccount, OutsideMessage, Passkey, PersonPatch};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -69,7 +70,10 @@ pub(crate) async fn serve(
 
 fn router(app: App) -> Router {
     Router::new()
+        .route("/", get(playground::page))
+        .route("/playground/{file}", get(playground::file))
         .route("/state", get(state))
+        .route("/codes", get(codes))
         .route("/accounts", get(accounts).post(create_account))
         .route("/accounts/{phone}", get(account))
         .route("/accounts/{phone}/scan", post(scan))
@@ -90,13 +94,17 @@ fn router(app: App) -> Router {
         .route("/knobs", get(knobs).patch(turn))
         .route("/journal", get(journal))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::from_fn(keep_browsers_out))
+        .layer(axum::middleware::from_fn(keep_other_pages_out))
         .with_state(app)
 }
 
-async fn keep_browsers_out(request: Request, next: Next) -> Response {
+/// Lets programs in, and the playground: its own files to anybody, all else
+/// with our header and from no page but ours.
+async fn keep_other_pages_out(request: Request, next: Next) -> Response {
     let headers = request.headers();
-    if !headers.contains_key(HEADER) || headers.contains_key(header::ORIGIN) {
+    let path = request.uri().path();
+    let file = request.method() == Method::GET && (path == "/" || path.starts_with("/playground/"));
+    if !file && (!headers.contains_key(HEADER) || !from_here(headers)) {
         return (
             StatusCode::FORBIDDEN,
             Json(json!({"code": "header", "error": format!("send the header {HEADER}, and no Origin")})),
@@ -104,6 +112,22 @@ async fn keep_browsers_out(request: Request, next: Next) -> Response {
             .into_response();
     }
     next.run(request).await
+}
+
+/// Whether no page asks, or our own does. It is under an address of this
+/// machine: a name that somebody else lets point here is not ours.
+fn from_here(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let local = host.is_some_and(|host| {
+        let address = host.parse::<SocketAddr>();
+        address.is_ok_and(|address| address.ip().is_loopback()) || host.starts_with("localhost:")
+    });
+    local && host.is_some_and(|host| origin.as_bytes() == format!("http://{host}").as_bytes())
 }
 
 struct Problem(Error);
@@ -167,6 +191,10 @@ async fn state(State(app): State<App>) -> Answer {
         "network": app.control.hub().with(|w| w.network()),
         "accounts": app.control.accounts(),
     })))
+}
+
+async fn codes(State(app): State<App>) -> Answer {
+    Ok(Json(json!({"codes": app.control.codes()})))
 }
 
 async fn accounts(State(app): State<App>) -> Answer {

@@ -20,6 +20,7 @@ mod hub;
 pub mod journal;
 pub mod knobs;
 pub mod phone;
+mod playground;
 mod rng;
 pub mod scripted;
 pub mod server;

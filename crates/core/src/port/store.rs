@@ -207,6 +207,8 @@ pub struct MessageQuery {
     pub status: Option<Status>,
     /// Only after this position.
     pub after: i64,
+    /// Only before this position, and newest first.
+    pub before: Option<i64>,
     /// At most so many; the caller bounds it.
     pub limit: u32,
 }
@@ -450,7 +452,8 @@ pub trait Store: EventLog + WebhookStore + Send + Sync {
         id: &WaMessageId,
     ) -> Result<Option<MessageKey>, StoreError>;
 
-    /// A page of a session's messages, in order of acceptance.
+    /// A page of a session's messages, in order of acceptance; the other way
+    /// round where only what stands before a position is asked for.
     async fn messages(
         &self,
         session: &SessionId,

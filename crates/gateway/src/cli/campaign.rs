@@ -12,6 +12,7 @@ use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,9 @@ pub(super) struct DemoArgs {
     /// Keep the gateway's log, with all that it says at level debug
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Go on afterwards, for a look at the dashboard and the playground, until Ctrl-C
+    #[arg(long)]
+    stay: bool,
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +83,7 @@ pub(super) async fn demo(context: &Context, args: DemoArgs) -> Result<Exit, CliE
         seed: args.seed,
         pace: Duration::from_millis(80),
         log: args.log,
+        stay: args.stay,
     };
     context.out.line(format!(
         "Starting a simulated WhatsApp, the gateway and a real Chromium; then {} messages to 5 chats \
@@ -144,6 +149,7 @@ pub(super) async fn chaos(context: &Context, args: ChaosArgs) -> Result<Exit, Cl
         seed: args.seed,
         pace: Duration::from_millis(20),
         log: args.log,
+        stay: false,
     };
     let (exit, fought) = fight(context, campaign).await?;
     if let (Some(document), Some(fought)) = (&args.report, fought) {
@@ -170,15 +176,22 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<(Exit, Option<Fo
         started,
         messages,
         shown: AtomicU32::new(0),
+        stays: OnceLock::new(),
     };
     let mut stop = super::StopSignals::listen()?;
     let show = |progress: Progress<'_>| screen.show(&progress);
     let fought = tokio::select! {
         biased;
-        () = stop.asked() => return Ok((Exit::Interrupted, None)),
+        // Who looked around as long as he liked has interrupted nothing.
+        () = stop.asked() => return Ok((screen.stays.get().copied().unwrap_or(Exit::Interrupted), None)),
         fought = Box::pin(campaign.fight(&show)) => fought,
     };
     let fought = fought.map_err(|error| cli_error(&error))?;
+    let exit = tell(out, &fought);
+    Ok((exit, Some(fought)))
+}
+
+fn tell(out: Out, fought: &Fought) -> Exit {
     // What is wrong stands before the report, which is the last line.
     for finding in fought.findings().take(MOST_FINDINGS) {
         out.value(&json!({ "finding": finding }));
@@ -187,13 +200,12 @@ async fn fight(context: &Context, campaign: Campaign) -> Result<(Exit, Option<Fo
         out.value(&json!({ "finding": { "what": JOURNAL_CUT } }));
     }
     out.value(&fought.report);
-    summary(out, &fought);
-    let exit = if fought.is_clean() {
+    summary(out, fought);
+    if fought.is_clean() {
         Exit::Done
     } else {
         Exit::Failed
-    };
-    Ok((exit, Some(fought)))
+    }
 }
 
 pub(super) fn this_binary() -> Result<PathBuf, CliError> {
@@ -236,6 +248,8 @@ struct Screen {
     started: Instant,
     messages: u32,
     shown: AtomicU32,
+    /// How the run went, once it is over and everything goes on.
+    stays: OnceLock<Exit>,
 }
 
 impl Screen {
@@ -279,6 +293,21 @@ impl Screen {
             }
             Progress::Settling => {
                 self.say("all accepted, all faults over; waiting for the last ack");
+            }
+            Progress::Stays(fought, place) => {
+                let exit = tell(self.out, fought);
+                // It is over once.
+                let _ = self.stays.set(exit);
+                self.out.line("");
+                self.out.line(format!("dashboard    {}", place.dashboard));
+                self.out.line(format!("  log in with {}", place.token));
+                self.out.line(format!("playground   {}", place.playground));
+                self.out.line("Everything goes on until Ctrl-C.");
+                self.out.value(&json!({
+                    "dashboard": place.dashboard,
+                    "token": place.token,
+                    "playground": place.playground,
+                }));
             }
         }
     }

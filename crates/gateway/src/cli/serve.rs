@@ -116,7 +116,7 @@ async fn start_simulator() -> Result<Simulator, CliError> {
 /// Logs and the panic hook, for commands that run a gateway.
 pub(super) fn start_logging(loaded: &Loaded) -> Result<Arc<Metrics>, CliError> {
     let metrics = Arc::new(Metrics::default());
-    logging::init(&loaded.config.log)
+    logging::init(&loaded.config.log, metrics.clone())
         .map_err(|e| CliError::new(Exit::Failed, e.to_string(), ""))?;
     logging::log_panics(metrics.clone());
     for warning in &loaded.warnings {
@@ -164,6 +164,11 @@ fn tell(out: Out, running: &Running, simulator: Option<&Simulator>) {
         out.line(format!(
             "simulator at {}, its control at {}",
             simulator.addr(),
+            simulator.control_url()
+        ));
+        out.line(format!(
+            "dashboard: {}/   playground, where you are the phone: {}/",
+            running.url(),
             simulator.control_url()
         ));
     }

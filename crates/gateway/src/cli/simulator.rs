@@ -40,6 +40,9 @@ pub(super) async fn run(context: &Context, args: SimulatorArgs) -> Result<Exit, 
     let (addr, control) = (simulator.addr().to_string(), simulator.control_url());
     context.out.line(format!("page at {addr}"));
     context.out.line(format!("control at {control}"));
+    context
+        .out
+        .line(format!("playground, to open in a browser: {control}/"));
     context.out.line(format!(
         "use it with: STEADFAST_BROWSER__WEB_RESOLVE={addr} STEADFAST_BROWSER__WEB_SPKI={} steadfast serve",
         simulator.spki()

@@ -43,6 +43,8 @@ pub struct Campaign {
     pub pace: Duration,
     /// Where the gateway's log is kept.
     pub log: Option<PathBuf>,
+    /// Whether everything goes on afterwards, until the run is dropped.
+    pub stay: bool,
 }
 
 /// What is shown while it goes on.
@@ -64,6 +66,19 @@ pub enum Progress<'a> {
     Gateway(&'a LogEvent),
     /// Everything is accepted, and all faults are over.
     Settling,
+    /// The run is over, and everything goes on for whoever wants to look at it.
+    Stays(&'a Fought, Place),
+}
+
+/// Where a stage can be looked at.
+#[derive(Debug)]
+pub struct Place {
+    /// The gateway's dashboard.
+    pub dashboard: String,
+    /// What one logs in with.
+    pub token: String,
+    /// The page on which one is the phone.
+    pub playground: String,
 }
 
 /// A fault that was not healed, and what is known of it.
@@ -170,6 +185,17 @@ impl Campaign {
         })
         .await?;
         let fought = Box::pin(self.fight_on(&stage, show)).await;
+        if self.stay
+            && let (Ok(fought), Some(client)) = (&fought, stage.client().await)
+        {
+            let place = Place {
+                dashboard: client.page(),
+                token: client.token().to_owned(),
+                playground: stage.playground(),
+            };
+            show(Progress::Stays(fought, place));
+            std::future::pending::<()>().await;
+        }
         let tail = match &fought {
             Ok(fought) if fought.is_clean() => None,
             Ok(_) | Err(_) => Some(stage.log_tail().await),

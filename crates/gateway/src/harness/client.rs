@@ -26,6 +26,16 @@ impl Client {
         }
     }
 
+    /// The address of the dashboard.
+    pub fn page(&self) -> String {
+        format!("http://{}/", self.authority)
+    }
+
+    /// The token that it asks with.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Asks. An error is one of the connection: the gateway may be down.
     async fn ask(&self, question: Question<'_>, deadline: Duration) -> io::Result<Answer> {
         let asked = ask(&self.authority, &self.token, question);

@@ -154,6 +154,11 @@ impl Stage {
         self.simulator.control()
     }
 
+    /// The page on which a person is the phone.
+    pub fn playground(&self) -> String {
+        format!("{}/", self.simulator.control_url())
+    }
+
     /// Turns one knob of the simulator.
     pub fn turn(&self, knob: &str, value: serde_json::Value) -> Result<(), HarnessError> {
         let patch = serde_json::Map::from_iter([(knob.to_owned(), value)]);

@@ -5,11 +5,15 @@
 //! bits guessing is hopeless, and a lock would only shut out the owner. An
 //! address that fails too often is only told to wait before it fails again.
 //!
+//! A request without a token may come from the dashboard with the cookie of a
+//! login ([`dashboard::logins`]), which stands for the token it was given for.
+//!
 //! A token may be for some sessions only. An address that names another one
 //! looks to it as if there were no such session; an address that names none is
 //! closed to it, unless its handler sorts by session itself ([`Sorting`]).
 
 use super::HttpState;
+use super::dashboard;
 use super::patience::Patience;
 use super::peer::{Peer, client_address, network};
 use super::problem::{Code, Problem, session_unknown};
@@ -105,6 +109,14 @@ impl Known {
         self.0.caller.get()
     }
 
+    /// Notes who did what, for a handler that finds that out by itself.
+    pub(super) fn note(&self, caller: &str, scope: Scope, act: &'static str, target: &str) {
+        let target = target.to_owned();
+        // The first words stand, as everywhere.
+        let _ = self.0.caller.set((caller.to_owned(), scope));
+        let _ = self.0.act.set(Act { name: act, target });
+    }
+
     /// What was done, where the handler said so.
     pub(super) fn act(&self) -> Option<&Act> {
         self.0.act.get()
@@ -170,19 +182,12 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
         parts: &mut Parts,
         state: &Arc<HttpState>,
     ) -> Result<Self, Problem> {
-        let Some(given) = token_of(&parts.headers) else {
-            let problem = Problem::new(
-                Code::TokenMissing,
-                "send Authorization: Bearer TOKEN or X-Api-Key: TOKEN",
-            );
-            return Err(refused(state, "missing", problem));
-        };
-        let token = match identify(state, given).await? {
-            Identified::Token(token) => token,
-            Identified::Ended(end) => return Err(refused(state, "ended", ended(end))),
-            Identified::Nobody => {
-                return Err(refused(state, "unknown", unknown(state, parts)));
+        let token = match token_of(&parts.headers) {
+            Some(given) => {
+                let peer = parts.extensions.get::<Peer>();
+                holder(state, given, peer, &parts.headers).await?
             }
+            None => logged_in(state, parts).await?,
         };
         let known = parts.extensions.get::<Known>().cloned().unwrap_or_default();
         // The first word stands; a request has one caller.
@@ -232,6 +237,49 @@ impl<D: Demand> FromRequestParts<Arc<HttpState>> for Caller<D> {
             known,
             demand: PhantomData,
         })
+    }
+}
+
+/// Whose token this is, where it is taken.
+pub(super) async fn holder(
+    state: &HttpState,
+    given: &str,
+    peer: Option<&Peer>,
+    headers: &HeaderMap,
+) -> Result<TokenRecord, Problem> {
+    match identify(state, given).await? {
+        Identified::Token(token) => Ok(token),
+        Identified::Ended(end) => Err(refused(state, "ended", ended(end))),
+        Identified::Nobody => {
+            let problem = unknown(state, peer, headers);
+            Err(refused(state, "unknown", problem))
+        }
+    }
+}
+
+/// Whose token a request without one stands for: a login of the dashboard is
+/// what its token is, as the token is now.
+async fn logged_in(state: &HttpState, parts: &Parts) -> Result<TokenRecord, Problem> {
+    let login = state
+        .logins
+        .token_of(&parts.headers, state.app.clock.unix());
+    let Some(login) = login else {
+        let detail = "send Authorization: Bearer TOKEN or X-Api-Key: TOKEN";
+        let problem = Problem::new(Code::TokenMissing, detail);
+        return Err(refused(state, "missing", problem));
+    };
+    let over = |detail| {
+        let problem = Problem::new(Code::TokenMissing, detail);
+        refused(state, "login_over", problem)
+    };
+    let hash = login.ok_or_else(|| over("this login has ended: log in again"))?;
+    if !dashboard::logins::from_our_page(&parts.method, &parts.headers) {
+        return Err(refused(state, "foreign_page", dashboard::foreign()));
+    }
+    match by_hash(state, hash).await? {
+        Identified::Token(token) => Ok(token),
+        Identified::Ended(end) => Err(refused(state, "ended", ended(end))),
+        Identified::Nobody => Err(over("the token of this login was revoked")),
     }
 }
 
@@ -297,12 +345,12 @@ fn refused(state: &HttpState, reason: &'static str, problem: Problem) -> Problem
 }
 
 /// What an unknown token is told, by how often its address has come with one.
-fn unknown(state: &HttpState, parts: &Parts) -> Problem {
+fn unknown(state: &HttpState, peer: Option<&Peer>, headers: &HeaderMap) -> Problem {
     let problem = Problem::new(Code::TokenUnknown, "this token is not known here");
-    let (Some(rate), Some(peer)) = (&state.limits.failures, parts.extensions.get::<Peer>()) else {
+    let (Some(rate), Some(peer)) = (&state.limits.failures, peer) else {
         return problem;
     };
-    let address = client_address(*peer, &parts.headers, &state.limits.trusted);
+    let address = client_address(*peer, headers, &state.limits.trusted);
     match rate.take(&address.to_string(), state.app.clock.mono()) {
         Ok(()) => problem,
         Err(wait_ms) => Problem::new(

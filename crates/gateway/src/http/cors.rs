@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 
 /// The origin of the page that asks, where it is one of those allowed. Tokens
-/// travel in headers, never in cookies, so that no page is let in by merely
-/// being open in a browser.
+/// travel in headers, and the dashboard's cookies are taken from its own page
+/// only, so that no page is let in by merely being open in a browser.
 pub(super) fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(ORIGIN)?;
     let text = origin.to_str().ok()?;

@@ -101,12 +101,16 @@ pub(super) struct MessagesQuery {
     status: Option<String>,
     /// Only after this position: the `next` of the page before.
     after: Option<i64>,
+    /// Newest first, and only before this position: the `next` of the page
+    /// before, or `end` for the newest.
+    before: Option<String>,
     /// At most so many, 1 to 200; 50 where not said.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
-/// A session's messages, in the order in which they were accepted.
+/// A session's messages, in the order in which they were accepted; newest
+/// first where `before` is given.
 #[utoipa::path(get, path = "/v1/sessions/{session}/messages", tag = "messages",
     params(("session" = String, Path), MessagesQuery),
     responses((status = 200, body = Page<MessageJson>)))]
@@ -127,10 +131,19 @@ pub(super) async fn list(
             )
         })?),
     };
+    let before = match query.before.as_deref().map(str::trim) {
+        None => None,
+        Some("end") => Some(i64::MAX),
+        Some(text) => Some(text.parse().map_err(|_| {
+            let detail = "before is a number from an answer's next, or end";
+            Problem::new(Code::InvalidRequest, detail)
+        })?),
+    };
     super::sessions::exists(&state, &session).await?;
     let query = MessageQuery {
         status,
         after: query.after.unwrap_or(0),
+        before,
         limit,
     };
     let found = state.app.store.messages(&session, query).await?;

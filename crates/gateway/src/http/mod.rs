@@ -9,6 +9,7 @@ mod changes;
 mod chats;
 mod content;
 mod cors;
+mod dashboard;
 pub(crate) mod embedded;
 mod event_json;
 mod events;
@@ -58,6 +59,7 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use problem::{Code, Problem};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -72,6 +74,10 @@ pub struct HttpState {
     in_flight: accept::InFlight,
     limits: auth::Limits,
     usage: usage::Usage,
+    /// Who is logged in at the dashboard.
+    logins: dashboard::logins::Logins,
+    /// What the dashboard's plots show.
+    history: dashboard::history::History,
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
     /// Requests with a file in them that are read at a time: each is held whole.
@@ -86,11 +92,23 @@ pub struct HttpState {
 }
 
 impl HttpState {
-    /// `stopping` is cancelled when the gateway shuts down.
+    /// `stopping` is cancelled when the gateway shuts down. Logins of the
+    /// dashboard end with it.
     pub fn new(
         app: Arc<App>,
         local_token: Option<[u8; 32]>,
         stopping: CancellationToken,
+    ) -> Arc<Self> {
+        Self::keeping_logins(app, local_token, stopping, None)
+    }
+
+    /// As [`HttpState::new`], with a file in which the dashboard's logins
+    /// outlive the gateway.
+    pub fn keeping_logins(
+        app: Arc<App>,
+        local_token: Option<[u8; 32]>,
+        stopping: CancellationToken,
+        logins: Option<PathBuf>,
     ) -> Arc<Self> {
         let limits = auth::Limits::of(&app.config.server);
         let streams = Arc::new(Semaphore::new(app.config.stream.max_streams as usize));
@@ -101,6 +119,8 @@ impl HttpState {
             local_token,
             in_flight: accept::InFlight::default(),
             usage: usage::Usage::default(),
+            logins: dashboard::logins::Logins::open(logins),
+            history: dashboard::history::History::default(),
             inline: Arc::new(Semaphore::new(INLINE_AT_ONCE)),
             fetches: fetches::Fetches::default(),
             tasks: tasks::Tasks::default(),
@@ -199,6 +219,7 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
 pub fn router(state: Arc<HttpState>) -> Router {
     let (router, _) = api().split_for_parts();
     waha::unsupported_routes(router)
+        .merge(dashboard::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), layers::guard))

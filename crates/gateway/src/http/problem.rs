@@ -57,6 +57,7 @@ codes! {
     TokenExpired = "token_expired", 401, "The token is not taken any more", "Its time is up, or it was rotated: use its new secret, or `steadfast token rotate NAME --expires 90d`.";
     ScopeMissing = "scope_missing", 403, "The token may not do this", "Use a token of the scope that the detail names.";
     SessionsOnly = "sessions_only", 403, "The token is for some sessions only", "Ask about a session that it is for, or use a token that is for all.";
+    ForeignPage = "foreign_page", 403, "The request came from another page", "A login by cookie serves the dashboard alone; programs send Authorization: Bearer TOKEN.";
     NotFound = "not_found", 404, "There is nothing at this address", "See /docs for every address.";
     SessionUnknown = "session_unknown", 404, "There is no such session", "GET /v1/sessions lists them.";
     MessageUnknown = "message_unknown", 404, "There is no such message", "Check the id: ours begin with msg_; a message of a chat goes by the key that the chat lists.";

@@ -2,6 +2,7 @@
 //! head, and an orderly end.
 
 use super::HttpState;
+use super::dashboard;
 use super::peer::Peer;
 use super::stall::Stall;
 use super::tasks::Place;
@@ -103,6 +104,7 @@ impl Server {
         connections.spawn(usage::keep(state.clone()));
         // What still runs when this future is dropped ends with it.
         let _leash = state.tasks.leash();
+        connections.spawn(dashboard::history::keep(state.clone()));
         let welcome_within = Duration::from_millis(bounds.header_timeout_ms);
         while let Some((stream, peer, slot)) = self.next(&state, &slots, &mut connections).await {
             state.app.metrics.http_connections.inc([]);

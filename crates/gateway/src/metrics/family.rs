@@ -87,6 +87,62 @@ struct Buckets {
     count: u64,
 }
 
+/// How durations are spread: how many fell below each bound, and how many
+/// there were.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Spread {
+    bounds: &'static [f64],
+    counts: Vec<u64>,
+    count: u64,
+}
+
+impl Spread {
+    /// How many durations there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What was added since an earlier look.
+    pub fn since(&self, before: &Self) -> Self {
+        let old = before.counts.iter().chain(std::iter::repeat(&0));
+        let counts = self.counts.iter().zip(old);
+        Self {
+            bounds: self.bounds,
+            counts: counts.map(|(now, old)| now.saturating_sub(*old)).collect(),
+            count: self.count.saturating_sub(before.count),
+        }
+    }
+
+    /// Adds those of another.
+    pub fn add(&mut self, other: &Self) {
+        if self.counts.is_empty() {
+            self.bounds = other.bounds;
+            self.counts = vec![0; other.counts.len()];
+        }
+        for (sum, more) in self.counts.iter_mut().zip(&other.counts) {
+            *sum += more;
+        }
+        self.count += other.count;
+    }
+
+    /// The duration, in seconds, that this share of them did not exceed: between
+    /// the bounds around it by proportion. What lies beyond the last bound
+    /// counts as the last bound. `None` where there were none.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let wanted = (self.count > 0).then_some(self.count as f64 * share)?;
+        let (mut below, mut lower) = (0.0, 0.0);
+        for (bound, count) in self.bounds.iter().zip(&self.counts) {
+            let count = *count as f64;
+            if count > 0.0 && below + count >= wanted {
+                return Some(lower + (bound - lower) * ((wanted - below) / count).max(0.0));
+            }
+            below += count;
+            lower = *bound;
+        }
+        Some(lower)
+    }
+}
+
 /// How long things took, in seconds, by label set.
 #[derive(Debug)]
 pub struct Histogram<const L: usize> {
@@ -135,6 +191,17 @@ impl<const L: usize> Histogram<L> {
         }
         buckets.sum += seconds;
         buckets.count += 1;
+    }
+
+    /// What was noted so far, for one label set.
+    pub fn spread(&self, labels: [&str; L]) -> Spread {
+        let values = lock(&self.values);
+        let buckets = values.get(&labels.map(str::to_owned));
+        buckets.map_or_else(Spread::default, |buckets| Spread {
+            bounds: self.bounds,
+            counts: buckets.counts.clone(),
+            count: buckets.count,
+        })
     }
 
     pub(super) fn write(&self, out: &mut String) {
@@ -218,6 +285,26 @@ mod tests {
             out,
             "# HELP x_seconds X.\n# TYPE x_seconds histogram\nx_seconds_bucket{le=\"0.1\"} 1\nx_seconds_bucket{le=\"1\"} 3\nx_seconds_bucket{le=\"+Inf\"} 4\nx_seconds_sum 8.05\nx_seconds_count 4\n"
         );
+    }
+
+    #[test]
+    fn quantiles_lie_between_the_bounds_around_them() {
+        let histogram = Histogram::new("x_seconds", "X.", ["a"], &[0.1, 1.0]);
+        assert_eq!(histogram.spread(["1"]).quantile(0.5), None);
+        for seconds in [0.05, 0.05, 0.5, 0.5] {
+            histogram.observe(["1"], seconds);
+        }
+        let first = histogram.spread(["1"]);
+        assert_eq!(first.quantile(0.25), Some(0.05));
+        assert_eq!(first.quantile(0.5), Some(0.1));
+        assert_eq!(first.quantile(1.0), Some(1.0));
+        histogram.observe(["1"], 7.0);
+        let new = histogram.spread(["1"]).since(&first);
+        assert_eq!((new.count(), new.quantile(0.5)), (1, Some(1.0)));
+        let mut sum = Spread::default();
+        sum.add(&first);
+        sum.add(&new);
+        assert_eq!(sum, histogram.spread(["1"]));
     }
 
     #[test]

@@ -9,9 +9,11 @@ mod family;
 mod process;
 mod scrape;
 
-pub use family::{Counter, Histogram};
+pub use family::{Counter, Histogram, Spread};
 pub use process::{ProcessStats, process_stats};
 pub use scrape::{CONTENT_TYPE, render};
+
+use crate::troubles::Troubles;
 
 /// Everything that the gateway counts. Names and labels are stable and listed
 /// in docs/OPERATIONS.md.
@@ -78,6 +80,8 @@ pub struct Metrics {
     pub panics: Counter<0>,
     /// `steadfast_illegal_events_total`: events that a state machine refused; a bug each.
     pub illegal_events: Counter<0>,
+    /// Not counted, and kept beside what is: the newest warnings and errors.
+    pub troubles: Troubles,
 }
 
 /// For things that take milliseconds to a minute.
@@ -220,7 +224,7 @@ impl Default for Metrics {
             ),
             auth_failures: Counter::new(
                 "steadfast_auth_failures_total",
-                "Requests refused for their token: missing, unknown, scope.",
+                "Requests refused for their token: missing, unknown, ended, scope, session, login_over, foreign_page.",
                 ["reason"],
             ),
             panics: Counter::new(
@@ -233,6 +237,7 @@ impl Default for Metrics {
                 "Events that a state machine refused. Each is a bug.",
                 [],
             ),
+            troubles: Troubles::default(),
         }
     }
 }

@@ -15,45 +15,48 @@ fn park(dir: &Path, count: u8) -> Vec<String> {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async {
-        let store = SqliteStore::open(dir.join("steadfast.db"), Options::default()).unwrap();
-        let session = id("default");
-        let fence = store.take_fence(&session).await.unwrap();
-        for n in 1..=count {
-            let message = NewMessage {
-                id: MessageId::mint(THEN, [n; 10]),
-                wa_message_id: WaMessageId::mint([n; 9]),
-                session: session.clone(),
-                to: ChatId::parse(&format!("49151000000{n:02}")).unwrap(),
-                body: Body::text("parked"),
-                priority: Priority::Normal,
-                accepted_at: THEN,
-                due_at: THEN,
-                expires_at: None,
-            };
-            store.accept(message, None).await.unwrap();
-        }
-        let claimed = store
-            .claim(&session, fence, LoginGeneration(1), THEN, 10)
-            .await
-            .unwrap();
-        let ids: Vec<String> = claimed
-            .iter()
-            .map(|claimed| claimed.message.id.to_string())
-            .collect();
-        let parked = claimed
-            .into_iter()
-            .map(|claimed| Recorded {
-                id: claimed.message.id,
-                outcome: Outcome::Parked(ParkReason::LoginLost),
-                detail: Some("the login was lost".to_owned()),
-                at: THEN,
-            })
-            .collect();
-        store.record(&session, fence, parked).await.unwrap();
-        store.close().await;
-        ids
-    })
+    runtime.block_on(park_in(dir, count))
+}
+
+/// The same, from within a runtime.
+pub(crate) async fn park_in(dir: &Path, count: u8) -> Vec<String> {
+    let store = SqliteStore::open(dir.join("steadfast.db"), Options::default()).unwrap();
+    let session = id("default");
+    let fence = store.take_fence(&session).await.unwrap();
+    for n in 1..=count {
+        let message = NewMessage {
+            id: MessageId::mint(THEN, [n; 10]),
+            wa_message_id: WaMessageId::mint([n; 9]),
+            session: session.clone(),
+            to: ChatId::parse(&format!("49151000000{n:02}")).unwrap(),
+            body: Body::text("parked"),
+            priority: Priority::Normal,
+            accepted_at: THEN,
+            due_at: THEN,
+            expires_at: None,
+        };
+        store.accept(message, None).await.unwrap();
+    }
+    let claimed = store
+        .claim(&session, fence, LoginGeneration(1), THEN, 10)
+        .await
+        .unwrap();
+    let ids: Vec<String> = claimed
+        .iter()
+        .map(|claimed| claimed.message.id.to_string())
+        .collect();
+    let parked = claimed
+        .into_iter()
+        .map(|claimed| Recorded {
+            id: claimed.message.id,
+            outcome: Outcome::Parked(ParkReason::LoginLost),
+            detail: Some("the login was lost".to_owned()),
+            at: THEN,
+        })
+        .collect();
+    store.record(&session, fence, parked).await.unwrap();
+    store.close().await;
+    ids
 }
 
 fn outbox(dir: &Path, words: &[&str]) -> (Option<i32>, Vec<Value>, String) {

@@ -202,9 +202,8 @@ async fn sessions_come_and_go_and_refuse_with_the_codes_of_http() {
     let taken_back = gateway.cancel(&kept.id).await.unwrap().unwrap();
     assert_eq!(taken_back.status, Status::Cancelled);
     let query = MessageQuery {
-        status: None,
-        after: 0,
         limit: 10,
+        ..MessageQuery::default()
     };
     assert_eq!(shop.messages(query).await.unwrap().len(), 3);
     shop.delete().await.unwrap();

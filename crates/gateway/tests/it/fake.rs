@@ -111,6 +111,13 @@ impl FakeSessions {
         }
     }
 
+    /// Another session that is there.
+    pub(crate) fn add(&self, name: &str) {
+        let name = id(name);
+        let made = view(&name);
+        self.views.lock().unwrap().insert(name, made);
+    }
+
     pub(crate) fn change(&self, change: impl FnOnce(&mut SessionView)) {
         change(self.views.lock().unwrap().get_mut(&id("default")).unwrap());
     }

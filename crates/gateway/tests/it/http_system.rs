@@ -57,7 +57,7 @@ async fn readiness_says_why_sessions_are_not_ready() {
 async fn unknown_addresses_and_methods_are_told() {
     let surface = Surface::start().await;
     surface.get("/v2/sessions").await.problem(404, "not_found");
-    surface.get("/").await.problem(404, "not_found");
+    surface.get("/v1").await.problem(404, "not_found");
     let reply = surface.delete("/v1/sessions").await;
     reply.problem(405, "method_not_allowed");
     let allow = reply.header("allow");

@@ -391,9 +391,8 @@ async fn settle(bench: &Bench, gateway: &Supervisor) {
 
 async fn messages(bench: &Bench) -> Vec<Message> {
     let query = MessageQuery {
-        status: None,
-        after: 0,
         limit: 1_000,
+        ..MessageQuery::default()
     };
     bench
         .store

@@ -130,6 +130,21 @@ impl World {
         self.answer(conn, rid, json!({"code": code, "ttl_ms": ttl_ms}));
     }
 
+    /// The codes that screens show now, whole, as a phone would read them.
+    pub fn codes(&self) -> Vec<String> {
+        let shown = self.conns.values().filter_map(|conn| match &conn.stage {
+            Stage::Linking(linking) => {
+                let turn = self.now.since(linking.sent_at) / linking.ttl_ms.max(1);
+                let reference = linking.refs.get(usize::try_from(turn).ok()?)?;
+                let keys = &linking.keys;
+                let (own, identity, adv) = (&keys.static_key, &keys.identity, &keys.adv);
+                Some(format!("{reference},{own},{identity},{adv},1"))
+            }
+            _ => None,
+        });
+        shown.collect()
+    }
+
     /// The phone scans what a screen shows.
     ///
     /// # Errors

@@ -671,17 +671,21 @@ impl State {
         let Some(first) = query.after.checked_add(1) else {
             return Vec::new();
         };
-        self.messages
-            .range(first..)
-            .filter(|(_, row)| row.message.session == *session)
-            .filter(|(_, row)| {
-                query
-                    .status
-                    .is_none_or(|status| row.standing.status == status)
-            })
-            .take(query.limit as usize)
-            .map(|(seq, row)| row.view(*seq))
-            .collect()
+        let before = query.before.unwrap_or(i64::MAX);
+        if before <= first {
+            return Vec::new();
+        }
+        let asked = self.messages.range(first..before).filter(|(_, row)| {
+            let status = query.status;
+            row.message.session == *session
+                && status.is_none_or(|status| row.standing.status == status)
+        });
+        let view = |(seq, row): (&i64, &Row)| row.view(*seq);
+        let limit = query.limit as usize;
+        match query.before {
+            None => asked.take(limit).map(view).collect(),
+            Some(_) => asked.rev().take(limit).map(view).collect(),
+        }
     }
 
     pub(super) fn attempts(&self, id: &MessageId) -> Vec<Attempt> {

@@ -192,16 +192,24 @@ pub(super) fn page(
     };
     let mut positions = Vec::new();
     {
-        let mut of_status = view.prepare_cached(
+        let newest_first = query.before.is_some();
+        let before = query.before.unwrap_or(i64::MAX);
+        let mut of_status = view.prepare_cached(if newest_first {
             "SELECT seq FROM messages INDEXED BY messages_by_status
-             WHERE sid = ?1 AND status = ?2 AND lane = ?3 AND seq > ?4 ORDER BY seq LIMIT ?5",
-        )?;
+             WHERE sid = ?1 AND status = ?2 AND lane = ?3 AND seq > ?4 AND seq < ?5
+             ORDER BY seq DESC LIMIT ?6"
+        } else {
+            "SELECT seq FROM messages INDEXED BY messages_by_status
+             WHERE sid = ?1 AND status = ?2 AND lane = ?3 AND seq > ?4 AND seq < ?5
+             ORDER BY seq LIMIT ?6"
+        })?;
         // The index is by status and lane, and one by one they are asked: the
         // cost is that of the page, however many messages there are.
         for status in Status::ALL {
             for lane in Priority::ALL.map(Priority::lane) {
                 if query.status.is_none_or(|wanted| wanted == status) {
-                    let asked = (sid, status.as_str(), lane, query.after, query.limit);
+                    let after = query.after;
+                    let asked = (sid, status.as_str(), lane, after, before, query.limit);
                     for seq in of_status.query_map(asked, |row| row.get::<_, i64>(0))? {
                         positions.push(seq?);
                     }
@@ -210,6 +218,9 @@ pub(super) fn page(
         }
     }
     positions.sort_unstable();
+    if query.before.is_some() {
+        positions.reverse();
+    }
     positions.truncate(query.limit as usize);
     let mut page = Vec::with_capacity(positions.len());
     for seq in positions {

@@ -193,8 +193,8 @@ async fn what_was_promised_survives_a_kill() {
     assert_eq!(delivered, owed.0 + owed.1);
     let left = MessageQuery {
         status: Some(Status::Sending),
-        after: 0,
         limit: 1,
+        ..MessageQuery::default()
     };
     assert_eq!(store.messages(&desk.session, left).await, Ok(vec![]));
     store.close().await;

@@ -206,6 +206,7 @@ pub(super) async fn pages_follow_the_order_of_acceptance(store: &dyn Store) {
             status,
             after,
             limit,
+            ..MessageQuery::default()
         };
         let page = store.messages(&desk.session, query).await.unwrap();
         let positions: Vec<_> = page.iter().map(|message| message.seq).collect();
@@ -222,6 +223,26 @@ pub(super) async fn pages_follow_the_order_of_acceptance(store: &dyn Store) {
     assert_eq!(page(Some(Status::Accepted), 0, 2).await, [2, 4]);
     assert_eq!(page(Some(Status::Accepted), 4, 100).await, [5, 7, 8]);
     assert_eq!(page(Some(Status::Parked), 0, 100).await, NONE);
+
+    let newest = async |status, after, before, limit| {
+        let query = MessageQuery {
+            status,
+            after,
+            before: Some(before),
+            limit,
+        };
+        let page = store.messages(&desk.session, query).await.unwrap();
+        page.iter().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(newest(None, 0, i64::MAX, 4).await, [8, 7, 5, 4]);
+    assert_eq!(newest(None, 0, 5, 4).await, [4, 2, 1]);
+    assert_eq!(newest(None, 2, 7, 100).await, [5, 4]);
+    assert_eq!(newest(None, 0, 1, 4).await, NONE);
+    assert_eq!(newest(None, 7, 3, 4).await, NONE);
+    assert_eq!(newest(None, 0, -7, 4).await, NONE);
+    let waiting = Some(Status::Accepted);
+    assert_eq!(newest(waiting, 0, i64::MAX, 2).await, [8, 7]);
+    assert_eq!(newest(waiting, 0, 7, 100).await, [5, 4, 2]);
 }
 
 pub(super) async fn depth_is_kept(store: &dyn Store) {
