@@ -9,12 +9,14 @@
 //! | `events`, `webhooks` | the log of what happens, and where it is pushed to |
 //! | `pace` | what pacing must know after a restart |
 //! | `sessions`, `records`, `tokens`, `audit` | everything else |
+//! | `backup` | a copy while others write |
 //!
 //! On disk are `NAME`, `NAME-wal` and `NAME-shm`, and nothing else. A commit is
 //! one append to `NAME-wal` and one sync of it; every 16 MiB the log is folded
 //! into `NAME`.
 
 mod audit;
+mod backup;
 mod error;
 mod events;
 mod media;
@@ -29,6 +31,8 @@ mod sessions;
 mod tokens;
 mod webhooks;
 mod writer;
+
+pub use backup::copy_database;
 
 use crate::rules;
 use async_trait::async_trait;
