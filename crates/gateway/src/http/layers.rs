@@ -6,7 +6,9 @@ use super::cors;
 use super::problem::{Code, Problem};
 use super::waha;
 use crate::audit;
+use crate::clock::random_bytes;
 use crate::events;
+use crate::traces::Span;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -35,7 +37,11 @@ pub(super) async fn guard(
     request.extensions_mut().insert(known.clone());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let session = session_of(request.uri().path());
-    let origin = cors::allowed(&state.app.config.server.cors_origins, request.headers());
+    let caller = request.headers().get("traceparent").cloned();
+    let origin = {
+        let live = state.app.live.get();
+        cors::allowed(&live.server.cors_origins, request.headers())
+    };
     let speaks_waha = waha::speaks(request.uri().path());
     let mut response = match &origin {
         Some(_) if cors::is_preflight(&request) => cors::preflight(),
@@ -67,6 +73,21 @@ pub(super) async fn guard(
     let metrics = &state.app.metrics;
     metrics.http_requests.inc([method, &route, status.as_str()]);
     metrics.http_seconds.observe([&route], took.as_secs_f64());
+    metrics.traces.tell(|| {
+        let ended = state.app.clock.unix();
+        let began = UnixMs(ended.0.saturating_sub(took.as_millis() as i64));
+        let caller = caller.as_ref().and_then(|header| header.to_str().ok());
+        let fresh = random_bytes(state.app.random.as_ref()).ok()?;
+        let status = status.as_u16();
+        let request = (method, route.as_str());
+        Some(Span::of_request(
+            request,
+            status,
+            (began, ended),
+            caller,
+            fresh,
+        ))
+    });
     tracing::debug!(
         event = events::HTTP_REQUEST,
         method,
@@ -117,7 +138,8 @@ fn session_of(path: &str) -> Option<String> {
 }
 
 async fn bounded(state: &HttpState, request: Request, next: Next) -> Response {
-    let bounds = &state.app.config.server;
+    let live = state.app.live.get();
+    let bounds = &live.server;
     let url_bytes = request
         .uri()
         .path_and_query()

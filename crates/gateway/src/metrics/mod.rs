@@ -13,6 +13,8 @@ pub use family::{Counter, Histogram};
 pub use process::{ProcessStats, process_stats};
 pub use scrape::{CONTENT_TYPE, render};
 
+use crate::traces::Traces;
+
 /// Everything that the gateway counts. Names and labels are stable and listed
 /// in docs/OPERATIONS.md.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ pub struct Metrics {
     pub panics: Counter<0>,
     /// `steadfast_illegal_events_total`: events that a state machine refused; a bug each.
     pub illegal_events: Counter<0>,
+    /// Not counted but traced: what took how long.
+    pub traces: Traces,
 }
 
 /// For things that take milliseconds to a minute.
@@ -233,6 +237,7 @@ impl Default for Metrics {
                 "Events that a state machine refused. Each is a bug.",
                 [],
             ),
+            traces: Traces::default(),
         }
     }
 }

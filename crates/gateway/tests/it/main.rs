@@ -8,16 +8,19 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod backup;
 mod binary;
 mod chaos;
 mod cli_config;
 mod cli_errors;
 mod cli_explain;
 mod cli_link;
+mod cli_manual;
 mod cli_outbox;
 mod cli_serve;
 mod cli_webhooks;
 mod client;
+mod docs_run;
 mod embed;
 mod fake;
 mod http_actions;
@@ -39,14 +42,17 @@ mod http_tokens;
 mod http_waha;
 mod http_webhooks;
 mod kinds;
+mod packaging;
 mod passkey;
 mod proxied;
 mod python;
 mod quiet_logs;
 mod receiver;
+mod reload;
 mod schemathesis;
 mod scripted;
 mod surface;
+mod telemetry;
 mod waha_clients;
 mod webhooks_crash;
 mod window;
