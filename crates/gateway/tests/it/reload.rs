@@ -61,7 +61,7 @@ fn a_reload_takes_what_it_can_and_says_what_waits() {
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--json"])
         .env("NOTIFY_SOCKET", dir.path().join("notify"))
-        .env("WATCHDOG_USEC", "200000");
+        .env("WATCHDOG_USEC", "1000000");
     let serving = Serving::start_as(&mut command);
     assert!(manager.hears("READY=1").contains("STATUS=at http://127"));
     // Its sign of life comes again and again.
