@@ -108,6 +108,7 @@ impl Step {
                 command
                     .current_dir(crate::root())
                     .args(["run", "test", ".ci/run", "scripts/setup.sh"])
+                    .args(["postinst", "prerm", "postrm"].map(|s| format!("packaging/debian/{s}")))
                     .arg("--external-sources")
             }
             Self::Deny => {

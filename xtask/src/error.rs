@@ -22,6 +22,14 @@ pub(crate) enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A program did not do what it was asked.
+    #[error("{program}: {said}")]
+    Program {
+        /// Which.
+        program: String,
+        /// What it said.
+        said: String,
+    },
     /// `cargo metadata` failed or said something that we do not understand.
     #[error("cargo metadata: {0}")]
     Metadata(String),

@@ -13,6 +13,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod deb;
 mod error;
 mod licenses;
 mod metadata;
@@ -50,6 +51,15 @@ enum Command {
         #[command(subcommand)]
         what: bench::What,
     },
+    /// Makes a Debian package of a built binary.
+    Deb {
+        /// The binary.
+        #[arg(long, value_name = "FILE", default_value = "target/release/steadfast")]
+        binary: PathBuf,
+        /// Where the package and its tree are put.
+        #[arg(long, value_name = "DIR", default_value = "target/debian")]
+        out: PathBuf,
+    },
     /// Writes THIRD-PARTY.md: who wrote what the binary carries, and under which licence.
     Licenses {
         /// Writes nothing; fails where the file is not what it would write.
@@ -63,6 +73,9 @@ fn main() -> ExitCode {
         Command::Ci { only } => ci::run(&only),
         Command::Conformance(options) => conformance::run(&options, conformance::Into::Docs),
         Command::Bench { what } => bench::run(&what),
+        Command::Deb { binary, out } => {
+            deb::make(&binary, &out).map(|package| println!("{}", package.display()))
+        }
         Command::Licenses { check: true } => licenses::check(),
         Command::Licenses { check: false } => licenses::write(),
     };

@@ -36,7 +36,7 @@ pub use connector::BrowserConnector;
 pub use error::Error;
 pub use inject::Injected;
 pub use options::{Deadlines, EngineOptions};
-pub use profile::{PortableError, pack_profile, unpack_profile};
+pub use profile::{PortableError, ProfileBackup, backup_profile, pack_profile, unpack_profile};
 pub use retry::{RetryPolicy, execute_with_retry, is_worth_retrying, send_with_retry};
 pub use script::{WA_JS_LICENCE, WA_JS_NOTICES, WA_JS_VERSION};
 pub use steadfast_cdp::{Binary, Flavor, UserAgent};

@@ -2,7 +2,7 @@
 //! clocks, the configuration.
 
 use crate::clock::{Clock, Random};
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
@@ -13,8 +13,10 @@ use steadfast_core::time::MonoMs;
 
 /// The gateway as its surfaces see it. Cheap to clone through its `Arc`.
 pub struct App {
-    /// What is in force.
+    /// What was in force when it started.
     pub config: Arc<Config>,
+    /// What is in force now: a reload may have changed some of it.
+    pub live: Live,
     /// What survives us.
     pub store: Arc<dyn Store>,
     /// What runs.

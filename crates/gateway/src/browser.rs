@@ -330,7 +330,8 @@ impl EventSink for NoSink {
     }
 }
 
-fn paced(pacing: &Pacing) -> pacing::Policy {
+/// How fast the configuration says that messages may begin.
+pub(crate) fn paced(pacing: &Pacing) -> pacing::Policy {
     pacing::Policy {
         per_minute: pacing.per_minute,
         burst: pacing.burst,

@@ -20,7 +20,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use steadfast_core::ids::SessionId;
 
-const MARKER: &str = "steadfast.json";
+pub(crate) const MARKER: &str = "steadfast.json";
 const LOCK: &str = "LOCK";
 const RUNNING: &str = "gateway.json";
 

@@ -21,6 +21,16 @@ events! {
     SHUTDOWN_INCOMPLETE = "shutdown_incomplete";
     /// Something in the configuration is probably not meant.
     CONFIG_WARNING = "config_warning";
+    /// The configuration was read again: what of it is in force from now on.
+    CONFIG_RELOADED = "config_reloaded";
+    /// Of what has changed in the configuration, this waits for a restart.
+    CONFIG_WAITS = "config_waits";
+    /// The configuration was read again and is wrong; what is in force stays.
+    CONFIG_REFUSED = "config_refused";
+    /// The service manager could not be told how the gateway is.
+    MANAGER_NOT_TOLD = "manager_not_told";
+    /// The OpenTelemetry collector did not take a batch of spans, and it was dropped: how many.
+    SPANS_DROPPED = "spans_dropped";
     /// An administrative act: which token did what, and on what. It is in the audit log too.
     ADMIN_ACT = "admin_act";
     /// An act was done and could not be written into the audit log.

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod backup;
 pub mod browser;
 pub mod cli;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod harness;
 pub mod http;
 pub mod inbox;
 pub mod logging;
+pub mod manager;
 pub mod media;
 pub mod metrics;
 pub mod outgoing;
@@ -30,6 +32,7 @@ pub mod serve;
 pub mod sessions;
 pub mod supervisor;
 pub mod token;
+pub mod traces;
 pub mod troubles;
 pub mod updates;
 pub mod webhooks;

@@ -8,16 +8,20 @@ use crate::events;
 use crate::metrics::Metrics;
 use crate::troubles::Listener;
 use std::io::IsTerminal as _;
-use std::sync::Arc;
-use tracing_subscriber::Layer as _;
+use std::sync::{Arc, OnceLock};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry};
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("logging cannot be set up: {0}")]
 pub struct LoggingError(String);
+
+/// What changes the level of the log that was set up.
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Sets logging up for the whole process, and keeps the newest warnings and
 /// errors beside what is counted. Call once.
@@ -27,10 +31,7 @@ pub struct LoggingError(String);
 pub fn init(log: &Log, metrics: Arc<Metrics>) -> Result<(), LoggingError> {
     // `Targets` rather than `EnvFilter`: it needs no regular expressions, which
     // cost more memory than all else here.
-    let filter: Targets = log
-        .level
-        .parse()
-        .map_err(|e| LoggingError(format!("{e}")))?;
+    let (filter, handle) = reload::Layer::new(targets(&log.level)?);
     let terminal = std::io::stderr().is_terminal();
     let json = match log.format {
         LogFormat::Json => true,
@@ -59,7 +60,28 @@ pub fn init(log: &Log, metrics: Arc<Metrics>) -> Result<(), LoggingError> {
         .with(layer)
         .with(troubles)
         .try_init()
-        .map_err(|e| LoggingError(e.to_string()))
+        .map_err(|e| LoggingError(e.to_string()))?;
+    // One log a process, so that nothing is there yet.
+    let _ = LEVEL.set(handle);
+    Ok(())
+}
+
+/// Changes the level of the log that [`init`] set up; nothing where it did not.
+///
+/// # Errors
+/// Where the level is none.
+pub fn set_level(level: &str) -> Result<(), LoggingError> {
+    let targets = targets(level)?;
+    match LEVEL.get() {
+        Some(handle) => handle
+            .reload(targets)
+            .map_err(|e| LoggingError(e.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn targets(level: &str) -> Result<Targets, LoggingError> {
+    level.parse().map_err(|e| LoggingError(format!("{e}")))
 }
 
 /// From here on a panic is one log line, and counted. What panicked is

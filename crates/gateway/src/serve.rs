@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::clock::{Clock, Random, RandomError, SystemClock, SystemRandom};
-use crate::config::Config;
+use crate::config::{self, Changes, Config, Live};
 use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
 use crate::events;
 use crate::http::{HttpState, Server, TlsError, WahaEnvelope};
@@ -13,6 +13,7 @@ use crate::outgoing::Outgoing;
 use crate::retention;
 use crate::sessions::Sessions;
 use crate::token;
+use crate::traces::{Collector, SetupError};
 use crate::webhooks::{WebhookError, Webhooks};
 use futures_util::future::BoxFuture;
 use std::io;
@@ -98,6 +99,9 @@ pub enum ServeError {
         /// What a person should do.
         remedy: String,
     },
+    /// The OpenTelemetry collector cannot be told anything.
+    #[error(transparent)]
+    Telemetry(#[from] SetupError),
     /// The media folder cannot be used.
     #[error("cannot use the media folder: {0}")]
     Media(io::Error),
@@ -136,6 +140,7 @@ impl ServeError {
             Self::Media(_) => {
                 "make the folder media in the data folder writable for this user".to_owned()
             }
+            Self::Telemetry(_) => "telemetry.otlp_endpoint names a collector like http://127.0.0.1:4318, and outgoing.ca_file a PEM file that this user can read".to_owned(),
             Self::Outgoing(_) => "outgoing.ca_file names a PEM file of certificate authorities that this user can read".to_owned(),
             Self::Store(_) | Self::Random(_) | Self::Webhooks(_) | Self::Interrupted(_) => {
                 "mend that, then start again; what was accepted is kept".to_owned()
@@ -209,6 +214,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     webhooks.with_envelope(WahaEnvelope::NAME, Arc::new(envelope));
     webhooks.start().await?;
     let app = Arc::new(App {
+        live: Live::new(config.clone()),
         config,
         store,
         sessions,
@@ -236,6 +242,9 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         app.config.clone(),
         stopping.clone(),
     ));
+    if let Some(collector) = Collector::connect(&app.config, &app.metrics.traces)? {
+        sweeping.spawn(collector.run(stopping.clone()));
+    }
     sweeping.close();
     let logins = Some(data_dir.logins());
     let state =
@@ -291,6 +300,45 @@ impl Running {
     /// What its surfaces share.
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// Takes what it can of a changed configuration, and says in the log what
+    /// waits for a restart.
+    pub async fn reload(&self, new: &Config) -> Changes {
+        let app = &self.app;
+        let old = app.live.get();
+        let changes = config::changes(&old, new);
+        let now = Arc::new(config::merged(&old, new));
+        app.live.set(now.clone());
+        let changed = |section: &str| changes.taken.iter().any(|key| key.starts_with(section));
+        if changed("log.")
+            && let Err(error) = crate::logging::set_level(&now.log.level)
+        {
+            tracing::error!(event = events::CONFIG_REFUSED, %error, "the level of the log stays");
+        }
+        if changed("pacing.") {
+            app.sessions.repace(crate::browser::paced(&now.pacing));
+        }
+        if (changed("webhooks.") || changed("events."))
+            && let Err(error) = app.webhooks.reconfigure(now).await
+        {
+            tracing::error!(event = events::WEBHOOK_NOT_STORED, %error, "not every endpoint goes on");
+        }
+        let taken = changes.taken.join(" ");
+        tracing::info!(
+            event = events::CONFIG_RELOADED,
+            taken,
+            "the configuration was read again"
+        );
+        if !changes.waiting.is_empty() {
+            let waiting = changes.waiting.join(" ");
+            tracing::warn!(
+                event = events::CONFIG_WAITS,
+                waiting,
+                "these keys have changed and wait for a restart"
+            );
+        }
+        changes
     }
 
     /// Ends it in order: takes no more requests, answers those that run,

@@ -9,7 +9,7 @@ use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message};
-use steadfast_core::pacing::Held;
+use steadfast_core::pacing::{Held, Policy};
 use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, StoreError};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
@@ -335,6 +335,9 @@ pub enum SessionError {
 /// in time by itself.
 #[async_trait]
 pub trait Sessions: Send + Sync {
+    /// From now on messages begin as fast as this says.
+    fn repace(&self, policy: Policy);
+
     /// Every session, by name.
     async fn list(&self) -> Result<Vec<SessionView>, SessionError>;
 

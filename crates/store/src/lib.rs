@@ -51,4 +51,4 @@ pub use rules::{
     MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_DEAD_KEPT, MAX_DELIVERY_ATTEMPTS_KEPT,
     MAX_EVENTS_LOOKED_AT, MAX_INCIDENT_STEPS, MAX_INCIDENTS_KEPT,
 };
-pub use sqlite::{Options, SqliteStore};
+pub use sqlite::{Options, SqliteStore, copy_database};

@@ -6,5 +6,7 @@
     reason = "the helpers of tests, too, end a test that way"
 )]
 
+mod deb;
 mod machine;
 mod setup;
+mod unit;

@@ -10,11 +10,13 @@
 //! DIR/refused-0001/        a generation that WhatsApp has refused; never offered again
 //! ```
 
+mod backup;
 mod copy;
 mod files;
 mod login;
 mod portable;
 
+pub use backup::{ProfileBackup, backup_profile};
 pub(crate) use login::LoginFile;
 pub use portable::{PortableError, pack_profile, unpack_profile};
 

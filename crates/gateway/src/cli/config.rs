@@ -3,9 +3,10 @@
 use super::Context;
 use super::exit::Exit;
 use super::out::{CliError, Tone};
-use crate::config::{Source, doc};
+use crate::config::{Entry, Source, doc};
 use clap::Args;
 use serde_json::json;
+use toml::Value;
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
@@ -32,7 +33,7 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Result<Exit, CliError
     let rows: Vec<Vec<String>> = entries
         .iter()
         .map(|entry| {
-            let value = entry.value.to_string();
+            let value = shown(entry).to_string();
             vec![entry.key.to_owned(), value, entry.source.to_string()]
         })
         .collect();
@@ -46,7 +47,7 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Result<Exit, CliError
         };
         out.value(&json!({
             "key": entry.key,
-            "value": entry.value,
+            "value": shown(entry),
             "source": entry.source.kind(),
             "from": from,
         }));
@@ -56,4 +57,17 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Result<Exit, CliError
         out.line(out.tone(Tone::Warn, &format!("warning: {warning}")));
     }
     Ok(Exit::Done)
+}
+
+/// The value, without what may be a secret: this is what people paste into reports.
+fn shown(entry: &Entry) -> Value {
+    match (entry.key, &entry.value) {
+        ("telemetry.otlp_headers", Value::Array(lines)) => {
+            let names = lines
+                .iter()
+                .filter_map(|line| line.as_str()?.split('=').next());
+            Value::Array(names.map(|name| format!("{name}=...").into()).collect())
+        }
+        (_, value) => value.clone(),
+    }
 }

@@ -1,19 +1,23 @@
 //! The command line.
 
+mod backup;
 mod campaign;
 mod carry;
 mod check;
 mod clean;
 mod client;
 mod config;
+mod examples;
 pub mod exit;
 mod explain;
 mod init;
+mod man;
 pub mod out;
 mod outbox;
 mod passkey;
 mod recovery_test;
 mod relay;
+mod restore;
 mod send;
 mod serve;
 mod simulator;
@@ -25,7 +29,7 @@ mod webhooks;
 
 use crate::config::{FILE_NAME, Layers, Loaded};
 use crate::data_dir::DataDir;
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use exit::Exit;
 use out::{CliError, Out};
 use std::future::Future;
@@ -81,6 +85,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Remove leftovers from the data folder; never a profile in use
     Clean(clean::CleanArgs),
+    /// Copy the data folder, also while the gateway runs
+    Backup(backup::BackupArgs),
+    /// Make a data folder of a backup
+    Restore(restore::RestoreArgs),
     /// Write a linked number into a sealed file, to be used on another machine
     Export(carry::CarryArgs),
     /// Take over a linked number from a file that `export` wrote
@@ -108,6 +116,13 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write those of all commands
+    Man(man::ManArgs),
+}
+
+/// The command line with its examples, as help, completions and manual show it.
+pub(crate) fn command() -> clap::Command {
+    examples::add(Cli::command())
 }
 
 /// What every command knows.
@@ -119,7 +134,10 @@ pub struct Context {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let context = Context {
         out: Out::new(cli.global.json),
         global: cli.global,
@@ -144,6 +162,8 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Webhooks(command) => block_on(webhooks::run(context, command)),
         Command::Check(args) => block_on(check::run(context, args)),
         Command::Clean(args) => clean::run(context, &args),
+        Command::Backup(args) => backup::run(context, &args),
+        Command::Restore(args) => restore::run(context, &args),
         Command::Export(args) => carry::export(context, &args),
         Command::Import(args) => carry::import(context, &args),
         Command::Explain(args) => explain::run(context, &args),
@@ -156,10 +176,11 @@ fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Config(args) => config::run(context, &args),
         Command::Completions { shell } => {
             let mut page = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut page);
+            clap_complete::generate(shell, &mut self::command(), "steadfast", &mut page);
             context.out.raw(String::from_utf8_lossy(&page).trim_end());
             Ok(Exit::Done)
         }
+        Command::Man(args) => man::run(context, &args),
     }
 }
 
@@ -212,11 +233,8 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
-    use clap::CommandFactory as _;
-
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

@@ -76,7 +76,7 @@ impl From<ServeError> for CliError {
             ServeError::Store(_) | ServeError::Webhooks(_) => Exit::Store,
             ServeError::Browser { .. } => Exit::Browser,
             ServeError::Media(_) => Exit::DataFolder,
-            ServeError::Tls(_) | ServeError::Outgoing(_) => Exit::Config,
+            ServeError::Tls(_) | ServeError::Outgoing(_) | ServeError::Telemetry(_) => Exit::Config,
             ServeError::Random(_) | ServeError::Interrupted(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string(), error.remedy())
@@ -191,18 +191,29 @@ impl Out {
             let longest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
             longest.max(headers.get(column).map_or(0, |h| h.len()))
         };
-        let widths: Vec<usize> = (0..headers.len()).map(width).collect();
+        let mut widths: Vec<usize> = (0..headers.len()).map(width).collect();
+        if let Some(room) = terminal_width() {
+            fit(&mut widths, room);
+        }
         let aligned = |cells: Vec<&str>| {
             let padded: Vec<String> = cells
                 .iter()
                 .zip(&widths)
-                .map(|(cell, width)| format!("{cell:<width$}"))
+                .map(|(cell, width)| format!("{:<width$}", cut(cell, *width)))
                 .collect();
             padded.join("  ").trim_end().to_owned()
         };
         write_line(&self.tone(Tone::Bold, &aligned(headers.to_vec())));
         for row in rows {
             write_line(&aligned(row.iter().map(String::as_str).collect()));
+        }
+    }
+
+    /// Begins a screen anew, where there is one.
+    pub fn clear(self) {
+        if self.terminal {
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(b"\x1b[H\x1b[2J");
         }
     }
 
@@ -229,10 +240,75 @@ impl Out {
     }
 }
 
+/// The terminal's columns; `COLUMNS` has the last word.
+fn terminal_width() -> Option<usize> {
+    let told = std::env::var("COLUMNS").ok();
+    if let Some(columns) = told.and_then(|text| text.parse().ok()) {
+        return Some(columns);
+    }
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Narrows the widest columns until all fit. The first stays whole: it holds
+/// what one copies into the next command.
+fn fit(widths: &mut [usize], room: usize) {
+    const NARROWEST: usize = 8;
+    let gaps = 2 * widths.len().saturating_sub(1);
+    loop {
+        let used = widths.iter().sum::<usize>() + gaps;
+        let Some(over) = used.checked_sub(room).filter(|over| *over > 0) else {
+            return;
+        };
+        let others = widths.iter_mut().skip(1);
+        let Some(widest) = others.max_by_key(|width| **width) else {
+            return;
+        };
+        if *widest <= NARROWEST {
+            return;
+        }
+        *widest -= over.div_ceil(4).min(*widest - NARROWEST);
+    }
+}
+
+/// A text in so many columns, with a mark where something is missing.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}\u{2026}")
+}
+
 fn write_line(text: &str) {
     // A reader that went away (`| head`) has what it wanted.
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
     let _ = out.write_all(b"\n");
     let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, fit};
+
+    #[test]
+    fn a_table_fits_the_terminal() {
+        let mut widths = [30, 50, 8, 90];
+        fit(&mut widths, 100);
+        assert_eq!(widths[0], 30);
+        assert!(widths.iter().sum::<usize>() + 6 <= 100, "{widths:?}");
+        let mut narrow = [30, 50, 90];
+        fit(&mut narrow, 20);
+        assert_eq!(narrow, [30, 8, 8], "no column vanishes");
+        let mut wide = [3, 4];
+        fit(&mut wide, 80);
+        assert_eq!(wide, [3, 4]);
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(cut("browser_gone", 8), "browser\u{2026}");
+        assert_eq!(cut("\u{e4}\u{f6}\u{fc}", 3), "\u{e4}\u{f6}\u{fc}");
+    }
 }

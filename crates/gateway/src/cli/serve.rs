@@ -3,17 +3,21 @@
 use super::client::Client;
 use super::exit::Exit;
 use super::out::{CliError, Out, Tone};
+use super::stop::{HangUp, HangUpMeans};
 use super::{Context, StopSignals};
 use crate::browser;
 use crate::config::Loaded;
 use crate::events;
 use crate::logging;
+use crate::manager::Manager;
 use crate::metrics::Metrics;
 use crate::qr::Picture;
 use crate::serve::{Running, ServeOptions, serve};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
+use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_sim::{SimConfig, Simulator};
@@ -64,6 +68,7 @@ fn raise_file_limit() {
 async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError> {
     raise_file_limit();
     let mut stop = StopSignals::listen()?;
+    let mut hang_up = HangUp::listen(std::io::stdout().is_terminal())?;
     let mut flags = Vec::new();
     if let Some(listen) = &args.listen {
         flags.push(("--listen", "server.listen", listen.clone()));
@@ -80,18 +85,39 @@ async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError
     } else {
         None
     };
-    let loaded = context.load_config(flags)?;
+    let loaded = context.load_config(flags.clone())?;
     let metrics = start_logging(&loaded)?;
     let running = start(context, &loaded, metrics).await?;
     tell(context.out, &running, simulator.as_ref());
-    if context.out.is_terminal() {
-        tokio::select! {
-            () = stop.asked() => {}
-            never = show_codes(context.out, &running) => never?,
+    let mut manager = Manager::of_this_process();
+    manager.ready(&running);
+    let served = async {
+        let codes = async {
+            if context.out.is_terminal() {
+                show_codes(context.out, &running).await
+            } else {
+                std::future::pending().await
+            }
+        };
+        let mut codes = pin!(codes);
+        loop {
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                never = codes.as_mut() => return never,
+                means = hang_up.next() => match means {
+                    HangUpMeans::End => return Ok(()),
+                    HangUpMeans::Reload => {
+                        manager.reloading();
+                        reload(context, &running, flags.clone()).await;
+                        manager.ready(&running);
+                    }
+                },
+            }
         }
-    } else {
-        stop.asked().await;
     }
+    .await;
+    served?;
+    manager.stopping().await;
     // A second request ends it at once; everything accepted is on disk anyway.
     let exit = tokio::select! {
         () = running.stop() => Exit::Done,
@@ -101,6 +127,29 @@ async fn run_async(context: &Context, args: &ServeArgs) -> Result<Exit, CliError
         simulator.shutdown().await;
     }
     Ok(exit)
+}
+
+/// Reads the configuration again. One that is wrong changes nothing.
+async fn reload(
+    context: &Context,
+    running: &Running,
+    flags: Vec<(&'static str, &'static str, String)>,
+) {
+    match context.load_config(flags) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                tracing::warn!(event = events::CONFIG_WARNING, "{warning}");
+            }
+            running.reload(&loaded.config).await;
+        }
+        Err(error) => {
+            tracing::error!(
+                event = events::CONFIG_REFUSED,
+                error = error.message,
+                "what is in force stays"
+            );
+        }
+    }
 }
 
 async fn start_simulator() -> Result<Simulator, CliError> {

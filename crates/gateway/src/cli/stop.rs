@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the wish that a command ends in order.
+//! SIGINT and SIGTERM: the wish that a command ends in order; and SIGHUP, that
+//! it reads its configuration again.
 
 use super::exit::Exit;
 use super::out::CliError;
@@ -30,6 +31,45 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Hears SIGHUP from its making on. On a terminal that is the end of the
+/// terminal, and of what was started there; elsewhere, the wish to read the
+/// configuration again.
+pub(super) struct HangUp {
+    signal: Signal,
+    ends: bool,
+}
+
+/// What a SIGHUP means.
+pub(super) enum HangUpMeans {
+    /// Read the configuration again.
+    Reload,
+    /// End in order.
+    End,
+}
+
+impl HangUp {
+    /// Listens from now on.
+    pub(super) fn listen(terminal: bool) -> Result<Self, CliError> {
+        let signal = signal(SignalKind::hangup()).map_err(|e| {
+            CliError::new(Exit::Failed, format!("cannot listen for signals: {e}"), "")
+        })?;
+        Ok(Self {
+            signal,
+            ends: terminal,
+        })
+    }
+
+    /// Ends with the next one.
+    pub(super) async fn next(&mut self) -> HangUpMeans {
+        let _ = self.signal.recv().await;
+        if self.ends {
+            HangUpMeans::End
+        } else {
+            HangUpMeans::Reload
         }
     }
 }

@@ -46,6 +46,24 @@ pub(super) fn origin(text: &str) -> Result<(), String> {
     }
 }
 
+/// Empty, or the address of a server.
+pub(super) fn http_url(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    crate::outgoing::Target::parse(text)
+        .map(|_| ())
+        .map_err(|e| format!("{text:?} is no address: {e}; write http://127.0.0.1:4318"))
+}
+
+/// A header with its value. The value may be a secret, so it is not repeated.
+pub(super) fn header_line(text: &str) -> Result<(), String> {
+    match crate::traces::header(text) {
+        Some(_) => Ok(()),
+        None => Err("that is no header: write name=value".to_owned()),
+    }
+}
+
 /// Empty, or `address:port` or `name:port`.
 pub(super) fn resolve_target(text: &str) -> Result<(), String> {
     if text.is_empty() {

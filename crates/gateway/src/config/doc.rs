@@ -15,6 +15,10 @@ The data folder is named by `--data-dir DIR` or `STEADFAST_DATA_DIR`, else it is
 folder (`~/.local/share/steadfast`). Lists in the environment are written `a,b` or, where an item holds a comma,
 as a TOML array. Times are in milliseconds, sizes in bytes. An empty text means \"not set\".
 
+A running gateway reads its configuration again on SIGHUP (`systemctl reload steadfast`). It takes the keys that are
+marked \u{21bb} below; of others that have changed it says in its log that they wait for a restart. A configuration that
+is wrong changes nothing.
+
 This page is made from the program's own table of keys: `steadfast config --markdown`.
 ";
 
@@ -32,8 +36,9 @@ pub fn markdown() -> String {
         }
         let _ = writeln!(
             page,
-            "| `{}`<br>`{}` | `{}` | {} | {} |",
+            "| `{}`{}<br>`{}` | `{}` | {} | {} |",
             key.leaf(),
+            if key.is_live() { " \u{21bb}" } else { "" },
             key.env_name(),
             key.default_value(),
             takes(key),

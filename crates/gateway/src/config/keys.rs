@@ -808,6 +808,24 @@ pub const KEYS: &[Key] = &[
         check::log_filter,
         "What is logged: off, error, warn, info, debug or trace, with exceptions per module after commas. Message texts and numbers never appear above debug.",
     ),
+    // --------------------------------------------------------- telemetry
+    text(
+        "telemetry.otlp_endpoint",
+        "",
+        check::http_url,
+        "An OpenTelemetry collector (http://127.0.0.1:4318), which is told by OTLP over HTTP, in JSON, of messages, attempts, incidents and requests as traces. Empty: nobody is.",
+    ),
+    list(
+        "telemetry.otlp_headers",
+        check::header_line,
+        "Headers (name=value) of each request to telemetry.otlp_endpoint, for collectors that want a key.",
+    ),
+    text(
+        "telemetry.service_name",
+        "steadfast",
+        check::any,
+        "The service.name that the collector is told: one for each gateway.",
+    ),
 ];
 
 /// The key of this name.

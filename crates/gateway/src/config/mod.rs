@@ -10,6 +10,7 @@ mod check;
 pub mod doc;
 mod key;
 mod keys;
+mod live;
 mod types;
 
 #[cfg(test)]
@@ -17,9 +18,10 @@ mod tests;
 
 pub use key::{Key, Kind, Preset};
 pub use keys::{KEYS, find, nearest};
+pub use live::{Changes, Live, changes, merged};
 pub use types::{
     Browser, Config, Conflict, Delivery, Events, Flavor, Log, LogFormat, Media, Messages, Outgoing,
-    Pacing, Sandbox, Server, Session, Stream, Webhooks, duration_ms,
+    Pacing, Sandbox, Server, Session, Stream, Telemetry, Webhooks, duration_ms,
 };
 
 use std::collections::BTreeMap;

@@ -33,6 +33,8 @@ pub struct Config {
     pub stream: Stream,
     /// What is written down about it.
     pub log: Log,
+    /// Who is told what took how long.
+    pub telemetry: Telemetry,
 }
 
 /// `[server]`. What each key means stands in `config::KEYS`.
@@ -253,6 +255,17 @@ pub struct Stream {
 pub struct Log {
     pub format: LogFormat,
     pub level: String,
+}
+
+/// `[telemetry]`. What each key means stands in `config::KEYS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config::KEYS documents each key, once")]
+pub struct Telemetry {
+    #[serde(with = "empty_is_none")]
+    pub otlp_endpoint: Option<String>,
+    pub otlp_headers: Vec<String>,
+    pub service_name: String,
 }
 
 /// Which browser to look for.

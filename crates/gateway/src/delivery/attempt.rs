@@ -3,6 +3,7 @@
 use super::Link;
 use super::record::Recorder;
 use crate::metrics::Metrics;
+use crate::traces::{Span, Value, part_of, root_of, trace_of};
 use crate::updates::Updates;
 use std::sync::Arc;
 use steadfast_core::failure::Failure;
@@ -65,12 +66,13 @@ impl Conclusion {
 impl Attempt {
     /// Decides, acts, and records what came of it.
     pub(super) async fn run(self) -> Landed {
+        let began = self.recorder.clock.unix();
         let conclusion = self.conclude().await;
         let landed = Landed {
             failed: conclusion.link_failed.then(|| self.link.engine.epoch()),
             slow_down: matches!(conclusion.settled, Settled::SlowedDown(_)),
         };
-        self.record(conclusion).await;
+        self.record(conclusion, began).await;
         landed
     }
 
@@ -156,9 +158,61 @@ impl Attempt {
         }
     }
 
+    /// Tells of the attempt, and of the message where that is sent now.
+    fn trace(&self, name: &str, conclusion: &Conclusion, began: UnixMs, now: UnixMs) {
+        let message = &self.claimed.message;
+        let Some(trace) = trace_of(message.id.as_str()) else {
+            return;
+        };
+        let attributes = || {
+            vec![
+                ("steadfast.session", message.session.as_str().into()),
+                ("steadfast.message", message.id.as_str().into()),
+                ("steadfast.kind", message.body.kind().into()),
+                ("steadfast.outcome", name.into()),
+            ]
+        };
+        let sent = matches!(conclusion.settled, Settled::Sent(_));
+        let traces = &self.metrics.traces;
+        traces.tell(|| {
+            let mut attributes = attributes();
+            let number = self.claimed.attempt;
+            attributes.push(("steadfast.attempt", Value::Number(number.into())));
+            Some(Span {
+                trace,
+                id: part_of(trace, number),
+                parent: Some(root_of(trace)),
+                name: "attempt".to_owned(),
+                server: false,
+                began,
+                ended: now,
+                attributes,
+                events: Vec::new(),
+                failed: (!sent)
+                    .then(|| conclusion.detail.clone().unwrap_or_else(|| name.to_owned())),
+            })
+        });
+        if sent {
+            traces.tell(|| {
+                Some(Span {
+                    trace,
+                    id: root_of(trace),
+                    parent: None,
+                    name: "message".to_owned(),
+                    server: false,
+                    began: message.accepted_at,
+                    ended: now,
+                    attributes: attributes(),
+                    events: Vec::new(),
+                    failed: None,
+                })
+            });
+        }
+    }
+
     /// Records the outcome: it is known, and forgetting it would cost a
     /// look-up at best.
-    async fn record(self, conclusion: Conclusion) {
+    async fn record(self, conclusion: Conclusion, began: UnixMs) {
         let message = &self.claimed.message;
         let name = name(conclusion.settled);
         let recorded = self.recorder.record(
@@ -172,6 +226,7 @@ impl Attempt {
             attempt = self.claimed.attempt, outcome = name, detail = conclusion.detail,
         );
         self.count(name, &conclusion, at);
+        self.trace(name, &conclusion, began, at);
         self.updates.publish(message.id.clone());
     }
 }

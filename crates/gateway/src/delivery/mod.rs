@@ -48,7 +48,7 @@ pub struct DeliveryOptions {
     pub max_in_flight: u32,
     /// The policy of a single message.
     pub policy: DeliveryPolicy,
-    /// How fast messages may begin.
+    /// How fast messages may begin, before anything else is said.
     pub pacing: pacing::Policy,
 }
 
@@ -95,6 +95,8 @@ pub struct Delivery {
     pub options: DeliveryOptions,
     /// Told what pacing says.
     pub pace: watch::Sender<Pace>,
+    /// How fast messages may begin, by the configuration in force.
+    pub pacing: watch::Receiver<pacing::Policy>,
     /// Of the random pauses between messages.
     pub seed: u64,
 }
@@ -166,6 +168,8 @@ impl Delivery {
                 // The sender lives as long as the supervisor; its end is ours.
                 changed = self.link.changed() => if changed.is_err() { break },
                 () = self.wake.notified() => {}
+                // It begins anew by what the store has of the past, as at a start.
+                Ok(()) = self.pacing.changed() => paced = self.paced(),
                 Some(ended) = flights.join_next_with_id(), if !flights.is_empty() => {
                     let mut next = Some(ended);
                     // Everything that has ended by now, in one round.
@@ -252,7 +256,7 @@ impl Delivery {
             session: self.session.clone(),
             store: Arc::clone(&self.store),
             metrics: Arc::clone(&self.metrics),
-            policy: self.options.pacing.clone(),
+            policy: self.pacing.borrow().clone(),
             random: Random::new(self.seed),
             told: self.pace.clone(),
             pacer: None,

@@ -73,6 +73,7 @@ async fn what_runs_out_of_time_without_a_link_expires() {
             policy: DeliveryPolicy::default(),
             pacing: pacing::Policy::default(),
         },
+        pacing: watch::channel(pacing::Policy::default()).1,
         pace: watch::channel(Pace::default()).0,
         seed: 1,
     };

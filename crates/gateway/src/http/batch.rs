@@ -69,7 +69,7 @@ pub(super) async fn send_batch(
     IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<BatchRequest>,
 ) -> Result<Response, Problem> {
-    let max = state.app.config.server.max_bulk;
+    let max = state.app.live.get().server.max_bulk;
     if body.messages.is_empty() || body.messages.len() > max {
         let what = format!("give 1 to {max} messages, not {}", body.messages.len());
         return Err(Problem::field("messages", what));

@@ -8,7 +8,9 @@ use super::problem::{Code, Problem};
 use super::tasks::{Place, TAIL};
 use super::waha;
 use crate::audit;
+use crate::clock::random_bytes;
 use crate::events;
+use crate::traces::Span;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -33,11 +35,14 @@ pub(super) async fn guard(
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let patience = Patience::new(Duration::from_millis(
-        state.app.config.server.request_timeout_ms,
-    ));
+    let caller = request.headers().get("traceparent").cloned();
+    let (patience, origin) = {
+        let live = state.app.live.get();
+        let limit = Duration::from_millis(live.server.request_timeout_ms);
+        let origin = cors::allowed(&live.server.cors_origins, request.headers());
+        (Patience::new(limit), origin)
+    };
     request.extensions_mut().insert(patience.clone());
-    let origin = cors::allowed(&state.app.config.server.cors_origins, request.headers());
     let speaks_waha = waha::speaks(request.uri().path());
     let mut response = match &origin {
         Some(_) if cors::is_preflight(&request) => cors::preflight(),
@@ -66,6 +71,21 @@ pub(super) async fn guard(
     let metrics = &state.app.metrics;
     metrics.http_requests.inc([method, &route, status.as_str()]);
     metrics.http_seconds.observe([&route], took.as_secs_f64());
+    metrics.traces.tell(|| {
+        let ended = state.app.clock.unix();
+        let began = UnixMs(ended.0.saturating_sub(took.as_millis() as i64));
+        let caller = caller.as_ref().and_then(|header| header.to_str().ok());
+        let fresh = random_bytes(state.app.random.as_ref()).ok()?;
+        let status = status.as_u16();
+        let request = (method, route.as_str());
+        Some(Span::of_request(
+            request,
+            status,
+            (began, ended),
+            caller,
+            fresh,
+        ))
+    });
     tracing::debug!(
         event = events::HTTP_REQUEST,
         method,
@@ -112,7 +132,7 @@ async fn answered(
         }
         Ok(None) => bug().into_response(),
         Err(_) => {
-            let limit = state.app.config.server.request_timeout_ms;
+            let limit = state.app.live.get().server.request_timeout_ms;
             let detail = format!("no answer within {limit} ms");
             Problem::new(Code::Timeout, detail)
                 .retry_after(1)
@@ -189,7 +209,8 @@ fn session_of(path: &str) -> Option<String> {
 }
 
 fn too_long(state: &HttpState, request: &Request) -> Option<Problem> {
-    let bounds = &state.app.config.server;
+    let live = state.app.live.get();
+    let bounds = &live.server;
     let url_bytes = request
         .uri()
         .path_and_query()

@@ -442,7 +442,7 @@ pub(super) async fn send_bulk(
     Json(body): Json<SendBulk>,
 ) -> Result<Response, Problem> {
     let session = session()?;
-    let max = state.app.config.server.max_bulk;
+    let max = state.app.live.get().server.max_bulk;
     if body.numbers.is_empty() || body.numbers.len() > max {
         let what = format!("give 1 to {max} numbers, not {}", body.numbers.len());
         return Err(Problem::field("numbers", what));

@@ -13,6 +13,7 @@ pub use family::{Counter, Histogram, Spread};
 pub use process::{ProcessStats, process_stats};
 pub use scrape::{CONTENT_TYPE, render};
 
+use crate::traces::Traces;
 use crate::troubles::Troubles;
 
 /// Everything that the gateway counts. Names and labels are stable and listed
@@ -82,6 +83,8 @@ pub struct Metrics {
     pub illegal_events: Counter<0>,
     /// Not counted, and kept beside what is: the newest warnings and errors.
     pub troubles: Troubles,
+    /// Not counted but traced: what took how long.
+    pub traces: Traces,
 }
 
 /// For things that take milliseconds to a minute.
@@ -238,6 +241,7 @@ impl Default for Metrics {
                 [],
             ),
             troubles: Troubles::default(),
+            traces: Traces::default(),
         }
     }
 }

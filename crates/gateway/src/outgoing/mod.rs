@@ -27,8 +27,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HOST,
-    HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, DATE,
+    HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{HeaderMap, Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -171,6 +171,18 @@ impl Outgoing {
     ) -> Result<Fetched, Error> {
         let target = self.target(url)?;
         within(self.fetch_timeout, self.fetch(target, limit, sink)).await
+    }
+
+    /// Asks for the head of a page and gives its `Date`: whether anybody
+    /// answers there, and what time they have.
+    ///
+    /// # Errors
+    /// Where no answer came.
+    pub async fn date(&self, url: &str, deadline: Duration) -> Result<Option<String>, Error> {
+        let target = self.target(url)?;
+        let read = async |response: Response<Incoming>| Ok(text(response.headers(), &DATE));
+        let talk = self.exchange(&target, Method::HEAD, HeaderMap::new(), Bytes::new(), read);
+        within(deadline, talk).await
     }
 
     async fn fetch(

@@ -9,6 +9,7 @@ use super::incidents::OpenIncident;
 use super::operations::Operation;
 use crate::clock::random_bytes;
 use crate::delivery::Link;
+use crate::traces::Span;
 use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::event::StateChange;
@@ -216,13 +217,14 @@ impl Actor {
             .await
             .map_or(0, |depth| depth.accepted + depth.sending);
         let kind = incident.kind().to_owned();
-        let took = incident.close(
+        let (took, written) = incident.close(
             &parts.incidents,
             end,
             waited,
             parts.clock.unix(),
             parts.clock.mono(),
         );
+        parts.metrics.traces.tell(|| Span::of_incident(&written));
         if let IncidentEnd::Recovered { by } = end {
             tracing::info!(event = "restarted", session = %parts.record.id, kind, rung = %by, recovery_ms = took);
             let session = parts.record.id.as_str();

@@ -182,7 +182,7 @@ impl OpenIncident {
         log.write(&self.record);
     }
 
-    /// Ends it, and returns how long it took, in milliseconds.
+    /// Ends it; how long it took, in milliseconds, and what was written down.
     pub(super) fn close(
         mut self,
         log: &IncidentLog,
@@ -190,7 +190,7 @@ impl OpenIncident {
         messages_waited: u64,
         now: UnixMs,
         mono: MonoMs,
-    ) -> u64 {
+    ) -> (u64, Incident) {
         let took = mono.since(self.opened);
         let (outcome, step) = match end {
             IncidentEnd::Recovered { by } => {
@@ -211,7 +211,7 @@ impl OpenIncident {
             detail: format!("{outcome} after {took} ms"),
         });
         log.write(&self.record);
-        took
+        (took, self.record)
     }
 
     pub(super) fn kind(&self) -> &str {

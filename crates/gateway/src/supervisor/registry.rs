@@ -30,6 +30,7 @@ use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::Kind;
 use steadfast_core::ids::{ChatId, Epoch, LoginGeneration, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message, Status};
+use steadfast_core::pacing;
 use steadfast_core::port::{
     ChatSummary, Connector, Engine, FileSink, SessionRecord, Store, StoreError,
 };
@@ -73,6 +74,8 @@ pub struct SupervisorOptions {
 #[derive(Clone)]
 struct Shared {
     options: Arc<SupervisorOptions>,
+    /// How fast messages may begin; a reload changes it.
+    pacing: watch::Sender<pacing::Policy>,
     connectors: Arc<dyn Connectors>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -175,6 +178,7 @@ impl Supervisor {
         let (fallen, told) = mpsc::channel(places);
         let supervisor = Arc::new_cyclic(|me| Self {
             shared: Shared {
+                pacing: watch::Sender::new(options.delivery.pacing.clone()),
                 options: Arc::new(options),
                 connectors,
                 store,
@@ -356,6 +360,7 @@ impl Supervisor {
             metrics: Arc::clone(&s.metrics),
             options: s.options.delivery.clone(),
             pace: pace_sender,
+            pacing: s.pacing.subscribe(),
             seed,
         };
         self.spawn(crew.watched("delivery", delivery.run(stop.clone())));
@@ -630,6 +635,12 @@ fn is_linking(state: &State) -> bool {
 
 #[async_trait]
 impl Sessions for Supervisor {
+    fn repace(&self, policy: pacing::Policy) {
+        self.shared
+            .pacing
+            .send_if_modified(|now| std::mem::replace(now, policy.clone()) != policy);
+    }
+
     async fn list(&self) -> Result<Vec<SessionView>, SessionError> {
         let names: Vec<SessionId> = self.lock().keys().cloned().collect();
         let mut views = Vec::with_capacity(names.len());

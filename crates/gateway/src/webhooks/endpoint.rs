@@ -144,11 +144,12 @@ pub(super) async fn run(brief: Brief) {
     } else {
         EventKinds::of(patterns).unwrap_or(EventKinds::NONE)
     };
+    let tuning = brief.shared.tuning();
     let schedule = match &record.retry {
-        Some(policy) => brief.shared.schedule.with(policy),
-        None => brief.shared.schedule.clone(),
+        Some(policy) => tuning.schedule.with(policy),
+        None => tuning.schedule.clone(),
     };
-    let mut limits = brief.shared.limits;
+    let mut limits = tuning.limits;
     if record.ordered {
         // Everything waits behind the one that failed: it is asked again soon,
         // not only when that one's next attempt is due.
@@ -284,7 +285,7 @@ impl Endpoint {
         let most = if self.brief.record.ordered {
             1
         } else {
-            self.brief.shared.per_endpoint
+            self.brief.shared.tuning().per_endpoint
         };
         let mut room = most.saturating_sub(self.requests.len());
         let mut asks = false;
@@ -418,7 +419,7 @@ impl Endpoint {
         let packed = match shared.envelope(&record.envelope) {
             Some(envelope) => {
                 let packing = envelope.pack(&job.event, &record, at);
-                match tokio::time::timeout(shared.timeout, packing).await {
+                match tokio::time::timeout(shared.tuning().timeout, packing).await {
                     Ok(packed) => packed,
                     Err(_) => Err("it could not be packed in time".to_owned()),
                 }
@@ -450,7 +451,7 @@ impl Endpoint {
             let answer = match packed {
                 Ok(packed) => {
                     let (post, clock) = (shared.post.as_ref(), shared.clock.as_ref());
-                    post::send(post, clock, &record, packed, shared.timeout).await
+                    post::send(post, clock, &record, packed, shared.tuning().timeout).await
                 }
                 Err(detail) => Answer {
                     ended: super::schedule::Ended::Failed,

@@ -31,7 +31,7 @@ pub use error::WebhookError;
 pub use post::{Answer, Post};
 
 use crate::clock::{Clock, Random, random_bytes};
-use crate::config::Config;
+use crate::config::{self, Config, Live};
 use crate::events;
 use crate::metrics::Metrics;
 use circuit::Limits;
@@ -85,11 +85,31 @@ struct Shared {
     metrics: Arc<Metrics>,
     post: Arc<dyn Post>,
     envelopes: RwLock<BTreeMap<&'static str, Arc<dyn Envelope>>>,
+    in_flight: Arc<Semaphore>,
+    tuning: RwLock<Arc<Tuning>>,
+}
+
+/// What a reload of the configuration may change.
+struct Tuning {
     schedule: Schedule,
     limits: Limits,
     per_endpoint: usize,
-    in_flight: Arc<Semaphore>,
     timeout: Duration,
+}
+
+impl Tuning {
+    fn of(settings: &config::Webhooks) -> Arc<Self> {
+        Arc::new(Self {
+            schedule: Schedule::of(settings),
+            limits: Limits {
+                failures: settings.circuit_failures,
+                probe_min_ms: settings.probe_min_ms,
+                probe_max_ms: settings.probe_max_ms,
+            },
+            per_endpoint: settings.max_in_flight_per_endpoint.max(1) as usize,
+            timeout: Duration::from_millis(settings.timeout_ms),
+        })
+    }
 }
 
 impl Shared {
@@ -99,6 +119,10 @@ impl Shared {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         envelopes.get(name).cloned()
+    }
+
+    fn tuning(&self) -> Arc<Tuning> {
+        Arc::clone(&self.tuning.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -156,7 +180,7 @@ struct Running {
 /// Every endpoint.
 pub struct Webhooks {
     shared: Arc<Shared>,
-    config: Arc<Config>,
+    live: Live,
     random: Arc<dyn Random>,
     running: Mutex<BTreeMap<WebhookId, Running>>,
     /// One change of the set at a time.
@@ -183,19 +207,12 @@ impl Webhooks {
             metrics,
             post,
             envelopes: RwLock::new(BTreeMap::from([(envelope::STANDARD, standard)])),
-            schedule: Schedule::of(settings),
-            limits: Limits {
-                failures: settings.circuit_failures,
-                probe_min_ms: settings.probe_min_ms,
-                probe_max_ms: settings.probe_max_ms,
-            },
-            per_endpoint: settings.max_in_flight_per_endpoint.max(1) as usize,
             in_flight: Arc::new(Semaphore::new(settings.max_in_flight as usize)),
-            timeout: Duration::from_millis(settings.timeout_ms),
+            tuning: RwLock::new(Tuning::of(settings)),
         });
         Arc::new(Self {
             shared,
-            config,
+            live: Live::new(config),
             random,
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
@@ -227,6 +244,29 @@ impl Webhooks {
             let closing = webhooks.closing.clone();
             let _ = closing.run_until_cancelled(webhooks.keep()).await;
         });
+        Ok(())
+    }
+
+    /// Goes on by a new configuration: each endpoint's task ends, as at a
+    /// stop, and begins anew where it was.
+    ///
+    /// # Errors
+    /// Where the store cannot be read; the endpoints that were not begun with
+    /// are after the next change of theirs, or the next start.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> Result<(), WebhookError> {
+        let _changing = self.changing.lock().await;
+        let tuning = Tuning::of(&config.webhooks);
+        *self
+            .shared
+            .tuning
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = tuning;
+        self.live.set(config);
+        let ids: Vec<WebhookId> = self.running().keys().cloned().collect();
+        for id in ids {
+            self.halt(&id).await;
+            self.run(self.stored(&id).await?)?;
+        }
         Ok(())
     }
 
@@ -377,7 +417,7 @@ impl Webhooks {
         };
         self.check(&record).await?;
         let _changing = self.changing.lock().await;
-        let most = self.config.webhooks.max_endpoints;
+        let most = self.live.get().webhooks.max_endpoints;
         if self.shared.store.webhooks().await?.len() >= most as usize {
             return Err(WebhookError::TooMany(most));
         }
@@ -426,7 +466,7 @@ impl Webhooks {
         }
         let minted = Secret::mint(self.random.as_ref())?.reveal();
         let now = self.shared.clock.unix();
-        let until = now.plus(self.config.webhooks.secret_overlap_ms);
+        let until = now.plus(self.live.get().webhooks.secret_overlap_ms);
         self.alter(id, |mut record| {
             record.old_secret = record.secret.map(|secret| OldSecret { secret, until });
             record.secret = Some(secret.unwrap_or(SecretText(minted)));
@@ -516,7 +556,7 @@ impl Webhooks {
         });
         let packed = packed.map_err(WebhookError::NotPacked)?;
         let (post, clock) = (shared.post.as_ref(), shared.clock.as_ref());
-        let answer = post::send(post, clock, &record, packed, shared.timeout).await;
+        let answer = post::send(post, clock, &record, packed, shared.tuning().timeout).await;
         let settled = Settled {
             attempts: vec![DeliveryAttempt {
                 n: 0,
@@ -556,7 +596,7 @@ impl Webhooks {
 
     /// Drops a piece of what is old; whether there is likely more.
     async fn keep_once(&self) -> bool {
-        let (shared, config) = (&self.shared, &self.config);
+        let (shared, config) = (&self.shared, self.live.get());
         let now = shared.clock.unix();
         let ago = |ms: u64| UnixMs(now.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)));
         let trim = TrimEvents {

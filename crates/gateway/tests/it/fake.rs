@@ -152,6 +152,8 @@ impl FakeSessions {
 
 #[async_trait]
 impl Sessions for FakeSessions {
+    fn repace(&self, _: steadfast_core::pacing::Policy) {}
+
     async fn list(&self) -> Result<Vec<SessionView>, SessionError> {
         Ok(self.views.lock().unwrap().values().cloned().collect())
     }

@@ -8,12 +8,14 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod backup;
 mod binary;
 mod chaos;
 mod cli_config;
 mod cli_errors;
 mod cli_explain;
 mod cli_link;
+mod cli_manual;
 mod cli_outbox;
 mod cli_serve;
 mod cli_webhooks;
@@ -22,6 +24,7 @@ mod crew;
 mod dashboard;
 mod dashboard_heavy;
 mod dashboard_http;
+mod docs_run;
 mod embed;
 mod fake;
 mod hangups;
@@ -44,6 +47,7 @@ mod http_tokens;
 mod http_waha;
 mod http_webhooks;
 mod kinds;
+mod packaging;
 mod passkey;
 mod person;
 mod playground;
@@ -51,9 +55,11 @@ mod proxied;
 mod python;
 mod quiet_logs;
 mod receiver;
+mod reload;
 mod schemathesis;
 mod scripted;
 mod surface;
+mod telemetry;
 mod waha_clients;
 mod webhooks_crash;
 mod window;

@@ -13,7 +13,7 @@ use steadfast_core::proxy::ProxySetting;
 use steadfast_gateway::app::App;
 use steadfast_gateway::browser::supervisor_options;
 use steadfast_gateway::clock::{Clock, Random, SystemClock, SystemRandom};
-use steadfast_gateway::config::Config;
+use steadfast_gateway::config::{Config, Live};
 use steadfast_gateway::http::{HttpState, Server, WahaEnvelope};
 use steadfast_gateway::media::MediaStore;
 use steadfast_gateway::metrics::Metrics;
@@ -126,6 +126,7 @@ impl Scripted {
         let app = Arc::new(App {
             media: Arc::new(media.unwrap()),
             started: clock.mono(),
+            live: Live::new(Arc::clone(&config)),
             config,
             store,
             sessions,

@@ -10,7 +10,7 @@ use steadfast_core::ids::LoginGeneration;
 use steadfast_core::port::{Scope, SessionRecord, Store, TokenRecord};
 use steadfast_gateway::app::App;
 use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
-use steadfast_gateway::config::Config;
+use steadfast_gateway::config::{Config, Live};
 use steadfast_gateway::http::{HttpState, Server, WahaEnvelope};
 use steadfast_gateway::media::MediaStore;
 use steadfast_gateway::metrics::Metrics;
@@ -113,6 +113,7 @@ impl<S: Store + 'static> Surface<S> {
             Arc::new(Outgoing::new(&config.outgoing).unwrap()),
         );
         let app = Arc::new(App {
+            live: Live::new(config.clone()),
             config,
             store: store.clone(),
             sessions: answering,

@@ -10,12 +10,14 @@
 //! | `pace` | what pacing must know after a restart |
 //! | `keeping` | what is over and old is forgotten |
 //! | `sessions`, `records`, `tokens`, `audit` | everything else |
+//! | `backup` | a copy while others write |
 //!
 //! On disk are `NAME`, `NAME-wal` and `NAME-shm`, and nothing else. A commit is
 //! one append to `NAME-wal` and one sync of it; every 16 MiB the log is folded
 //! into `NAME`.
 
 mod audit;
+mod backup;
 mod error;
 mod events;
 mod keeping;
@@ -31,6 +33,8 @@ mod sessions;
 mod tokens;
 mod webhooks;
 mod writer;
+
+pub use backup::copy_database;
 
 use crate::rules;
 use async_trait::async_trait;

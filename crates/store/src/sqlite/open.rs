@@ -188,7 +188,7 @@ fn sync_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses a file that does not begin like a database of ours, without touching it.
-fn check_header(path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_header(path: &Path) -> Result<(), StoreError> {
     let mut header = Vec::with_capacity(100);
     File::open(path)
         .and_then(|file| file.take(100).read_to_end(&mut header))
@@ -234,7 +234,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn io(path: &Path, error: &std::io::Error) -> StoreError {
+pub(super) fn io(path: &Path, error: &std::io::Error) -> StoreError {
     if error.kind() == std::io::ErrorKind::StorageFull {
         return StoreError::Full;
     }
