@@ -95,6 +95,7 @@ fn hindrance(binary: &Path) -> Option<&'static str> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test says why it did not run")]
 fn the_package_installs_serves_and_leaves_nothing_behind() {
     let xtask = PathBuf::from(env!("CARGO_BIN_EXE_xtask"));
     let binary = xtask.with_file_name("steadfast");

@@ -54,9 +54,9 @@ pub fn restore(backup: &Path, target: &Path, replace: bool) -> Result<Restored, 
         Some(_) if replace => Some(DataDir::open(target)?.lock()?),
         Some(found) => {
             // A gateway that runs is the better reason.
-            match DataDir::open(target).and_then(|dir| dir.lock()) {
-                Err(error @ DataDirError::InUse { .. }) => return Err(error.into()),
-                Ok(_) | Err(_) => {}
+            let held = DataDir::open(target).and_then(|dir| dir.lock());
+            if let Err(error @ DataDirError::InUse { .. }) = held {
+                return Err(error.into());
             }
             return Err(BackupError::NotEmpty {
                 path: target.to_owned(),
