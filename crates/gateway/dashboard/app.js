@@ -44,7 +44,8 @@ function place() {
 
 export const go = (path) => { location.hash = `#/${path}`; };
 
-async function show() {
+// `moved`: somebody went there, and reads on from its title.
+async function show(moved = false) {
   const mine = ++turn;
   leave?.();
   leave = null;
@@ -65,14 +66,14 @@ async function show() {
     await wanted.show({ sheet, name, query, until, gone: () => mine !== turn });
   } catch (error) {
     if (mine !== turn) return;
-    fill(sheet, h('div', { class: 'empty' }, h('p', {}, error.message), button('Try again', show)));
+    fill(sheet, h('div', { class: 'empty' }, h('p', {}, error.message), button('Try again', () => show())));
   }
   if (mine !== turn) return;
   fill(main, sheet);
   main.removeAttribute('aria-busy');
   const title = main.querySelector('h1');
   document.title = title ? `${title.textContent} · Steadfast` : 'Steadfast';
-  if (title && document.activeElement === document.body) {
+  if (title && moved && document.activeElement === document.body) {
     title.tabIndex = -1;
     title.focus({ preventScroll: true });
   }
@@ -157,5 +158,5 @@ live.addEventListener('state', ({ detail }) => {
   }
 });
 
-addEventListener('hashchange', () => { if (!top.hidden) show(); });
+addEventListener('hashchange', () => { if (!top.hidden) show(true); });
 begin();

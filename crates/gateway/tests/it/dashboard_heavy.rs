@@ -79,7 +79,7 @@ async fn it_stays_quick_with_much_in_it() {
     for (what, took) in times {
         assert!(took < QUICK, "{what} took {took:?}");
     }
-    person.reads("location.reload()").await;
+    person.reloads().await;
     let paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
     let painted = person.until("the first paint", paint).await;
     assert!(

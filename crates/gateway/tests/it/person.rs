@@ -95,6 +95,10 @@ impl Person {
         self.page.navigate(url, CALL).await.unwrap();
     }
 
+    pub(crate) async fn reloads(&self) {
+        self.page.reload(CALL).await.unwrap();
+    }
+
     pub(crate) async fn reads(&self, expression: &str) -> Value {
         self.page.evaluate(expression, CALL).await.unwrap()
     }
