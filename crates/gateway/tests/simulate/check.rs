@@ -136,6 +136,9 @@ pub(crate) fn judge(accepted: &[Promise], stored: &[Message], truth: &Truth) -> 
             }
         }
     }
+    if let Some(id) = truth.sent_again.first() {
+        return Err(format!("{id} was sent again under another login"));
+    }
     if let Some(id) = truth.sent_late.first() {
         return Err(format!("{id} was handed over after its time"));
     }

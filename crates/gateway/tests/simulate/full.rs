@@ -250,12 +250,16 @@ impl<S: Store> Store for Full<S> {
         let claim = self.inner.claim_within(session, fence, login, now, quota);
         let mut claimed = claim.await?;
         let mut truth = self.world.lock();
-        let lies = truth.defect == Some(Defect::ParkBacklog) && truth.logins_lost > 0;
+        let lie = truth.defect.filter(|_| truth.logins_lost > 0);
         for Claimed { message, .. } in &mut claimed {
-            truth.claimed(&message.id);
-            if lies {
-                message.status = Status::Sending;
-                message.login = None;
+            truth.claimed(message);
+            match lie {
+                Some(Defect::ParkBacklog) => {
+                    message.status = Status::Sending;
+                    message.login = None;
+                }
+                Some(Defect::ForgetLogin) => message.login = Some(login),
+                _ => {}
             }
         }
         Ok(claimed)

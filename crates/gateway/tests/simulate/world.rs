@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use steadfast_core::backoff::Random;
 use steadfast_core::ids::{ChatId, MessageId, WaMessageId};
-use steadfast_core::outbox::ParkReason;
+use steadfast_core::outbox::{Message, ParkReason};
 use steadfast_core::port::Outcome;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,14 +23,18 @@ pub(crate) enum Defect {
     /// The store says of all that is claimed after a login was lost that it
     /// was begun under that login: the gateway parks it.
     ParkBacklog,
+    /// The store says of a message in doubt that it was begun under the login
+    /// of today: the gateway asks a device that cannot know.
+    ForgetLogin,
 }
 
 impl Defect {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::LoseAcked,
         Self::Reorder,
         Self::DeliverRepeats,
         Self::ParkBacklog,
+        Self::ForgetLogin,
     ];
 }
 
@@ -103,9 +107,12 @@ pub(crate) struct Truth {
     pub(crate) sent_early: Vec<WaMessageId>,
     /// Messages of which an attempt has begun that has not surely failed, and
     /// the device under which the first of them did.
-    in_doubt: BTreeMap<MessageId, u64>,
+    in_doubt: BTreeMap<MessageId, (WaMessageId, u64)>,
     /// Messages that were parked for a lost login, and were not in doubt under one.
     pub(crate) parked_unduly: Vec<MessageId>,
+    /// Messages that were in doubt under a device that was lost, and were
+    /// handed to a page of another one.
+    pub(crate) sent_again: Vec<WaMessageId>,
     pub(crate) looked_up: u64,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) calm: bool,
@@ -144,6 +151,7 @@ impl World {
             sent_late: Vec::new(),
             in_doubt: BTreeMap::new(),
             parked_unduly: Vec::new(),
+            sent_again: Vec::new(),
             looked_up: 0,
             trace: trace.then(Vec::new),
             calm: false,
@@ -190,15 +198,22 @@ impl Truth {
         if self.expires.get(id).is_some_and(|at| *at <= now) {
             self.sent_late.push(id.clone());
         }
+        let device = self.profile.device;
+        let elsewhere = |(doubted, under): &(WaMessageId, u64)| doubted == id && *under != device;
+        if device != 0 && self.in_doubt.values().any(elsewhere) {
+            self.sent_again.push(id.clone());
+        }
         if self.not_before.get(id).is_some_and(|at| now < *at) {
             self.sent_early.push(id.clone());
         }
     }
 
     /// An attempt at a message has begun.
-    pub(crate) fn claimed(&mut self, id: &MessageId) {
-        let device = self.profile.device;
-        self.in_doubt.entry(id.clone()).or_insert(device);
+    pub(crate) fn claimed(&mut self, message: &Message) {
+        let doubt = || (message.wa_message_id.clone(), self.profile.device);
+        self.in_doubt
+            .entry(message.id.clone())
+            .or_insert_with(doubt);
     }
 
     /// It is written down what came of it.
@@ -209,7 +224,10 @@ impl Truth {
             }
             // The device that may have sent it is there to be asked.
             Outcome::Parked(ParkReason::LoginLost)
-                if self.in_doubt.get(id) == Some(&self.profile.device) =>
+                if self
+                    .in_doubt
+                    .get(id)
+                    .is_some_and(|(_, device)| *device == self.profile.device) =>
             {
                 self.parked_unduly.push(id.clone());
             }
