@@ -95,6 +95,10 @@ struct Asked {
 /// What this epoch has seen and told. Everything is told under its lock, so
 /// that nothing is told out of order, twice, or after the end.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and true once it was seen"
+)]
 struct View {
     over: bool,
     doc: Option<String>,

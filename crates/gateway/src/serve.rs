@@ -310,16 +310,16 @@ impl Running {
         let changes = config::changes(&old, new);
         let now = Arc::new(config::merged(&old, new));
         app.live.set(now.clone());
-        let changed = |section: &str| changes.taken.iter().any(|key| key.starts_with(section));
-        if changed("log.")
+        let touches = |section: &str| changes.taken.iter().any(|key| key.starts_with(section));
+        if touches("log.")
             && let Err(error) = crate::logging::set_level(&now.log.level)
         {
             tracing::error!(event = events::CONFIG_REFUSED, %error, "the level of the log stays");
         }
-        if changed("pacing.") {
+        if touches("pacing.") {
             app.sessions.repace(crate::browser::paced(&now.pacing));
         }
-        if (changed("webhooks.") || changed("events."))
+        if (touches("webhooks.") || touches("events."))
             && let Err(error) = app.webhooks.reconfigure(now).await
         {
             tracing::error!(event = events::WEBHOOK_NOT_STORED, %error, "not every endpoint goes on");

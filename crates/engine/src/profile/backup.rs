@@ -147,7 +147,10 @@ mod tests {
             ProfileBackup::NotLinked
         );
         assert!(!to.exists());
-        Profile::open(&root).unwrap().login().set_linked(5).unwrap();
+        let profile = Profile::open(&root).unwrap();
+        profile.login().set_linked(5);
+        profile.login().write().unwrap();
+        drop(profile);
         assert_eq!(backup_profile(&root, &to).unwrap(), ProfileBackup::Whole);
         assert_eq!(preferences(&to), "first");
     }
@@ -157,7 +160,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (root, to) = (dir.path().join("p"), dir.path().join("to"));
         let profile = filled(&root);
-        profile.login().set_linked(5).unwrap();
+        profile.login().set_linked(5);
+        profile.login().write().unwrap();
         assert_eq!(backup_profile(&root, &to).unwrap(), ProfileBackup::InUse);
         assert!(!to.exists());
         profile.keep_copy().unwrap();

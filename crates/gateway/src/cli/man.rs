@@ -16,24 +16,21 @@ pub(super) struct ManArgs {
 }
 
 pub(super) fn run(context: &Context, args: &ManArgs) -> Result<Exit, CliError> {
-    match &args.dir {
-        Some(dir) => {
-            let pages = write_all(dir).map_err(|e| {
-                let message = format!("cannot write into {}: {e}", dir.display());
-                CliError::new(Exit::Failed, message, "name a folder that you may write to")
-            })?;
-            let shown = dir.display().to_string();
-            context.out.line(format!("{pages} pages are in {shown}"));
-            context.out.value(&json!({"dir": shown, "pages": pages}));
-        }
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(super::command())
-                .render(&mut page)
-                .map_err(|e| CliError::new(Exit::Failed, e.to_string(), ""))?;
-            context.out.raw(String::from_utf8_lossy(&page).trim_end());
-        }
-    }
+    let Some(dir) = &args.dir else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(super::command())
+            .render(&mut page)
+            .map_err(|e| CliError::new(Exit::Failed, e.to_string(), ""))?;
+        context.out.raw(String::from_utf8_lossy(&page).trim_end());
+        return Ok(Exit::Done);
+    };
+    let pages = write_all(dir).map_err(|e| {
+        let message = format!("cannot write into {}: {e}", dir.display());
+        CliError::new(Exit::Failed, message, "name a folder that you may write to")
+    })?;
+    let shown = dir.display().to_string();
+    context.out.line(format!("{pages} pages are in {shown}"));
+    context.out.value(&json!({"dir": shown, "pages": pages}));
     Ok(Exit::Done)
 }
 

@@ -194,9 +194,8 @@ impl Session {
     /// others of the store. Nothing was stored then.
     pub async fn send(&self, message: Outgoing) -> Result<Accepted, Error> {
         let Outgoing { order, key } = message;
-        Ok(embedded::accept(&self.state, &self.name, order, key)
-            .await?
-            .into())
+        let accepted = Box::pin(embedded::accept(&self.state, &self.name, order, key));
+        Ok(accepted.await?.into())
     }
 
     /// Takes a message of any kind, as the body of `POST /v1/sessions/{session}/messages` says it
@@ -220,7 +219,12 @@ impl Session {
     /// As [`Session::send`], and those that are in the way of this kind: `invalid_field`, ...
     pub async fn send_request(&self, request: Value, key: Option<&str>) -> Result<Accepted, Error> {
         let key = key.map(str::to_owned);
-        let accepted = embedded::accept_request(&self.state, &self.name, request, key);
+        let accepted = Box::pin(embedded::accept_request(
+            &self.state,
+            &self.name,
+            request,
+            key,
+        ));
         Ok(accepted.await?.into())
     }
 

@@ -24,10 +24,13 @@ pub struct Loss {
     pub healed: Option<Instant>,
 }
 
+/// A parked message that one of these losses may excuse.
+type Excused<'a> = (Range<usize>, &'a Accepted, &'a Word);
+
 /// Those of the parked messages that no destroyed login excuses.
 pub fn unduly(parked: &[(&Accepted, &Word)], losses: &[Loss]) -> Vec<Finding> {
     let mut unduly = Vec::new();
-    let mut excused: BTreeMap<&str, Vec<(Range<usize>, &Accepted, &Word)>> = BTreeMap::new();
+    let mut excused: BTreeMap<&str, Vec<Excused<'_>>> = BTreeMap::new();
     for (message, word) in parked {
         let finding = |what: &str| finding(message, word, what);
         let span = losses_of(message, losses);

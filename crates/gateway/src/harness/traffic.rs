@@ -234,7 +234,7 @@ impl Traffic {
         match &offer {
             Offer::Taken(message) => self.lock().push(message.clone()),
             Offer::Refused(status) => {
-                self.note(chat, format!("message {i}: refused with {status}"))
+                self.note(chat, format!("message {i}: refused with {status}"));
             }
             Offer::Unanswered(why) => self.note(
                 chat,

@@ -210,7 +210,9 @@ pub(super) async fn accept(
     {
         return already(seen);
     }
-    let message = patience.lasts(mint(state, session, order)).await?;
+    let message = patience
+        .lasts(Box::pin(mint(state, session, order)))
+        .await?;
     let answer = AcceptedJson::from(&message);
     let id = message.id.clone();
     match state.app.store.accept(message, key).await? {
@@ -298,7 +300,7 @@ pub(super) async fn acked(
 ) -> Result<AckWait, SessionError> {
     let deadline = wanted.min(patience.left().saturating_sub(WAIT_MARGIN));
     tokio::select! {
-        waited = state.app.sessions.wait_for_ack(message, level, deadline) => waited,
+        ack = state.app.sessions.wait_for_ack(message, level, deadline) => ack,
         () = patience.over() => Ok(AckWait::TimedOut),
     }
 }

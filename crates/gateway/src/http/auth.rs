@@ -14,6 +14,7 @@
 
 use super::HttpState;
 use super::dashboard;
+use super::dashboard::logins::LoggedIn;
 use super::patience::Patience;
 use super::peer::{Peer, client_address, network};
 use super::problem::{Code, Problem, session_unknown};
@@ -260,19 +261,20 @@ pub(super) async fn holder(
 /// Whose token a request without one stands for: a login of the dashboard is
 /// what its token is, as the token is now.
 async fn logged_in(state: &HttpState, parts: &Parts) -> Result<TokenRecord, Problem> {
-    let login = state
-        .logins
-        .token_of(&parts.headers, state.app.clock.unix());
-    let Some(login) = login else {
-        let detail = "send Authorization: Bearer TOKEN or X-Api-Key: TOKEN";
-        let problem = Problem::new(Code::TokenMissing, detail);
-        return Err(refused(state, "missing", problem));
-    };
     let over = |detail| {
         let problem = Problem::new(Code::TokenMissing, detail);
         refused(state, "login_over", problem)
     };
-    let hash = login.ok_or_else(|| over("this login has ended: log in again"))?;
+    let now = state.app.clock.unix();
+    let hash = match state.logins.token_of(&parts.headers, now) {
+        LoggedIn::Holder(hash) => hash,
+        LoggedIn::Ended => return Err(over("this login has ended: log in again")),
+        LoggedIn::Nobody => {
+            let detail = "send Authorization: Bearer TOKEN or X-Api-Key: TOKEN";
+            let problem = Problem::new(Code::TokenMissing, detail);
+            return Err(refused(state, "missing", problem));
+        }
+    };
     if !dashboard::logins::from_our_page(&parts.method, &parts.headers) {
         return Err(refused(state, "foreign_page", dashboard::foreign()));
     }

@@ -90,11 +90,11 @@ impl Span {
     ) -> Self {
         let (trace, id) = fresh.split_at(16);
         let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| (n << 8) | u128::from(*byte));
-        let called = caller.and_then(self::caller);
+        let above = caller.and_then(self::caller);
         Self {
-            trace: called.map_or_else(|| number(trace).max(1), |(trace, _)| trace),
+            trace: above.map_or_else(|| number(trace).max(1), |(trace, _)| trace),
             id: u64::try_from(number(id)).unwrap_or(1).max(1),
-            parent: called.map(|(_, parent)| parent),
+            parent: above.map(|(_, parent)| parent),
             name: format!("{method} {route}"),
             server: true,
             began,

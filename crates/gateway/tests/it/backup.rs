@@ -114,9 +114,9 @@ fn a_backup_under_load_holds_everything_that_was_accepted() {
     let made = &ended.values()[0];
     assert_eq!(made["gateway_ran"], true);
     assert!(made["files"].as_u64().unwrap() >= 3, "{made}");
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&kept), 0o700);
-    assert_eq!(mode(&kept.join("steadfast.db")), 0o600);
+    let rights = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(rights(&kept), 0o700);
+    assert_eq!(rights(&kept.join("steadfast.db")), 0o600);
     backup(&here, &kept).refused_json(1, "is there already");
     // It is not put over what is there, least of all under a gateway.
     restore(&kept, &here, &[]).refused(5, &["kill"]);
@@ -132,7 +132,7 @@ fn a_backup_under_load_holds_everything_that_was_accepted() {
         restored.stdout,
         restored.stderr
     );
-    assert_eq!(mode(&there), 0o700);
+    assert_eq!(rights(&there), 0o700);
     let serving = Serving::start(&there);
     assert_eq!(serving.said.get("token"), None, "the tokens came with it");
     runtime().block_on(async {

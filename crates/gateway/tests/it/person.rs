@@ -1,5 +1,6 @@
 //! A person with a browser: sees what is shown, clicks where it is, and types.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -176,7 +177,6 @@ impl Person {
             .call("Page.captureScreenshot", json!({"format": "png"}))
             .await;
         let data = shot["data"].as_str().unwrap();
-        use base64::Engine as _;
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(data)
             .unwrap();

@@ -40,6 +40,17 @@ struct Login {
     until: UnixMs,
 }
 
+/// What a request's cookies say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum LoggedIn {
+    /// There is none of ours.
+    Nobody,
+    /// There is one, and its login has ended.
+    Ended,
+    /// There is one that stands for the token of this hash.
+    Holder([u8; 32]),
+}
+
 /// All logins.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Logins {
@@ -94,27 +105,24 @@ impl Logins {
         Ok(secret)
     }
 
-    /// The hash of the token that a request's cookie stands for. `None` in
-    /// the inner one: it has a cookie of ours, and the login has ended.
-    pub(in crate::http) fn token_of(
-        &self,
-        headers: &HeaderMap,
-        now: UnixMs,
-    ) -> Option<Option<[u8; 32]>> {
+    /// Who is logged in by a request's cookies.
+    pub(in crate::http) fn token_of(&self, headers: &HeaderMap, now: UnixMs) -> LoggedIn {
         let mut presented = secrets(headers).peekable();
-        presented.peek()?;
+        if presented.peek().is_none() {
+            return LoggedIn::Nobody;
+        }
         let known = self.lock();
-        let mut found = None;
+        let mut found = LoggedIn::Ended;
         for secret in presented {
             let hash = hash(secret);
             // All of them, so that the time taken tells nothing.
             for login in known.iter() {
                 if bool::from(login.secret.ct_eq(&hash)) && login.until > now {
-                    found = Some(login.token);
+                    found = LoggedIn::Holder(login.token);
                 }
             }
         }
-        Some(found)
+        found
     }
 
     /// Ends the logins of a request's cookies.
@@ -231,17 +239,17 @@ mod tests {
             let cookies = format!("other=1; steadfast_login_8080={secret}");
             headers(&[("cookie", &cookies)])
         };
-        assert_eq!(logins.token_of(&headers(&[]), now), None);
-        assert_eq!(logins.token_of(&with(&secrets[0]), now), Some(None));
+        assert_eq!(logins.token_of(&headers(&[]), now), LoggedIn::Nobody);
+        assert_eq!(logins.token_of(&with(&secrets[0]), now), LoggedIn::Ended);
         assert_eq!(
             logins.token_of(&with(&secrets[1]), now),
-            Some(Some([1; 32]))
+            LoggedIn::Holder([1; 32])
         );
         let then = now.plus(LIFETIME_S * 1_000);
-        assert_eq!(logins.token_of(&with(&secrets[1]), then), Some(None));
+        assert_eq!(logins.token_of(&with(&secrets[1]), then), LoggedIn::Ended);
         logins.end(&with(&secrets[1])).await;
-        assert_eq!(logins.token_of(&with(&secrets[1]), now), Some(None));
-        assert!(logins.token_of(&with(&secrets[2]), now).unwrap().is_some());
+        assert_eq!(logins.token_of(&with(&secrets[1]), now), LoggedIn::Ended);
+        assert_ne!(logins.token_of(&with(&secrets[2]), now), LoggedIn::Ended);
     }
 
     #[tokio::test]
@@ -256,7 +264,7 @@ mod tests {
         let again = Logins::open(Some(path.clone()));
         let cookies = format!("steadfast_login_0={secret}");
         let found = again.token_of(&headers(&[("cookie", &cookies)]), now);
-        assert_eq!(found, Some(Some([7; 32])));
+        assert_eq!(found, LoggedIn::Holder([7; 32]));
         std::fs::write(&path, "{").unwrap();
         assert!(Logins::open(Some(path)).lock().is_empty());
     }

@@ -580,7 +580,7 @@ mod tests {
         (1..).zip(wanted).map(one).collect()
     }
 
-    fn signed(url: &str, key: &str, events: serde_json::Value) -> WahaWebhook {
+    fn signed(url: &str, key: &str, events: &serde_json::Value) -> WahaWebhook {
         webhook(json!({ "url": url, "events": events, "hmac": { "key": key } }))
     }
 
@@ -591,7 +591,7 @@ mod tests {
 
     #[test]
     fn whatever_is_changed_of_a_webhook_it_stays_the_same_endpoint() {
-        let first = signed("https://a/", "k", json!(["message", "message.any"]));
+        let first = signed("https://a/", "k", &json!(["message", "message.any"]));
         let before = || records(std::slice::from_ref(&first));
         let planned = |new: WahaWebhook| counts(&plan(&[new], before()).unwrap());
         assert_eq!(planned(first.clone()), (0, 0, 0));
@@ -599,14 +599,14 @@ mod tests {
         let more = signed(
             "https://a/",
             "***",
-            json!(["message.ack", "message", "message.any"]),
+            &json!(["message.ack", "message", "message.any"]),
         );
         assert_eq!(planned(more), (0, 1, 0));
-        let key = signed("https://a/", "other", json!(["message", "message.any"]));
+        let key = signed("https://a/", "other", &json!(["message", "message.any"]));
         assert_eq!(planned(key), (0, 2, 0));
-        let url = signed("https://b/", "***", json!(["message", "message.any"]));
+        let url = signed("https://b/", "***", &json!(["message", "message.any"]));
         assert_eq!(planned(url), (0, 2, 0));
-        let fewer = signed("https://a/", "***", json!(["message"]));
+        let fewer = signed("https://a/", "***", &json!(["message"]));
         assert_eq!(planned(fewer), (0, 0, 1));
         let retried = webhook(json!({ "url": "https://a/", "events": ["message"],
             "hmac": { "key": "***" }, "retries": { "policy": "constant" } }));
@@ -615,7 +615,7 @@ mod tests {
 
     #[test]
     fn a_hidden_secret_that_stands_for_nothing_or_for_several_is_refused() {
-        let of = |url: &str, key: &str| signed(url, key, json!(["message"]));
+        let of = |url: &str, key: &str| signed(url, key, &json!(["message"]));
         let refused = |new: &[WahaWebhook], before: &[WahaWebhook]| {
             let planned = plan(new, records(before));
             planned.err().map(|problem| problem.detail().to_owned())
@@ -633,7 +633,7 @@ mod tests {
         // What each wants tells them apart.
         let apart = [
             of("https://a/", "1"),
-            signed("https://a/", "2", json!(["message.ack"])),
+            signed("https://a/", "2", &json!(["message.ack"])),
         ];
         let given = apart.clone().map(WahaWebhook::hidden);
         let planned = plan(&given, records(&apart)).unwrap();
