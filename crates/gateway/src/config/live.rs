@@ -63,11 +63,14 @@ pub struct Changes {
 
 /// How two configurations differ, key by key.
 pub fn changes(old: &Config, new: &Config) -> Changes {
+    // Written out they lack their values.
+    let headers_differ = old.telemetry.otlp_headers != new.telemetry.otlp_headers;
     let value = |config: &Config| serde_json::to_value(config).unwrap_or_default();
     let (old, new) = (value(old), value(new));
     let mut changes = Changes::default();
     for key in KEYS {
-        let differs = old[key.section()][key.leaf()] != new[key.section()][key.leaf()];
+        let differs = old[key.section()][key.leaf()] != new[key.section()][key.leaf()]
+            || (key.name == "telemetry.otlp_headers" && headers_differ);
         if differs && key.is_live() {
             changes.taken.push(key.name);
         } else if differs {
@@ -144,6 +147,13 @@ mod tests {
             tried += 1;
         }
         assert!(tried > 60, "{tried}");
+        let mut secret = old.clone();
+        secret.telemetry.otlp_headers = vec!["x-key=4711".to_owned()];
+        let shown = serde_json::to_string(&secret).unwrap();
+        assert!(shown.contains("x-key=...") && !shown.contains("4711"));
+        let mut other = secret.clone();
+        other.telemetry.otlp_headers = vec!["x-key=4712".to_owned()];
+        assert_eq!(changes(&secret, &other).waiting, ["telemetry.otlp_headers"]);
         let live: Vec<_> = KEYS.iter().filter(|key| key.is_live()).collect();
         assert!(live.iter().all(|key| other(key).is_some()));
     }

@@ -264,8 +264,16 @@ pub struct Log {
 pub struct Telemetry {
     #[serde(with = "empty_is_none")]
     pub otlp_endpoint: Option<String>,
+    #[serde(serialize_with = "names_alone")]
     pub otlp_headers: Vec<String>,
     pub service_name: String,
+}
+
+/// Headers without their values, which may be secrets: a configuration that is
+/// written out is meant to be shown.
+fn names_alone<S: Serializer>(lines: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    let name = |line: &String| format!("{}=...", line.split('=').next().unwrap_or_default());
+    serializer.collect_seq(lines.iter().map(name))
 }
 
 /// Which browser to look for.
