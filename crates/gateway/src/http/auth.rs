@@ -320,16 +320,17 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// Whether its token is still taken, and for how long at most from now on,
-    /// where that is known. A store that does not answer admits nobody.
-    pub(super) async fn admits(&self, state: &HttpState) -> Option<Option<Duration>> {
+    /// For how long its token is taken from now on, where it is: `at_most`, or
+    /// less where its end is known. A store that does not answer admits nobody.
+    pub(super) async fn admits(&self, state: &HttpState, at_most: Duration) -> Option<Duration> {
         match by_hash(state, self.hash).await {
             Ok(Identified::Token(token)) => {
                 let before = token.previous.filter(|before| before.hash == self.hash);
                 let ends = before.map(|before| before.until);
                 let ends = ends.into_iter().chain(token.expires_at).min();
                 let now = state.app.clock.unix();
-                Some(ends.map(|at| Duration::from_millis(at.since(now))))
+                let left = ends.map(|at| Duration::from_millis(at.since(now)));
+                Some(left.map_or(at_most, |left| left.min(at_most)))
             }
             Ok(Identified::Ended(_) | Identified::Nobody) | Err(_) => None,
         }

@@ -122,12 +122,11 @@ impl Feed {
             return true;
         }
         self.tokens_changed.mark_unchanged();
-        let Some(ends_in) = self.ticket.admits(&self.state).await else {
+        let pause = heartbeat(&self.state);
+        let Some(pause) = self.ticket.admits(&self.state, pause).await else {
             return false;
         };
-        let heartbeat = heartbeat(&self.state);
-        let next = ends_in.map_or(heartbeat, |ends_in| ends_in.min(heartbeat));
-        self.looked_at_by = Instant::now() + next;
+        self.looked_at_by = Instant::now() + pause;
         true
     }
 

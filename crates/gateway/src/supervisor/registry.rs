@@ -514,11 +514,13 @@ impl Supervisor {
         let mut record = self.new_record(session);
         // Not to be started by anybody before its proxy is on disk.
         record.enabled = proxy.is_none();
+        let mut fresh = true;
         match self.shared.store.add_session(record.clone()).await {
             Ok(()) => {}
             // Nobody runs it: what is left of a change that the disk did not
             // take to its end.
             Err(StoreError::Exists) => {
+                fresh = false;
                 let kept = self.shared.store.sessions().await?;
                 if let Some(kept) = kept.into_iter().find(|kept| kept.id == *session) {
                     record = kept;
@@ -526,19 +528,21 @@ impl Supervisor {
             }
             Err(error) => return Err(error.into()),
         }
-        if proxy.is_some()
-            && let Err(error) = self.shared.store.set_session_proxy(session, proxy).await
-        {
-            // Half a session would only be in the way of the next try.
-            let now = self.shared.clock.unix();
-            self.shared.store.remove_session(session, now).await?;
-            return Err(error.into());
-        }
-        let handle = match self.launch(record).await {
+        let launched = async {
+            if proxy.is_some() {
+                self.shared.store.set_session_proxy(session, proxy).await?;
+            }
+            self.launch(record).await
+        };
+        let handle = match launched.await {
             Ok(handle) => handle,
             Err(error) => {
-                let now = self.shared.clock.unix();
-                self.shared.store.remove_session(session, now).await?;
+                // Half a session would only be in the way of the next try; one
+                // that was there before may be owed messages.
+                if fresh {
+                    let now = self.shared.clock.unix();
+                    self.shared.store.remove_session(session, now).await?;
+                }
                 return Err(error.into());
             }
         };
