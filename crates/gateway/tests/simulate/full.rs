@@ -69,6 +69,7 @@ impl<S: Store> EventLog for Full<S> {
     }
 
     async fn trim_events(&self, trim: TrimEvents) -> Result<Trimmed, StoreError> {
+        self.room()?;
         self.inner.trim_events(trim).await
     }
 }
@@ -235,6 +236,7 @@ impl<S: Store> Store for Full<S> {
     }
 
     async fn take_fence(&self, session: &SessionId) -> Result<Fence, StoreError> {
+        self.room()?;
         self.inner.take_fence(session).await
     }
 
@@ -384,6 +386,7 @@ impl<S: Store> Store for Full<S> {
     }
 
     async fn add_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.room()?;
         self.inner.add_session(session).await
     }
 

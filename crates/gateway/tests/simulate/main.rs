@@ -149,7 +149,7 @@ fn a_code_overtakes_a_campaign() {
 #[test]
 fn planted_defects_are_noticed() {
     for defect in world::Defect::ALL {
-        let noticed = (1..400).any(|seed| {
+        let noticed = (1..4_000).any(|seed| {
             let mut schedule = Schedule::from_seed(seed);
             schedule.defect = Some(defect);
             run::run(&schedule, false).verdict.is_err()

@@ -114,10 +114,14 @@ fn paced(random: &mut Random) -> pacing::Policy {
     }
 }
 
+/// How long a disk stays full until a person has made room: longer than
+/// anything in the gateway may be patient.
+const UNTIL_SOMEBODY_COMES_MS: u64 = 300_000;
+
 fn fault(random: &mut Random) -> Happening {
     let count = u8::try_from(1 + random.up_to(2)).unwrap_or(1);
     let ms = 500 + random.up_to(15_000);
-    match random.up_to(20) {
+    match random.up_to(21) {
         0 | 1 => Happening::ClosePage,
         2 => Happening::SelfReload,
         3 | 4 => Happening::KillBrowser,
@@ -133,6 +137,9 @@ fn fault(random: &mut Random) -> Happening {
         16 => Happening::Restart,
         17 | 18 => Happening::Bloat,
         19 => Happening::TooFast { count },
+        20 => Happening::DiskFull {
+            ms: UNTIL_SOMEBODY_COMES_MS,
+        },
         _ => Happening::Inbound,
     }
 }
