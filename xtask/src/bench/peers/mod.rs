@@ -122,9 +122,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             kinds: options.kinds.clone(),
             who: options.who.clone(),
         };
-        let all = faults::measure(&ground, &plan)?;
-        let figures = Faulty { setting, plan, all };
-        keep(&target.join("peers-faults.json"), &figures)?;
+        faults::measure(&ground, &plan, |all| {
+            let figures = Faulty {
+                setting: setting.clone(),
+                plan: plan.clone(),
+                all,
+            };
+            keep(&target.join("peers-faults.json"), &figures)
+        })?;
     }
     let steady: Option<Steady> = kept(&target.join("peers-steady.json"));
     let faulty: Option<Faulty> = kept(&target.join("peers-faults.json"));
