@@ -198,7 +198,8 @@ impl Contender {
     /// Whether its process is there.
     pub(super) fn alive(&self) -> bool {
         // A killed child that nobody has waited for is there, but has no command line.
-        self.pid().is_some_and(|pid| !command_line(pid).is_empty())
+        let words = |pid| command_line(pid).into_iter().any(|word| !word.is_empty());
+        self.pid().is_some_and(words)
     }
 
     /// Its browser's own process.

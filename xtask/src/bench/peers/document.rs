@@ -31,7 +31,6 @@ pub(crate) struct Setting {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Steady {
     pub(crate) setting: Setting,
-    pub(crate) runs: u32,
     pub(crate) all: Vec<Run>,
 }
 
@@ -260,7 +259,7 @@ fn nothing_fails(out: &mut String, steady: &Steady) -> Result<(), Error> {
         out,
         "{}; median (least to most); server's sync {} ms, in the cold start.\n\n\
          ![Sends a second](img/sends.svg)\n\n![Memory](img/memory.svg)\n",
-        runs(steady.runs),
+        runs(&steady.all, &who),
         steady.setting.sync_delay_ms
     );
     out.push_str("| |");
@@ -302,8 +301,15 @@ fn rounds(n: u32) -> String {
     format!("{n} {}", if n == 1 { "round" } else { "rounds" })
 }
 
-fn runs(n: u32) -> String {
-    format!("{n} {}", if n == 1 { "run" } else { "runs" })
+/// How many runs each had: an interrupted measurement leaves some with fewer.
+fn runs(all: &[Run], who: &[Who]) -> String {
+    let of = |who: &Who| all.iter().filter(|run| run.who == *who).count();
+    let least = who.iter().map(of).min().unwrap_or(0);
+    match who.iter().map(of).max().unwrap_or(0) {
+        1 => "1 run".to_owned(),
+        most if most == least => format!("{most} runs"),
+        most => format!("{least} to {most} runs"),
+    }
 }
 
 fn picture(name: &str, svg: &str) -> Result<(), Error> {

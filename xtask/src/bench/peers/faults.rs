@@ -99,12 +99,17 @@ impl Journal {
     }
 }
 
-/// Lets all faults loose on all, round by round.
+/// Lets all faults loose on all, round by round. `keep` gets the verdicts so
+/// far after each, and at the end those that count.
 ///
 /// # Errors
 ///
 /// Where a contender cannot even be started, or the simulator does not answer.
-pub(super) fn measure(ground: &Arc<Ground>, plan: &Plan) -> Result<Vec<Struck>, Error> {
+pub(super) fn measure(
+    ground: &Arc<Ground>,
+    plan: &Plan,
+    mut keep: impl FnMut(Vec<Struck>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut arena = Arena {
         ground: Arc::clone(ground),
         contenders: plan
@@ -125,12 +130,14 @@ pub(super) fn measure(ground: &Arc<Ground>, plan: &Plan) -> Result<Vec<Struck>, 
         for kind in shuffled(&plan.kinds, plan.seed + u64::from(round)) {
             arena.all_work(round, kind)?;
             arena.strike(round, kind, Duration::from_secs(plan.bound_s))?;
+            // Whatever interrupts it, what is measured stays.
+            keep(arena.verdicts(plan.bound_s))?;
         }
     }
     // What a hung call brings late counts as brought.
     pause(SETTLE);
     arena.journal.read(&arena.ground, Duration::ZERO)?;
-    Ok(arena.verdicts(plan.bound_s))
+    keep(arena.verdicts(plan.bound_s))
 }
 
 impl Arena {

@@ -105,13 +105,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let target = crate::root().join("target/bench");
     if wanted(Part::Steady) {
         let (ground, setting) = prepare(options, &target.join("peers-steady"))?;
-        let all = steady::measure(&ground, &options.who, options.runs)?;
-        let figures = Steady {
-            setting,
-            runs: options.runs,
-            all,
-        };
-        keep(&target.join("peers-steady.json"), &figures)?;
+        steady::measure(&ground, &options.who, options.runs, |all| {
+            let figures = Steady {
+                setting: setting.clone(),
+                all: all.to_vec(),
+            };
+            keep(&target.join("peers-steady.json"), &figures)
+        })?;
     }
     if wanted(Part::Faults) {
         let (ground, setting) = prepare(options, &target.join("peers-faults"))?;
@@ -122,9 +122,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             kinds: options.kinds.clone(),
             who: options.who.clone(),
         };
-        let all = faults::measure(&ground, &plan)?;
-        let figures = Faulty { setting, plan, all };
-        keep(&target.join("peers-faults.json"), &figures)?;
+        faults::measure(&ground, &plan, |all| {
+            let figures = Faulty {
+                setting: setting.clone(),
+                plan: plan.clone(),
+                all,
+            };
+            keep(&target.join("peers-faults.json"), &figures)
+        })?;
     }
     let steady: Option<Steady> = kept(&target.join("peers-steady.json"));
     let faulty: Option<Faulty> = kept(&target.join("peers-faults.json"));

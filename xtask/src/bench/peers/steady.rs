@@ -42,12 +42,18 @@ pub(crate) struct Rate {
     pub(crate) errors: usize,
 }
 
-/// Links all, and measures each in each run.
+/// Links all, and measures each in each run. `keep` gets all that there is
+/// after each.
 ///
 /// # Errors
 ///
 /// Where a contender does not start or send.
-pub(super) fn measure(ground: &Arc<Ground>, who: &[Who], runs: u32) -> Result<Vec<Run>, Error> {
+pub(super) fn measure(
+    ground: &Arc<Ground>,
+    who: &[Who],
+    runs: u32,
+    mut keep: impl FnMut(&[Run]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut contenders: Vec<Contender> =
         who.iter().map(|who| Contender::new(*who, ground)).collect();
     for contender in &mut contenders {
@@ -77,9 +83,11 @@ pub(super) fn measure(ground: &Arc<Ground>, who: &[Who], runs: u32) -> Result<Ve
                 one.tree_mib
             );
             all.push(one);
+            // Whatever interrupts it, what is measured stays.
+            keep(&all)?;
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 fn once(contender: &mut Contender, run: u32) -> Result<Run, Error> {
