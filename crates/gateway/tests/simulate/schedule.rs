@@ -121,7 +121,7 @@ const UNTIL_SOMEBODY_COMES_MS: u64 = 300_000;
 fn fault(random: &mut Random) -> Happening {
     let count = u8::try_from(1 + random.up_to(2)).unwrap_or(1);
     let ms = 500 + random.up_to(15_000);
-    match random.up_to(21) {
+    match random.up_to(20) {
         0 | 1 => Happening::ClosePage,
         2 => Happening::SelfReload,
         3 | 4 => Happening::KillBrowser,
@@ -131,15 +131,16 @@ fn fault(random: &mut Random) -> Happening {
         9 => Happening::Conflict,
         10 => Happening::DropAcks { count },
         11 => Happening::RefuseSends { count },
+        // Five minutes of virtual time cost real time too: not each time.
+        12 if random.up_to(3) == 0 => Happening::DiskFull {
+            ms: UNTIL_SOMEBODY_COMES_MS,
+        },
         12 => Happening::DiskFull { ms },
         13 => Happening::BreakLaunch { count },
         14 | 15 => Happening::KillGateway,
         16 => Happening::Restart,
         17 | 18 => Happening::Bloat,
         19 => Happening::TooFast { count },
-        20 => Happening::DiskFull {
-            ms: UNTIL_SOMEBODY_COMES_MS,
-        },
         _ => Happening::Inbound,
     }
 }
