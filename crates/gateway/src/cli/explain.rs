@@ -66,6 +66,11 @@ pub(super) fn run(context: &Context, args: &ExplainArgs) -> Result<Exit, CliErro
         let name = context.out.tone(Tone::Bold, &format!("{name:<15}"));
         context.out.line(format!("{name} {what}"));
     }
+    if meaning.guess {
+        context
+            .out
+            .line("No rule knows this text: the kind is a guess, by texts that are like it.");
+    }
     Ok(Exit::Done)
 }
 

@@ -158,12 +158,8 @@ pub(super) const RULES: &[Rule] = &[
         "the browser's own target closed",
         Kind::BrowserGone,
         &[
-            "(target.setdiscovertargets) + target closed",
-            "(target.setautoattach) + target closed",
-            "(target.createtarget) + target closed",
-            "(target.getbrowsercontexts) + target closed",
-            "(target.createbrowsercontext) + target closed",
-            "(target.attachtotarget) + target closed",
+            // Methods of these domains are asked of the browser, not of a page.
+            "(target. + target closed",
             "(browser. + target closed",
             "protocol error browser. + target closed",
             "protocol error target. + target closed",

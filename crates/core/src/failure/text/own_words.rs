@@ -33,6 +33,7 @@ pub(super) fn named(text: &Folded, operation: Option<Op>) -> Option<Match> {
         "state changed",
         "state change",
         "statechange",
+        "statechanged",
         "new state",
         "socket.state",
         "socket state",
