@@ -297,7 +297,7 @@ fn nothing_fails(out: &mut String, steady: &Steady) -> Result<(), Error> {
     Ok(())
 }
 
-fn rounds(n: u32) -> String {
+pub(super) fn rounds(n: u32) -> String {
     format!("{n} {}", if n == 1 { "round" } else { "rounds" })
 }
 

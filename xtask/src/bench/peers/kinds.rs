@@ -55,11 +55,11 @@ impl Kind {
             Self::RendererCrash => "renderer killed",
             Self::MainThreadHang => "page hangs",
             Self::BrowserKill => "browser killed",
-            Self::BrowserStop => "browser stopped (SIGSTOP)",
+            Self::BrowserStop => "browser stopped",
             Self::SocketDrop => "socket cut",
             Self::NetworkAway => "network away 5 s",
             Self::Conflict => "opened elsewhere",
-            Self::DriverKill => "driver killed (SIGKILL)",
+            Self::DriverKill => "driver killed",
         }
     }
 

@@ -42,9 +42,9 @@ pub(super) fn timeline(struck: &[Struck], plan: &Plan) -> String {
     let _ = writeln!(
         out,
         "<text class=\"h\" x=\"8\" y=\"20\">After a fault: how long until messages reach WhatsApp again</text>\
-         <text class=\"s\" x=\"8\" y=\"38\">red: nothing goes out; green: messages go out again; median of {} rounds, \
+         <text class=\"s\" x=\"8\" y=\"38\">red: nothing goes out; green: messages go out again; median of {}, \
          the line spans them; dark red: not within {bound:.0} s</text>",
-        plan.rounds
+        super::document::rounds(plan.rounds)
     );
     let step = if bound > 30.0 { 10.0 } else { 5.0 };
     let mut second = 0.0;
