@@ -151,9 +151,12 @@ mod tests {
         secret.telemetry.otlp_headers = vec!["x-key=4711".to_owned()];
         let shown = serde_json::to_string(&secret).unwrap();
         assert!(shown.contains("x-key=...") && !shown.contains("4711"));
-        let mut other = secret.clone();
-        other.telemetry.otlp_headers = vec!["x-key=4712".to_owned()];
-        assert_eq!(changes(&secret, &other).waiting, ["telemetry.otlp_headers"]);
+        let mut renewed = secret.clone();
+        renewed.telemetry.otlp_headers = vec!["x-key=4712".to_owned()];
+        assert_eq!(
+            changes(&secret, &renewed).waiting,
+            ["telemetry.otlp_headers"]
+        );
         let live: Vec<_> = KEYS.iter().filter(|key| key.is_live()).collect();
         assert!(live.iter().all(|key| other(key).is_some()));
     }
