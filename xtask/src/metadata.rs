@@ -118,10 +118,20 @@ pub(crate) fn read(options: &[&str]) -> Result<Metadata, Error> {
     serde_json::from_slice(&output.stdout).map_err(|e| Error::Metadata(e.to_string()))
 }
 
-/// The cargo that runs us, started in the checkout.
+/// The cargo that runs us, started in the checkout. What it told us of
+/// ourselves is not passed on: build scripts that look at it (ring's) would
+/// run again, and all that is built on them.
 pub(crate) fn cargo() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.current_dir(crate::root());
+    for (name, _) in std::env::vars_os() {
+        let of_us = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if of_us {
+            command.env_remove(name);
+        }
+    }
     command
 }
