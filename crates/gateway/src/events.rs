@@ -92,6 +92,14 @@ events! {
     SESSION_NOT_STORED = "session_not_stored";
     /// A session was removed though it did not answer: its link may still stand on the phone.
     SESSION_REMOVED_UNHEARD = "session_removed_unheard";
+    /// A task of a session ended in a defect of the gateway; please report it. The session begins anew.
+    SESSION_TASK_PANICKED = "session_task_panicked";
+    /// What was left of a session whose task had panicked did not end in time.
+    SESSION_TASK_STUCK = "session_task_stuck";
+    /// A session whose task had panicked has begun anew.
+    SESSION_BEGUN_ANEW = "session_begun_anew";
+    /// A session whose task had panicked could not begin anew yet; again soon.
+    SESSION_NOT_RESTARTED = "session_not_restarted";
     /// WhatsApp could not be told of a logout.
     LOGOUT_FAILED = "logout_failed";
     /// A logout without a page: remove the link on the phone.
@@ -126,7 +134,7 @@ events! {
     // Files.
     /// Old files of messages were removed (debug).
     MEDIA_SWEPT = "media_swept";
-    /// Old messages were forgotten.
+    /// Old messages were forgotten (debug).
     MESSAGES_FORGOTTEN = "messages_forgotten";
     /// A file of a message that nobody needs could not be removed; again later.
     MEDIA_NOT_REMOVED = "media_not_removed";
@@ -149,8 +157,6 @@ events! {
     OUTCOME_NOT_RECORDED_YET = "outcome_not_recorded_yet";
     /// What came of an attempt was not recorded; its message is looked up.
     OUTCOME_NOT_RECORDED = "outcome_not_recorded";
-    /// What came of an attempt was given up; its message is looked up.
-    OUTCOME_GIVEN_UP = "outcome_given_up";
     /// WhatsApp failed a message after it was handed over.
     ACK_ERROR = "ack_error";
     /// An ack could not be stored; again soon.

@@ -182,7 +182,7 @@ fn a_damaged_backup_changes_nothing_and_nothing_is_ever_removed() {
     };
     assert_eq!(names(&here), ["old"]);
     let aside = replaced.values()[0]["aside"].as_str().unwrap().to_owned();
-    assert_eq!(names(Path::new(&aside)), ["old", "newer"]);
+    assert_eq!(names(Path::new(&aside)), ["newer", "old"]);
     let login = here.join("profiles/default/gen-0001/chromium/Default/Preferences");
     assert_eq!(fs::read_to_string(login).unwrap(), "{}");
 
