@@ -167,7 +167,7 @@ async fn fail_and_heal(person: &Person, simulator: &Simulator) {
     goes(person, "Incidents", "Incidents").await;
     person.sees("Nothing has failed here.").await;
     let closes: Fault = serde_json::from_value(
-        json!({"kind": "page", "account": PHONE, "fault": {"kind": "close_page"}}),
+        json!({"kind": "page", "account": PHONE, "fault": {"kind": "navigate", "url": "about:blank"}}),
     )
     .unwrap();
     simulator.control().fault(closes).unwrap();

@@ -5,6 +5,7 @@ use crate::run::BLOATED;
 use crate::world::{ME, Page, Profile, World};
 use async_trait::async_trait;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use steadfast_core::action::{Action, Answer};
 use steadfast_core::failure::{
@@ -153,6 +154,9 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
         sink.event(epoch, event);
     };
     let mut was = None;
+    // That a phone linked it is told once a page, and again where the gateway
+    // could not keep it.
+    let told = Arc::new(AtomicBool::new(false));
     loop {
         world.pause(120).await;
         if gone.is_cancelled() {
@@ -210,6 +214,9 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
                 push_name: None,
             });
         }
+        if device != 0 && network {
+            tell_linked(&world, epoch, &sink, &told);
+        }
         // Sometimes a change is told twice.
         if was != Some(phase) || world.lock().chance(20) {
             was = Some(phase);
@@ -231,8 +238,10 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
                 truth.next_device += 1;
                 truth.linked = device;
                 truth.profile.device = device;
+                truth.profile.untold = true;
                 drop(truth);
-                tell(EngineEvent::Linked);
+                told.store(false, Ordering::Relaxed);
+                tell_linked(&world, epoch, &sink, &told);
             }
             Phase::Syncing => {
                 world.pause(150).await;
@@ -255,6 +264,33 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
             }
         }
     }
+}
+
+/// Tells that a phone linked it, where that is yet to be kept.
+fn tell_linked(world: &World, epoch: Epoch, sink: &Arc<dyn EventSink>, told: &Arc<AtomicBool>) {
+    let device = {
+        let truth = world.lock();
+        if !truth.profile.untold {
+            return;
+        }
+        truth.profile.device
+    };
+    if told.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    world.say(|| format!("{epoch:?} says Linked"));
+    sink.event(epoch, EngineEvent::Linked);
+    let (world, sink, told) = (world.clone(), Arc::clone(sink), Arc::clone(told));
+    tokio::spawn(async move {
+        if sink.login_kept(epoch).await {
+            let mut truth = world.lock();
+            if truth.profile.device == device {
+                truth.profile.untold = false;
+            }
+        } else {
+            told.store(false, Ordering::Relaxed);
+        }
+    });
 }
 
 /// Offers what came in; what is not confirmed is offered again.

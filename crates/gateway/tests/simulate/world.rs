@@ -46,6 +46,8 @@ pub(crate) const ME: &str = "4915199999999";
 pub(crate) struct Profile {
     /// The device that it is linked as; 0 where it is not.
     pub(crate) device: u64,
+    /// Whether the gateway is yet to keep that it was linked.
+    pub(crate) untold: bool,
     /// Messages of ours that it knows, with the ack level.
     pub(crate) known: BTreeMap<WaMessageId, i64>,
     /// The page's own outbox, in order.
