@@ -29,8 +29,16 @@ const RUNNING: &str = "gateway.json";
 const FORMAT: u32 = 1;
 
 /// Names that may stand in a folder before it is ours: a configuration put
-/// there beforehand, and what `mkfs` leaves at the root of a volume.
-const NOT_FOREIGN: &[&str] = &[crate::config::FILE_NAME, "lost+found"];
+/// there beforehand, what `mkfs` leaves at the root of a volume, and what a
+/// browser leaves in the home of a service's user, which the folder may be.
+const NOT_FOREIGN: &[&str] = &[
+    crate::config::FILE_NAME,
+    "lost+found",
+    ".cache",
+    ".config",
+    ".local",
+    ".pki",
+];
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -419,6 +427,8 @@ mod tests {
     fn a_folder_with_only_a_configuration_is_not_foreign() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("steadfast.toml"), "").unwrap();
+        // Left by the browser that `check` started for a service's user.
+        fs::create_dir(root.path().join(".cache")).unwrap();
         assert!(DataDir::open_or_adopt(root.path()).is_ok());
     }
 
