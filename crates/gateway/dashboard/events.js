@@ -30,7 +30,7 @@ export async function events({ sheet, query, until, gone }) {
 
   const row = (event) => h('tr', {},
     cell('When', when(event.timestamp)), cell('Type', h('code', {}, event.type)), cell('Session', event.session ?? ''), cell('What', line(event)),
-    cell('', h('details', {}, h('summary', { 'aria-label': `All of ${event.type} ${event.seq}` }, 'All of it'), h('pre', {}, JSON.stringify(event, null, 2)))));
+    cell('', h('details', {}, h('summary', { 'aria-label': `All of it: ${event.type} ${event.seq}` }, 'All of it'), h('pre', {}, JSON.stringify(event, null, 2)))));
 
   function draw() {
     keep(body, items, (event) => event.seq, row);
