@@ -21,7 +21,7 @@ const NOW: UnixMs = UnixMs(1_705_314_600_000);
 async fn an_ack_waits_until_there_is_room_for_it() {
     let store = Arc::new(Full {
         inner: MemoryStore::new(),
-        is_full: AtomicBool::new(false),
+        no_room: AtomicBool::new(false),
         world: World::new(1, None, false),
     });
     let session = SessionId::parse("default").expect("a name");
@@ -52,10 +52,10 @@ async fn an_ack_waits_until_there_is_room_for_it() {
     let (keeper, clock): (Arc<dyn Store>, _) = (store.clone(), Arc::new(SystemClock));
     let (inbox, acks) = Inbox::new(keeper, clock, Arc::default(), Updates::default());
     let told = async {
-        store.is_full.store(true, Ordering::Relaxed);
+        store.no_room.store(true, Ordering::Relaxed);
         inbox.ack(&session, ours, Ack::Device);
         tokio::time::sleep(Duration::from_hours(2)).await;
-        store.is_full.store(false, Ordering::Relaxed);
+        store.no_room.store(false, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(10)).await;
         let kept = store.message(&id).await.expect("a store");
         kept.expect("the message").status

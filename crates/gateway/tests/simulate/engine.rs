@@ -215,7 +215,7 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
             });
         }
         if device != 0 && network {
-            tell_linked(&world, epoch, &sink, &told);
+            tell_linked(&world, epoch, &sink, &told, &mut keeping);
         }
         // Sometimes a change is told twice.
         if was != Some(phase) || world.lock().chance(20) {
@@ -241,7 +241,7 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
                 truth.profile.untold = true;
                 drop(truth);
                 told.store(false, Ordering::Relaxed);
-                tell_linked(&world, epoch, &sink, &told);
+                tell_linked(&world, epoch, &sink, &told, &mut keeping);
             }
             Phase::Syncing => {
                 world.pause(150).await;

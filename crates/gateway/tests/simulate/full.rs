@@ -25,13 +25,13 @@ use steadfast_core::time::UnixMs;
 /// Refuses writes while it is full.
 pub(crate) struct Full<S> {
     pub(crate) inner: S,
-    pub(crate) is_full: AtomicBool,
+    pub(crate) no_room: AtomicBool,
     pub(crate) world: World,
 }
 
 impl<S> Full<S> {
     fn room(&self) -> Result<(), StoreError> {
-        if self.is_full.load(Ordering::Relaxed) {
+        if self.no_room.load(Ordering::Relaxed) {
             Err(StoreError::Full)
         } else {
             Ok(())

@@ -129,7 +129,7 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
         world: world.clone(),
         store: Arc::new(full::Full {
             inner: MemoryStore::new(),
-            is_full: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
             world,
         }),
         clock: Arc::new(VirtualClock(Instant::now())),
@@ -224,7 +224,7 @@ async fn play(schedule: &Schedule, trace: bool) -> Outcome {
 
 /// A gateway that dies while its disk is full starts again when there is room.
 async fn restart(bench: &Bench, pacing: &pacing::Policy) -> Arc<Supervisor> {
-    bench.store.is_full.store(false, Ordering::Relaxed);
+    bench.store.no_room.store(false, Ordering::Relaxed);
     bench.gateway(pacing).await
 }
 
@@ -323,7 +323,7 @@ fn strike(bench: &Bench, happening: Happening, ends: &mut Vec<(Instant, Happenin
         Happening::TooFast { count } => truth.too_fast += count,
         Happening::BreakLaunch { count } => truth.break_launch += count,
         Happening::DiskFull { ms } => {
-            bench.store.is_full.store(true, Ordering::Relaxed);
+            bench.store.no_room.store(true, Ordering::Relaxed);
             ends.push((now + Duration::from_millis(ms), happening));
         }
         Happening::Inbound => {
@@ -347,7 +347,7 @@ async fn run_until(due: Instant, ends: &mut Vec<(Instant, Happening)>, bench: &B
                 match happening {
                     Happening::Outage { .. } => bench.world.lock().network = true,
                     Happening::DiskFull { .. } => {
-                        bench.store.is_full.store(false, Ordering::Relaxed);
+                        bench.store.no_room.store(false, Ordering::Relaxed);
                     }
                     _ => {}
                 }
@@ -362,7 +362,7 @@ async fn run_until(due: Instant, ends: &mut Vec<(Instant, Happening)>, bench: &B
 
 /// The faults have ended.
 fn calm(bench: &Bench) {
-    bench.store.is_full.store(false, Ordering::Relaxed);
+    bench.store.no_room.store(false, Ordering::Relaxed);
     let mut truth = bench.world.lock();
     truth.say(|| "-- calm".to_owned());
     truth.calm = true;
