@@ -157,6 +157,8 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
     // That a phone linked it is told once a page, and again where the gateway
     // could not keep it.
     let told = Arc::new(AtomicBool::new(false));
+    // Ends with the page.
+    let mut keeping = JoinSet::new();
     loop {
         world.pause(120).await;
         if gone.is_cancelled() {
@@ -267,7 +269,13 @@ async fn live(world: World, epoch: Epoch, gone: CancellationToken, sink: Arc<dyn
 }
 
 /// Tells that a phone linked it, where that is yet to be kept.
-fn tell_linked(world: &World, epoch: Epoch, sink: &Arc<dyn EventSink>, told: &Arc<AtomicBool>) {
+fn tell_linked(
+    world: &World,
+    epoch: Epoch,
+    sink: &Arc<dyn EventSink>,
+    told: &Arc<AtomicBool>,
+    keeping: &mut JoinSet<()>,
+) {
     let device = {
         let truth = world.lock();
         if !truth.profile.untold {
@@ -281,7 +289,7 @@ fn tell_linked(world: &World, epoch: Epoch, sink: &Arc<dyn EventSink>, told: &Ar
     world.say(|| format!("{epoch:?} says Linked"));
     sink.event(epoch, EngineEvent::Linked);
     let (world, sink, told) = (world.clone(), Arc::clone(sink), Arc::clone(told));
-    tokio::spawn(async move {
+    keeping.spawn(async move {
         if sink.login_kept(epoch).await {
             let mut truth = world.lock();
             if truth.profile.device == device {
