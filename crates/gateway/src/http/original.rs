@@ -305,16 +305,7 @@ pub(super) async fn send_message(
     Json(body): Json<SendMessage>,
 ) -> Result<Response, Problem> {
     let order = Order::text(&body.number.text(), body.message, "message")?;
-    let on_disk = accept::accept(
-        &state,
-        &caller.name,
-        &caller.patience,
-        &session()?,
-        order,
-        key,
-    )
-    .await?;
-    answer(&state, on_disk, &caller.patience).await
+    hand_over(&state, &caller, order, key).await
 }
 
 /// What is to be sent, and to which group.
@@ -346,16 +337,18 @@ pub(super) async fn send_to_group(
         let detail = format!("{id:?} is no group: a group's id ends in @g.us");
         return Err(Problem::new(Code::InvalidRecipient, detail));
     }
-    let on_disk = accept::accept(
-        &state,
-        &caller.name,
-        &caller.patience,
-        &session()?,
-        order,
-        key,
-    )
-    .await?;
-    answer(&state, on_disk, &caller.patience).await
+    hand_over(&state, &caller, order, key).await
+}
+
+async fn hand_over(
+    state: &Arc<HttpState>,
+    caller: &Caller<ToSend>,
+    order: Order,
+    key: Option<String>,
+) -> Result<Response, Problem> {
+    let (name, patience) = (&caller.name, &caller.patience);
+    let on_disk = accept::accept(state, name, patience, &session()?, order, key).await?;
+    answer(state, on_disk, patience).await
 }
 
 /// Waits for the server's ack where the session is ready, but not for long.

@@ -86,7 +86,7 @@ pub(super) async fn close_interrupted(store: &dyn Store, session: &SessionId, no
         let step = IncidentStep {
             at: now,
             step: "gave_up".to_owned(),
-            detail: "the gateway ended before it did".to_owned(),
+            detail: "what ran the session ended before it did".to_owned(),
         };
         if incident.steps.len() < MAX_STEPS {
             incident.steps.push(step);
