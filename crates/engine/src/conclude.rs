@@ -98,14 +98,10 @@ pub(crate) fn evidence(error: &cdp::Error) -> Evidence {
         },
         // The document lives on; the call did not end.
         cdp::Error::Terminated { .. } => CdpFault::ContextLost { in_flight: true },
-        // A withdrawn call found a full queue before it.
-        cdp::Error::Timeout {
-            in_flight: false, ..
-        }
-        | cdp::Error::Overloaded { .. } => CdpFault::Overloaded,
-        cdp::Error::Timeout {
-            in_flight: true, ..
-        } => CdpFault::Timeout,
+        cdp::Error::Timeout { in_flight, .. } => CdpFault::Timeout {
+            in_flight: *in_flight,
+        },
+        cdp::Error::Overloaded { .. } => CdpFault::Overloaded,
         cdp::Error::Protocol { code, message, .. } => CdpFault::Protocol {
             code: *code,
             message: message.clone(),

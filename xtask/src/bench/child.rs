@@ -207,9 +207,11 @@ mod tests {
     fn a_process_speaks_has_children_and_ends_when_asked() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut command = Command::new("sh");
+        // KILL, since a child that has not become `cat` yet still has the shell's
+        // handler: it would take TERM down and forget it.
         command.args([
             "-c",
-            "trap 'kill $child; wait; exit 0' TERM; cat /dev/zero >/dev/null & child=$!; echo up; wait",
+            "trap 'kill -9 $child; wait; exit 0' TERM; cat /dev/zero >/dev/null & child=$!; echo up; wait",
         ]);
         let process = Process::start(&mut command, &dir.path().join("log")).expect("sh starts");
         process

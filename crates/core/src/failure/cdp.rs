@@ -15,7 +15,7 @@ pub(super) fn read(fault: &CdpFault, operation: Operation) -> Verdict {
         CdpFault::ContextLost { in_flight } => {
             Verdict::of(Kind::TransientContext).handed(dispatched(*in_flight, Handed::ThisCall))
         }
-        CdpFault::Timeout => match operation {
+        CdpFault::Timeout { in_flight } => match operation {
             Op::Launch => Verdict::of(Kind::BrowserGone),
             Op::Navigate => Verdict::of(Kind::NavigationTimeout),
             Op::Auth
@@ -26,7 +26,10 @@ pub(super) fn read(fault: &CdpFault, operation: Operation) -> Verdict {
             | Op::Lookup
             | Op::Listen
             | Op::Probe
-            | Op::Shutdown => hung(),
+            | Op::Shutdown => {
+                let verdict = hung();
+                verdict.handed(dispatched(*in_flight, verdict.handed))
+            }
         },
         CdpFault::Protocol { code, message } => protocol(*code, message, operation),
         CdpFault::Exception { text } => text::read_exception(text, operation),

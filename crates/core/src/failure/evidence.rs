@@ -24,7 +24,11 @@ pub enum CdpFault {
         in_flight: bool,
     },
     /// No answer within the call's deadline.
-    Timeout,
+    Timeout {
+        /// Whether the call had been written to the browser by then. One that was
+        /// not had others before it that a browser standing still did not read.
+        in_flight: bool,
+    },
     /// The protocol refused the call.
     Protocol {
         /// The JSON-RPC error code.
@@ -174,7 +178,10 @@ impl CdpFault {
             Self::ContextLost { in_flight } => {
                 format!("the JavaScript context was destroyed {}", when(*in_flight))
             }
-            Self::Timeout => "the page did not answer in time".to_owned(),
+            Self::Timeout { in_flight: true } => "the page did not answer in time".to_owned(),
+            Self::Timeout { in_flight: false } => {
+                "the browser did not take the call in time".to_owned()
+            }
             Self::Protocol { code, message } => format!("DevTools error {code}: {message}"),
             Self::Exception { text } => text.clone(),
             Self::Malformed => "the browser sent what the protocol does not allow".to_owned(),

@@ -148,7 +148,7 @@ impl Canary {
                 | SendOutcome::Unknown(failure)
                 | SendOutcome::Rejected(failure),
             ) => Some(failure),
-            Err(_) => Some(said(Evidence::Cdp(CdpFault::Timeout))),
+            Err(_) => Some(said(Evidence::Cdp(CdpFault::Timeout { in_flight: true }))),
         };
         let found = tokio::time::timeout(LIMIT, self.engine.lookup(&id, me)).await;
         match found {

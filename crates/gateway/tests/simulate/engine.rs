@@ -70,7 +70,10 @@ impl Connector for SimConnector {
             }
             if hung && step == OpenStep::Reload {
                 // A hung page takes no reload.
-                return Err(failure(Operation::Navigate, CdpFault::Timeout));
+                return Err(failure(
+                    Operation::Navigate,
+                    CdpFault::Timeout { in_flight: true },
+                ));
             }
             match step {
                 OpenStep::Secure | OpenStep::RestartBrowser | OpenStep::RestoreProfile => {
@@ -388,7 +391,7 @@ impl SimEngine {
             () = self.gone.cancelled() => {
                 Err(failure(operation, CdpFault::PageGone { in_flight: true }))
             }
-            answer = self.unless_hung(call) => answer.ok_or_else(|| failure(operation, CdpFault::Timeout)),
+            answer = self.unless_hung(call) => answer.ok_or_else(|| failure(operation, CdpFault::Timeout { in_flight: true })),
         }
     }
 

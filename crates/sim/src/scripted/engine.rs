@@ -157,7 +157,7 @@ impl ScriptedEngine {
             biased;
             why = self.page.died() => Failure { operation, ..why },
             () = tokio::time::sleep(CALL_DEADLINE) => {
-                failure(operation, Evidence::Cdp(CdpFault::Timeout))
+                failure(operation, Evidence::Cdp(CdpFault::Timeout { in_flight: true }))
             }
         }
     }
@@ -185,7 +185,7 @@ impl ScriptedEngine {
             answered = tokio::time::timeout(CALL_DEADLINE, asked) => match answered {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(_)) => Err(offline()),
-                Err(_) => Err(failure(operation, Evidence::Cdp(CdpFault::Timeout))),
+                Err(_) => Err(failure(operation, Evidence::Cdp(CdpFault::Timeout { in_flight: true }))),
             },
         }
     }

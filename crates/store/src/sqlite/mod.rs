@@ -118,8 +118,8 @@ impl SqliteStore {
     }
 
     /// Opens a database that a gateway may be using right now: makes nothing,
-    /// migrates nothing, and gives up early where it is busy. For commands
-    /// that read or write a row and leave.
+    /// migrates nothing, and has ten seconds' patience to find a place between
+    /// two of its commits. For commands that read or write a row and leave.
     ///
     /// # Errors
     ///
@@ -127,7 +127,6 @@ impl SqliteStore {
     /// its schema is older than this program's.
     pub fn open_existing_for_cli(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let options = Options {
-            busy_timeout_ms: 2_000,
             queue: 16,
             readers: 1,
             ..Options::default()

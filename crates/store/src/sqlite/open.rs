@@ -59,6 +59,11 @@ pub(super) fn open(
     check_header(path)?;
     let said = |error: rusqlite::Error| conclude(&error, path);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options).map_err(said)?;
+    if migrate == Migrate::No {
+        connection
+            .busy_handler(Some(between_two_commits))
+            .map_err(said)?;
+    }
     let found = version(&connection).map_err(said)?;
     let known = known_version();
     if found > known {
@@ -79,6 +84,14 @@ pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Asks again each millisecond, for ten seconds. A gateway under load leaves the
+/// database free for microseconds between two commits, and SQLite's own wait
+/// asks only every 100 ms after the first few times: it may never meet one.
+fn between_two_commits(asked: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    asked < 10_000
 }
 
 fn connect(

@@ -68,23 +68,38 @@ fn devtools_faults() {
         ),
         (
             Op::Send,
-            CdpFault::Timeout,
+            CdpFault::Timeout { in_flight: true },
             Kind::PageHung,
             Rung::TerminateScript,
             Resend::CheckFirst,
         ),
         (
             Op::Navigate,
-            CdpFault::Timeout,
+            CdpFault::Timeout { in_flight: true },
             Kind::NavigationTimeout,
             Rung::Reload,
             Resend::Yes,
         ),
         (
             Op::Launch,
-            CdpFault::Timeout,
+            CdpFault::Timeout { in_flight: true },
             Kind::BrowserGone,
             Rung::RestartBrowser,
+            Resend::Yes,
+        ),
+        // The browser read nothing: it stands still, and the message is still ours.
+        (
+            Op::Send,
+            CdpFault::Timeout { in_flight: false },
+            Kind::PageHung,
+            Rung::TerminateScript,
+            Resend::Yes,
+        ),
+        (
+            Op::Probe,
+            CdpFault::Timeout { in_flight: false },
+            Kind::PageHung,
+            Rung::TerminateScript,
             Resend::Yes,
         ),
         (
