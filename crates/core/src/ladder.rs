@@ -199,8 +199,11 @@ impl Ladder {
         let mut rung = start;
         loop {
             rung = match rung {
-                // "Try the same again" for a session is the reload; a retry of
-                // a single call is the caller's.
+                // A page that stands still over a conflict asks for its link; how often
+                // is bounded by `may_take_over`.
+                Rung::Retry if kind == Kind::Conflict => return Some(rung),
+                // Elsewhere "try the same again" is the reload for a session; a
+                // retry of a single call is the caller's.
                 Rung::Retry | Rung::RejectMessage => Rung::Reload,
                 Rung::TerminateScript => {
                     if take(&mut self.terminate_script, policy.terminate_script, now) {

@@ -6,7 +6,9 @@ const CALLS = {
     pulse();
     return { doc: DOC, seq: sequence, levels: snapshot().body, waiting: waiting.size, happenings: happened.size };
   },
-  adopt: (args) => {
+  adopt: async (args) => {
+    // Under the epoch before: what the page says of its conflict is not heard any more.
+    if (args.take_over_ms) await takeOver(args.take_over_ms);
     epoch = args.epoch;
     lastSnapshot = '';
     // The answer to what was asked in the epoch before may have gone with it.
@@ -16,6 +18,7 @@ const CALLS = {
     if (happened.size > 0) emit('happenings', { waiting: happened.size });
     return { doc: DOC };
   },
+  reconnect: reconnectNow,
   send: sendMessage,
   lookup: lookupOwn,
   resend: resendOwn,
@@ -90,6 +93,33 @@ async function pairCode({ phone }) {
     return { code: String(await window.WPP.conn.genLinkDeviceCodeForPhoneNumber(phone, true)) };
   }
   throw new Error('WAWebAltDeviceLinkingApi.startAltLinkingFlow is missing');
+}
+
+const inConflict = (levels) => levels.socket === 'CONFLICT' || levels.mode === 'CONFLICT';
+
+/** Takes the link back from whoever opened it elsewhere, and waits until the page goes on. */
+async function takeOver(ms) {
+  if (!inConflict(readLevels())) return;
+  const socket = socketOf();
+  if (typeof socket?.takeover !== 'function') {
+    throw new Error('WAWebSocketModel.Socket.takeover is missing');
+  }
+  const until = performance.now() + ms;
+  await within(socket.takeover(), ms);
+  while (inConflict(readLevels()) && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Has a page that waits between two tries connect now. */
+function reconnectNow() {
+  const levels = readLevels();
+  if (levels.socket === 'CONNECTED' || isUnpaired(levels) || inConflict(levels)) return {};
+  const socket = socketOf();
+  // Its own word for it (the banner's "retry"); else what a browser says when the network is back.
+  if (typeof socket?.poke === 'function') socket.poke();
+  else window.dispatchEvent(new Event('online'));
+  return {};
 }
 
 async function logout() {

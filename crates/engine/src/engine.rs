@@ -422,6 +422,14 @@ impl Engine for PageEngine {
         })
     }
 
+    async fn reconnect(&self) -> Result<(), Failure> {
+        let deadline = self.link.session.deadlines.call;
+        let asked: Result<Nothing, Error> = self.link.call("reconnect", json!({}), deadline).await;
+        asked
+            .map(|_| ())
+            .map_err(|error| conclude(Operation::Evaluate, &error))
+    }
+
     async fn check_number(&self, number: &ChatId) -> Result<Option<ChatId>, Failure> {
         let operation = Operation::Evaluate;
         let deadline = self.link.session.deadlines.number;

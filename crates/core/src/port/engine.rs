@@ -20,6 +20,9 @@ pub enum OpenStep {
     Launch,
     /// Free a hung main thread and keep the page.
     TerminateScript,
+    /// Have the page take its link back from whoever opened it elsewhere
+    /// ("Use here"), and keep the page.
+    TakeOver,
     /// Load the page anew.
     Reload,
     /// Close the page, open another in the same browser.
@@ -294,6 +297,12 @@ pub trait Engine: Send + Sync {
     /// page that asks for none (any more) is a
     /// [`crate::failure::Kind::PermanentRequestError`].
     async fn answer_passkey(&self, answer: &str) -> Result<(), Failure>;
+
+    /// The network is back: a page that waits between two tries of its own
+    /// tries now. Does nothing where it is connected, or has no such waits.
+    async fn reconnect(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Logs this link out at WhatsApp. The profile stays until the browser is gone.
     async fn logout(&self) -> Result<(), Failure>;

@@ -57,6 +57,12 @@ pub enum Effect {
         /// To be given back.
         timer: TimerGen,
     },
+    /// The network is back: have the page of this connection try now, and not
+    /// only when its own wait is over.
+    Reconnect {
+        /// Its connection.
+        epoch: Epoch,
+    },
     /// Hand nothing more over, and say `Drained` when nothing is in flight.
     Drain {
         /// Why the browser is to be replaced.

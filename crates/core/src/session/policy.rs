@@ -66,8 +66,8 @@ impl Default for Policy {
             ladder: LadderPolicy::default(),
             // A probe is one TCP connect; asking often costs nothing and heals sooner.
             network_backoff: Backoff {
-                base_ms: 500,
-                max_ms: 5_000,
+                base_ms: 250,
+                max_ms: 2_000,
             },
             conflict: ConflictPolicy::default(),
         }

@@ -195,7 +195,13 @@ impl Machine {
     ) -> Result<Effects, Illegal> {
         let State::Recovering {
             climb,
-            stage: Stage::Outage { epoch, probes, .. },
+            stage:
+                Stage::Outage {
+                    epoch,
+                    probes,
+                    reachable: was,
+                    ..
+                },
         } = self.state
         else {
             return Err(Illegal {
@@ -231,7 +237,13 @@ impl Machine {
                 reachable,
             },
         };
-        Ok(vec![Effect::Arm { timer, after_ms }])
+        let woken = epoch.filter(|_| reachable && !was);
+        let mut effects: Effects = woken
+            .map(|epoch| Effect::Reconnect { epoch })
+            .into_iter()
+            .collect();
+        effects.push(Effect::Arm { timer, after_ms });
+        Ok(effects)
     }
 
     /// The network is back, as far as a probe can tell: loads the page anew,
@@ -271,10 +283,15 @@ impl Machine {
             {
                 self.yield_to_other(failure, epoch)
             }
-            // A link that never came up is no page to leave to others.
-            (ConflictPolicy::Yield, None) | (ConflictPolicy::TakeOver, _) => {
-                self.climb(now, failure)
+            // The page lives and need only ask for its link.
+            (ConflictPolicy::TakeOver, Some(_)) => {
+                let mut effects = self.note_failure(failure);
+                let climb = self.state.climb();
+                effects.extend(self.next_rung(now, climb, failure.kind, Rung::Retry));
+                effects
             }
+            // A link that never came up is no page to leave to others.
+            (ConflictPolicy::Yield | ConflictPolicy::TakeOver, None) => self.climb(now, failure),
         }
     }
 
@@ -346,6 +363,7 @@ fn open_step(climb: Climb) -> OpenStep {
         // What a person, or WhatsApp, must mend is in the page: load it anew.
         Rung::Operator if climb.kind == Kind::WaIncompatible => OpenStep::Reload,
         Rung::TerminateScript => OpenStep::TerminateScript,
+        Rung::Retry if climb.kind == Kind::Conflict => OpenStep::TakeOver,
         Rung::Retry | Rung::Reload | Rung::RejectMessage => OpenStep::Reload,
         Rung::NewPage => OpenStep::NewPage,
         Rung::RestartBrowser | Rung::Operator => OpenStep::RestartBrowser,

@@ -133,8 +133,8 @@ impl BrowserConnector {
             self.prove_alive(state).await?;
         }
         match way {
-            Way::Adopt { terminate } => {
-                match self.adopt(state, epoch, &sink, terminate).await {
+            Way::Adopt(before) => {
+                match self.adopt(state, epoch, &sink, before).await {
                     Ok(link) => return Ok(link),
                     // A page that nobody has asked to be freed may simply be loaded anew.
                     Err((_, error)) if step == OpenStep::Launch => {

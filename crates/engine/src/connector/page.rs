@@ -1,5 +1,6 @@
 //! The page of a session: opened, furnished with our scripts, loaded, or taken as it is.
 
+use super::way::Before;
 use super::{BrowserConnector, Fault, State, navigating, no_page};
 use crate::link::Link;
 use crate::script::{BINDING, own_script};
@@ -7,12 +8,16 @@ use crate::watch::{self, Loading};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use steadfast_cdp::{Browser, Page, PageState};
 use steadfast_core::failure::Operation;
 use steadfast_core::ids::Epoch;
 use steadfast_core::port::EventSink;
 use tokio::task::JoinSet;
 use tracing::debug;
+
+/// How long a page that was told to take its link back may stand still over it.
+const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// A page with what has been installed in it.
 pub(super) struct OpenPage {
@@ -34,17 +39,17 @@ impl OpenPage {
 }
 
 impl BrowserConnector {
-    /// Takes the page as it is into the next epoch.
+    /// Takes the page into the next epoch, with no other change than was asked for.
     pub(super) async fn adopt(
         &self,
         state: &mut State,
         epoch: Epoch,
         sink: &Arc<dyn EventSink>,
-        terminate: bool,
+        before: Before,
     ) -> Result<Arc<Link>, Fault> {
         let deadline = self.session.deadlines.call;
         let open = state.page.as_ref().ok_or_else(no_page)?;
-        if terminate {
+        if before == Before::Terminate {
             open.page
                 .terminate_script(deadline)
                 .await
@@ -53,12 +58,16 @@ impl BrowserConnector {
         let link = self.link(state, epoch, Arc::clone(sink))?;
         let events = link.page.events();
         let loading = Arc::new(Loading::new(false));
+        let adoption = json!({
+            "epoch": epoch.0,
+            "take_over_ms": (before == Before::TakeOver).then(|| TAKE_OVER.as_millis()),
+        });
         let open = state.page.as_mut().ok_or_else(no_page)?;
         // Asked for in this order: a document that is loaded from here on, by
         // whomever, speaks for this epoch too.
         let (furnished, adopted) = tokio::join!(
             self.furnish(open, epoch),
-            link.call::<crate::wire::Nothing>("adopt", json!({ "epoch": epoch.0 }), deadline),
+            link.call::<crate::wire::Nothing>("adopt", adoption, deadline),
         );
         adopted.map_err(|error| (Operation::Probe, error))?;
         furnished.map_err(navigating)?;

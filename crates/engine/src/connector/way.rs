@@ -19,11 +19,21 @@ pub(super) enum ProfileStep {
     Fresh,
 }
 
+/// What is done to a page that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    Nothing,
+    /// Its script is ended.
+    Terminate,
+    /// It takes its link back.
+    TakeOver,
+}
+
 /// How a step is taken, given what still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Keep the page as it is, freed of its script where that was asked.
-    Adopt { terminate: bool },
+    /// Keep the page, and do this to it first.
+    Adopt(Before),
     /// Load WhatsApp Web anew in the same page.
     Load,
     /// Another page in the same browser. Also for a crashed page: opening a new one takes
@@ -41,16 +51,25 @@ impl Way {
             (OpenStep::FreshProfile, _) => Self::Start(ProfileStep::Fresh),
             (OpenStep::RestartBrowser, _)
             | (
-                OpenStep::Launch | OpenStep::TerminateScript | OpenStep::Reload | OpenStep::NewPage,
+                OpenStep::Launch
+                | OpenStep::TerminateScript
+                | OpenStep::TakeOver
+                | OpenStep::Reload
+                | OpenStep::NewPage,
                 BrowserState::Gone,
             ) => Self::Start(ProfileStep::Keep),
             (OpenStep::NewPage, BrowserState::WithPage)
             | (
-                OpenStep::Launch | OpenStep::TerminateScript | OpenStep::Reload | OpenStep::NewPage,
+                OpenStep::Launch
+                | OpenStep::TerminateScript
+                | OpenStep::TakeOver
+                | OpenStep::Reload
+                | OpenStep::NewPage,
                 BrowserState::WithoutPage,
             ) => Self::NewPage,
-            (OpenStep::Launch, BrowserState::WithPage) => Self::Adopt { terminate: false },
-            (OpenStep::TerminateScript, BrowserState::WithPage) => Self::Adopt { terminate: true },
+            (OpenStep::Launch, BrowserState::WithPage) => Self::Adopt(Before::Nothing),
+            (OpenStep::TerminateScript, BrowserState::WithPage) => Self::Adopt(Before::Terminate),
+            (OpenStep::TakeOver, BrowserState::WithPage) => Self::Adopt(Before::TakeOver),
             (OpenStep::Reload, BrowserState::WithPage) => Self::Load,
         }
     }
@@ -69,13 +88,19 @@ mod tests {
                 OpenStep::Launch,
                 keep,
                 Way::NewPage,
-                Way::Adopt { terminate: false },
+                Way::Adopt(Before::Nothing),
             ),
             (
                 OpenStep::TerminateScript,
                 keep,
                 Way::NewPage,
-                Way::Adopt { terminate: true },
+                Way::Adopt(Before::Terminate),
+            ),
+            (
+                OpenStep::TakeOver,
+                keep,
+                Way::NewPage,
+                Way::Adopt(Before::TakeOver),
             ),
             (OpenStep::Reload, keep, Way::NewPage, Way::Load),
             (OpenStep::NewPage, keep, Way::NewPage, Way::NewPage),

@@ -212,7 +212,17 @@ async fn another_page_takes_the_link() {
         .unwrap();
     let (failure, _) = scene.sink.failed(engine.epoch()).await;
     assert_eq!(failure.kind, Kind::Conflict);
-    scene.ready_by(OpenStep::Reload).await;
+    // The page keeps its document and takes its link back.
+    let page = scene.connector.page().await.unwrap();
+    let deadline = std::time::Duration::from_secs(5);
+    page.evaluate("window.kept = true", deadline).await.unwrap();
+    let (engine, took) = scene.ready_by(OpenStep::TakeOver).await;
+    println!("opened elsewhere -> ready: {took:?}");
+    let kept = page.evaluate("window.kept === true", deadline).await;
+    assert_eq!(kept.unwrap(), json!(true), "the page was loaded anew");
+    assert!(engine.health().await.is_ok());
+    // A page in which nothing stands still is only taken on.
+    scene.ready_by(OpenStep::TakeOver).await;
     scene.end().await;
 }
 

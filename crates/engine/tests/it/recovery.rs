@@ -202,6 +202,37 @@ async fn the_page_reconnects_by_itself() {
     scene.end().await;
 }
 
+/// The page's own wait would outlast the test.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_waits_to_reconnect_does_so_when_told_that_the_network_is_back() {
+    let waits = crate::harness::knobs(json!({
+        "reconnect_min_ms": 3_600_000, "reconnect_max_ms": 3_600_000
+    }));
+    let (scene, engine) = Scene::linked_with(waits, |_| {}).await;
+    // Where nothing waits, nothing is done.
+    engine.reconnect().await.unwrap();
+    assert!(engine.health().await.is_ok());
+    scene
+        .sim
+        .control()
+        .fault(Fault::DropSockets { account: None })
+        .unwrap();
+    scene.sink.phase(engine.epoch(), Phase::Offline).await;
+    engine.reconnect().await.unwrap();
+    scene
+        .sink
+        .until("ready again", |heard, _| {
+            let last = heard.iter().rev().find_map(|h| match h.event {
+                EngineEvent::Phase(phase) => Some(phase),
+                _ => None,
+            });
+            (last == Some(Phase::Ready)).then_some(())
+        })
+        .await;
+    send_ok(&scene, &engine, &chat(FRIEND), "after the wait").await;
+    scene.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_gracefully_and_launched_again_it_is_still_linked() {
     let (scene, _) = Scene::linked().await;

@@ -333,14 +333,14 @@ pub const KEYS: &[Key] = &[
     ),
     number(
         "session.network_probe_min_ms",
-        500,
+        250,
         50,
         600_000,
         "Upper bound of the first pause between two tries of an absent network; it doubles from there, with full jitter.",
     ),
     number(
         "session.network_probe_max_ms",
-        5_000,
+        2_000,
         100,
         3_600_000,
         "Upper bound of any pause between two tries of an absent network.",

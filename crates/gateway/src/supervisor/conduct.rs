@@ -65,6 +65,18 @@ impl Actor {
                     (timer, probe.await.unwrap_or(false))
                 });
             }
+            Effect::Reconnect { epoch } => {
+                let engine = self.parts.engine.borrow().clone();
+                if let Some(engine) = engine.filter(|e| e.epoch() == epoch) {
+                    // It has its own deadline; a page that does not answer is
+                    // loaded anew when the wait for it is over.
+                    self.vitals.spawn(async move {
+                        if let Err(failure) = engine.reconnect().await {
+                            tracing::debug!(kind = %failure.kind, "the page was not asked to connect");
+                        }
+                    });
+                }
+            }
             Effect::NewLogin => self.new_login().await,
             Effect::KeepParked { reason } => {
                 self.parts.record.parked = reason.map(str::to_owned);
@@ -327,8 +339,10 @@ fn starts_browser(step: OpenStep) -> bool {
         | OpenStep::RestartBrowser
         | OpenStep::RestoreProfile
         | OpenStep::FreshProfile => true,
-        OpenStep::Launch | OpenStep::TerminateScript | OpenStep::Reload | OpenStep::NewPage => {
-            false
-        }
+        OpenStep::Launch
+        | OpenStep::TerminateScript
+        | OpenStep::TakeOver
+        | OpenStep::Reload
+        | OpenStep::NewPage => false,
     }
 }

@@ -85,6 +85,7 @@ impl Connector for SimConnector {
                 }
                 OpenStep::Launch
                 | OpenStep::TerminateScript
+                | OpenStep::TakeOver
                 | OpenStep::Reload
                 | OpenStep::NewPage => {}
             }

@@ -124,6 +124,7 @@ impl Connector for ScriptedConnector {
         match step {
             OpenStep::Launch
             | OpenStep::TerminateScript
+            | OpenStep::TakeOver
             | OpenStep::Reload
             | OpenStep::NewPage
             | OpenStep::Secure

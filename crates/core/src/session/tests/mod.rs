@@ -450,6 +450,11 @@ fn a_conflict_is_yielded_or_taken_over_as_configured() {
     });
     assert_eq!(
         opened(&s.fail(Kind::Conflict, Rung::Reload)),
+        [OpenStep::TakeOver]
+    );
+    // Where that did not help, the page is loaded anew.
+    assert_eq!(
+        opened(&s.fail(Kind::Conflict, Rung::Reload)),
         [OpenStep::Reload]
     );
 }
