@@ -92,6 +92,8 @@ pub struct Climb {
     pub restarts: u32,
     /// Whether the last good profile was brought back in this incident.
     pub restored: bool,
+    /// Synchronisations that began in this incident.
+    pub syncs: u32,
 }
 
 /// The next step of a climb.
@@ -165,6 +167,7 @@ impl Ladder {
             attempt,
             restarts: restarts.saturating_add(u32::from(starts_browser)),
             restored: climb.is_some_and(|c| c.restored) || rung == Rung::RestoreProfile,
+            syncs: climb.map_or(0, |c| c.syncs),
         };
         let after_ms = match rung {
             Rung::Operator => policy.slow_backoff.delay(attempt, random),

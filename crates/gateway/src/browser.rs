@@ -92,6 +92,7 @@ pub fn supervisor_options(config: &Config) -> SupervisorOptions {
                 starting_ms: session.starting_timeout_ms,
                 linking_ms: session.linking_timeout_ms,
                 syncing_ms: session.syncing_timeout_ms,
+                resync_ms: session.resync_timeout_ms,
                 reconnect_ms: session.reconnect_timeout_ms,
                 stable_ms: session.stable_after_ms,
                 close_ms: config.browser.close_timeout_ms,

@@ -99,16 +99,24 @@ impl Machine {
         }
     }
 
+    /// What a login that was ready before has missed is soon fetched: a page
+    /// that takes long over it may have lost its storage, which nothing else
+    /// tells. One that is only slow gets twice the time with each try.
     fn recovering_syncs(&mut self, epoch: Epoch, climb: Climb) -> Effects {
         let timer = self.arm();
+        let deadlines = &self.policy.deadlines;
+        let after_ms = deadlines
+            .resync_ms
+            .saturating_mul(1_u64.checked_shl(climb.syncs).unwrap_or(u64::MAX))
+            .min(deadlines.syncing_ms);
         self.state = State::Recovering {
-            climb,
+            climb: Climb {
+                syncs: climb.syncs.saturating_add(1),
+                ..climb
+            },
             stage: Stage::Opening { epoch, timer },
         };
-        vec![Effect::Arm {
-            timer,
-            after_ms: self.policy.deadlines.syncing_ms,
-        }]
+        vec![Effect::Arm { timer, after_ms }]
     }
 
     fn linking(&mut self, epoch: Epoch) -> Effects {
@@ -214,6 +222,7 @@ impl Machine {
             attempt: 1,
             restarts: 0,
             restored: false,
+            syncs: 0,
         });
         let timer = self.arm();
         self.state = State::Recovering {

@@ -22,6 +22,9 @@ pub struct Deadlines {
     pub linking_ms: u64,
     /// From linked to ready. Long: a first sync moves months of messages.
     pub syncing_ms: u64,
+    /// From loaded to ready in a recovery, for the first try; twice as long with
+    /// each further one, up to `syncing_ms`.
+    pub resync_ms: u64,
     /// How long the page may take to reconnect by itself while the network is there.
     pub reconnect_ms: u64,
     /// How long ready must last before past failures are forgotten.
@@ -38,6 +41,7 @@ impl Default for Deadlines {
             starting_ms: 60_000,
             linking_ms: 60_000,
             syncing_ms: 300_000,
+            resync_ms: 60_000,
             reconnect_ms: 10_000,
             stable_ms: 300_000,
             close_ms: 10_000,

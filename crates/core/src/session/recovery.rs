@@ -168,6 +168,7 @@ impl Machine {
                 attempt: 1,
                 restarts: 0,
                 restored: false,
+                syncs: 0,
             })
         };
         let timer = self.arm();

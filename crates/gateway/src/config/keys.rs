@@ -304,6 +304,13 @@ pub const KEYS: &[Key] = &[
         "How long the first QR code, and each one after the last, may take to appear before that counts as a failure.",
     ),
     number(
+        "session.resync_timeout_ms",
+        60_000,
+        1_000,
+        3_600_000,
+        "How long the synchronisation of a login that was ready before may take in a recovery. Twice as long with each further try, up to `syncing_timeout_ms`.",
+    ),
+    number(
         "session.syncing_timeout_ms",
         300_000,
         1_000,

@@ -99,6 +99,7 @@ pub struct Session {
     pub starting_timeout_ms: u64,
     pub linking_timeout_ms: u64,
     pub syncing_timeout_ms: u64,
+    pub resync_timeout_ms: u64,
     pub reconnect_timeout_ms: u64,
     pub heartbeat_interval_ms: u64,
     pub heartbeat_misses: u32,

@@ -154,6 +154,7 @@ mod tests {
             attempt: 2,
             restarts: 0,
             restored: false,
+            syncs: 0,
         }
     }
 

@@ -436,6 +436,34 @@ fn a_link_that_is_told_late_is_secured_all_the_same() {
     assert_eq!(opened(&effects), [OpenStep::Secure]);
 }
 
+/// A page that lost its storage connects and never gets further.
+#[test]
+fn a_synchronisation_in_a_recovery_has_less_time_and_more_with_each_try() {
+    let armed = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Arm { after_ms, .. } => Some(*after_ms),
+            _ => None,
+        })
+    };
+    let mut s = Story::ready();
+    s.fail(Kind::PageGone, Rung::NewPage);
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        waits.extend(armed(&s.phase(Phase::Syncing)));
+        let mut effects = s.fire();
+        if opened(&effects).is_empty() {
+            // It waits before the step.
+            effects = s.fire();
+        }
+        assert_eq!(opened(&effects).len(), 1);
+    }
+    assert_eq!(waits, [60_000, 120_000, 240_000, 300_000]);
+    // The first one of all has months to fetch.
+    let mut s = Story::new();
+    s.on(Event::Start);
+    assert_eq!(armed(&s.phase(Phase::Syncing)), Some(300_000));
+}
+
 #[test]
 fn a_conflict_is_yielded_or_taken_over_as_configured() {
     let mut s = Story::ready();
