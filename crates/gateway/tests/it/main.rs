@@ -45,6 +45,7 @@ mod http_sessions;
 mod http_system;
 mod http_tokens;
 mod http_waha;
+mod http_waha_webhooks;
 mod http_webhooks;
 mod kinds;
 mod packaging;

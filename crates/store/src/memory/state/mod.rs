@@ -1,43 +1,42 @@
 //! The maps of the memory store, and what is done to them.
 
+mod keeping;
+mod received;
+mod records;
+
 use super::log::Log;
 use super::webhooks::Endpoints;
-use crate::rules::{
-    MAX_ATTEMPTS_KEPT, MAX_AUDIT_KEPT, MAX_CLAIM, MAX_INCIDENTS_KEPT, PACE_KEPT_MS, Standing, cut,
-    forgettable_before, outcome_name, told,
-};
+use crate::rules::{MAX_ATTEMPTS_KEPT, MAX_CLAIM, PACE_KEPT_MS, Standing, cut, outcome_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use steadfast_core::event::{self, EventData, EventKind};
+use steadfast_core::event::EventKind;
 use steadfast_core::ids::{
-    ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
+    ChatId, Fence, LoginGeneration, MediaId, MessageId, SessionId, WaMessageId,
 };
-use steadfast_core::inbound::InboundMessage;
 use steadfast_core::outbox::{Ack, Attempt, Claimed, Message, NewMessage, Priority, Status};
 use steadfast_core::pacing::{History, Quarter, quarter_of};
 use steadfast_core::port::{
-    Accepted, AuditEntry, BatchAccepted, ForgetMessages, ForgottenMessages, IdempotencyKey,
-    Incident, KeptAnswer, MediaRecord, MessageQuery, NewAudit, OutboxDepth, Outcome,
-    PreviousSecret, Quota, Recorded, Rotation, SessionRecord, StoreError, StoredInbound,
+    Accepted, AuditEntry, BatchAccepted, IdempotencyKey, Incident, KeptAnswer, MediaRecord,
+    MessageQuery, OutboxDepth, Outcome, Quota, Recorded, SessionRecord, StoreError, StoredInbound,
     TokenRecord,
 };
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
 #[derive(Default)]
-pub(super) struct State {
+pub(in crate::memory) struct State {
     sessions: BTreeMap<SessionId, Session>,
     messages: BTreeMap<i64, Row>,
     by_id: HashMap<MessageId, i64>,
     keys: HashMap<String, Key>,
-    pub(super) tokens: BTreeMap<String, TokenRecord>,
+    pub(in crate::memory) tokens: BTreeMap<String, TokenRecord>,
     audit: VecDeque<AuditEntry>,
     last_audit: i64,
-    pub(super) media: BTreeMap<MediaId, MediaRecord>,
+    pub(in crate::memory) media: BTreeMap<MediaId, MediaRecord>,
     fence: u64,
     last_seq: i64,
     last_inbound: i64,
-    pub(super) log: Log,
-    pub(super) endpoints: Endpoints,
+    pub(in crate::memory) log: Log,
+    pub(in crate::memory) endpoints: Endpoints,
 }
 
 struct Session {
@@ -97,7 +96,7 @@ impl State {
             .ok_or_else(|| StoreError::NoSession(session.clone()))
     }
 
-    pub(super) fn known(&self, session: &SessionId) -> Result<(), StoreError> {
+    pub(in crate::memory) fn known(&self, session: &SessionId) -> Result<(), StoreError> {
         if self.sessions.contains_key(session) {
             Ok(())
         } else {
@@ -119,7 +118,7 @@ impl State {
 
     // ------------------------------------------------------------ accept
 
-    pub(super) fn accept(
+    pub(in crate::memory) fn accept(
         &mut self,
         message: NewMessage,
         key: Option<IdempotencyKey>,
@@ -140,7 +139,11 @@ impl State {
         Ok(Accepted::Stored)
     }
 
-    pub(super) fn seen_before(&self, key: &IdempotencyKey, now: UnixMs) -> Option<Accepted> {
+    pub(in crate::memory) fn seen_before(
+        &self,
+        key: &IdempotencyKey,
+        now: UnixMs,
+    ) -> Option<Accepted> {
         let known = self.known_key(key, now)?;
         Some(match &known.kept {
             Kept::Message(seq) if known.digest == key.digest => match self.view(*seq) {
@@ -167,67 +170,7 @@ impl State {
         }
     }
 
-    pub(super) fn put_media(&mut self, media: MediaRecord) {
-        let known = self.media.get(&media.id);
-        let used_at = known.map_or(media.used_at, |known| known.used_at.max(media.used_at));
-        self.media
-            .insert(media.id.clone(), MediaRecord { used_at, ..media });
-    }
-
-    pub(super) fn forget_media(
-        &mut self,
-        before: UnixMs,
-        most_bytes: u64,
-        limit: u32,
-    ) -> Vec<MediaId> {
-        let waits = |row: &&Row| {
-            matches!(
-                row.standing.status,
-                Status::Accepted | Status::Sending | Status::Parked
-            )
-        };
-        let needed: HashSet<&MediaId> = self
-            .messages
-            .values()
-            .filter(waits)
-            .filter_map(|row| row.message.body.file().map(|file| &file.id))
-            .collect();
-        let mut left: u64 = self.media.values().map(|media| media.size).sum();
-        let mut unneeded: Vec<_> = self.media.values().collect();
-        unneeded.retain(|media| !needed.contains(&media.id));
-        unneeded.sort_by_key(|media| (media.used_at, &media.id));
-        let mut forgotten = Vec::new();
-        for media in unneeded.into_iter().take(limit as usize) {
-            if media.used_at >= before && left <= most_bytes {
-                break;
-            }
-            left = left.saturating_sub(media.size);
-            forgotten.push(media.id.clone());
-        }
-        for id in &forgotten {
-            self.media.remove(id);
-        }
-        forgotten
-    }
-
-    pub(super) fn inbound_fetched(
-        &mut self,
-        session: &SessionId,
-        chat: &ChatId,
-        id: &WaMessageId,
-        file: &MediaId,
-    ) -> Result<(), StoreError> {
-        let kept = &mut self.session(session)?.inbound;
-        let found = kept
-            .iter_mut()
-            .find(|kept| kept.message.chat == *chat && kept.message.wa_message_id == *id);
-        if let Some(found) = found {
-            found.file = Some(file.clone());
-        }
-        Ok(())
-    }
-
-    pub(super) fn answered_before(
+    pub(in crate::memory) fn answered_before(
         &self,
         key: &IdempotencyKey,
         now: UnixMs,
@@ -266,7 +209,7 @@ impl State {
         );
     }
 
-    pub(super) fn accept_batch(
+    pub(in crate::memory) fn accept_batch(
         &mut self,
         messages: Vec<NewMessage>,
         key: Option<KeptAnswer>,
@@ -339,7 +282,10 @@ impl State {
 
     // ---------------------------------------------------------- delivery
 
-    pub(super) fn take_fence(&mut self, session: &SessionId) -> Result<Fence, StoreError> {
+    pub(in crate::memory) fn take_fence(
+        &mut self,
+        session: &SessionId,
+    ) -> Result<Fence, StoreError> {
         let fence = Fence(self.fence + 1);
         let session = self.session(session)?;
         session.fence = fence;
@@ -372,7 +318,7 @@ impl State {
             .collect()
     }
 
-    pub(super) fn next_due(&self, session: &SessionId, quota: Quota) -> Option<UnixMs> {
+    pub(in crate::memory) fn next_due(&self, session: &SessionId, quota: Quota) -> Option<UnixMs> {
         let heads = self.heads(session).into_iter();
         let heads = heads.filter(|head| head.begun || quota.lets(head.priority.lane()));
         let scheduled = self
@@ -405,7 +351,7 @@ impl State {
     }
 
     /// The message that goes before this one in its chat.
-    pub(super) fn ahead_of(&self, id: &MessageId) -> Option<MessageId> {
+    pub(in crate::memory) fn ahead_of(&self, id: &MessageId) -> Option<MessageId> {
         let seq = *self.by_id.get(id)?;
         let row = self.messages.get(&seq)?;
         if !row.standing.status.is_owed() {
@@ -424,7 +370,7 @@ impl State {
         Some(self.messages.get(&ahead?)?.message.id.clone())
     }
 
-    pub(super) fn pace(&self, session: &SessionId, since: UnixMs) -> History {
+    pub(in crate::memory) fn pace(&self, session: &SessionId, since: UnixMs) -> History {
         let Some(session) = self.sessions.get(session) else {
             return History::default();
         };
@@ -440,7 +386,7 @@ impl State {
         }
     }
 
-    pub(super) fn expire(
+    pub(in crate::memory) fn expire(
         &mut self,
         session: &SessionId,
         fence: Fence,
@@ -475,7 +421,7 @@ impl State {
         Ok(ended)
     }
 
-    pub(super) fn bring_forward(
+    pub(in crate::memory) fn bring_forward(
         &mut self,
         session: &SessionId,
         fence: Fence,
@@ -501,7 +447,7 @@ impl State {
         Ok(brought)
     }
 
-    pub(super) fn claim(
+    pub(in crate::memory) fn claim(
         &mut self,
         session: &SessionId,
         fence: Fence,
@@ -556,7 +502,7 @@ impl State {
         Ok(taken)
     }
 
-    pub(super) fn record(
+    pub(in crate::memory) fn record(
         &mut self,
         session: &SessionId,
         fence: Fence,
@@ -589,7 +535,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn ack(
+    pub(in crate::memory) fn ack(
         &mut self,
         session: &SessionId,
         wa_message_id: &WaMessageId,
@@ -608,7 +554,7 @@ impl State {
     }
 
     /// A person's word on a message.
-    pub(super) fn change(
+    pub(in crate::memory) fn change(
         &mut self,
         id: &MessageId,
         change: impl FnOnce(&mut Standing) -> bool,
@@ -663,11 +609,15 @@ impl State {
         Some(self.messages.get(&seq)?.view(seq))
     }
 
-    pub(super) fn message(&self, id: &MessageId) -> Option<Message> {
+    pub(in crate::memory) fn message(&self, id: &MessageId) -> Option<Message> {
         self.view(*self.by_id.get(id)?)
     }
 
-    pub(super) fn messages(&self, session: &SessionId, query: &MessageQuery) -> Vec<Message> {
+    pub(in crate::memory) fn messages(
+        &self,
+        session: &SessionId,
+        query: &MessageQuery,
+    ) -> Vec<Message> {
         let Some(first) = query.after.checked_add(1) else {
             return Vec::new();
         };
@@ -688,14 +638,14 @@ impl State {
         }
     }
 
-    pub(super) fn attempts(&self, id: &MessageId) -> Vec<Attempt> {
+    pub(in crate::memory) fn attempts(&self, id: &MessageId) -> Vec<Attempt> {
         let row = self.by_id.get(id).and_then(|seq| self.messages.get(seq));
         row.into_iter()
             .flat_map(|row| row.attempts.iter().cloned())
             .collect()
     }
 
-    pub(super) fn depth(&self, session: &SessionId) -> OutboxDepth {
+    pub(in crate::memory) fn depth(&self, session: &SessionId) -> OutboxDepth {
         let mut depth = OutboxDepth::default();
         for row in self
             .messages
@@ -719,333 +669,9 @@ impl State {
 
     // ----------------------------------------------------------- inbound
 
-    pub(super) fn keep_inbound(
-        &mut self,
-        session: &SessionId,
-        message: InboundMessage,
-        at: UnixMs,
-    ) -> Result<bool, StoreError> {
-        let seq = self.last_inbound + 1;
-        let ours = self
-            .sessions
-            .get(session)
-            .and_then(|session| session.by_wa.get(&message.wa_message_id))
-            .and_then(|seq| self.messages.get(seq));
-        if message.from_me && ours.is_some_and(|row| row.standing.attempts > 0) {
-            return Ok(false);
-        }
-        let whose = self.session(session)?;
-        let name = |chat: &ChatId| (chat.clone(), message.wa_message_id.clone());
-        let also = message.chat_also.as_ref().map(name);
-        if also.is_some_and(|also| whose.inbound_seen.contains(&also))
-            || !whose.inbound_seen.insert(name(&message.chat))
-        {
-            return Ok(false);
-        }
-        let stored = StoredInbound {
-            seq,
-            stored_at: at,
-            file: None,
-            message,
-        };
-        whose.inbound.push(stored.clone());
-        self.last_inbound = seq;
-        self.log.tell_inbound(session, &stored);
-        Ok(true)
-    }
-
-    pub(super) fn forget_messages(&mut self, what: ForgetMessages) -> ForgottenMessages {
-        let before = forgettable_before(what.before, self.log.told_since());
-        let limit = what.limit as usize;
-        let mut forgotten = ForgottenMessages::default();
-        let oldest: Vec<i64> = self
-            .messages
-            .range(what.after + 1..)
-            .take(limit)
-            .map(|(seq, _)| *seq)
-            .collect();
-        if oldest.len() == limit {
-            forgotten.next = oldest.last().copied();
-        }
-        for seq in oldest {
-            let Some(row) = self.messages.get(&seq) else {
-                continue;
-            };
-            if row.message.accepted_at >= before {
-                forgotten.next = None;
-                break;
-            }
-            let status = row.standing.status;
-            if !status.is_owed() && status != Status::Parked && row.standing.updated_at < before {
-                self.forget_message(seq);
-                forgotten.messages += 1;
-            }
-        }
-        let mut came: Vec<(i64, SessionId)> = Vec::new();
-        for (id, session) in &self.sessions {
-            came.extend(session.inbound.iter().map(|kept| (kept.seq, id.clone())));
-        }
-        came.sort();
-        came.truncate(limit);
-        let looked_at = came.len();
-        for (seq, id) in came {
-            let Some(session) = self.sessions.get_mut(&id) else {
-                continue;
-            };
-            let Some(place) = session.inbound.iter().position(|kept| kept.seq == seq) else {
-                continue;
-            };
-            if session.inbound[place].stored_at >= before {
-                break;
-            }
-            let old = session.inbound.remove(place).message;
-            session.inbound_seen.remove(&(old.chat, old.wa_message_id));
-            forgotten.inbound += 1;
-        }
-        if forgotten.inbound == looked_at as u64 && looked_at == limit {
-            forgotten.next = forgotten.next.or(Some(what.after));
-        }
-        forgotten
-    }
-
-    fn forget_message(&mut self, seq: i64) {
-        let Some(row) = self.messages.remove(&seq) else {
-            return;
-        };
-        self.by_id.remove(&row.message.id);
-        if let Some(session) = self.sessions.get_mut(&row.message.session)
-            && session.by_wa.get(&row.message.wa_message_id) == Some(&seq)
-        {
-            session.by_wa.remove(&row.message.wa_message_id);
-        }
-        self.keys
-            .retain(|_, key| !matches!(key.kept, Kept::Message(kept) if kept == seq));
-    }
-
-    pub(super) fn message_key(
-        &self,
-        session: &SessionId,
-        chat: &ChatId,
-        id: &WaMessageId,
-    ) -> Option<MessageKey> {
-        let session = self.sessions.get(session)?;
-        let ours = session.by_wa.get(id).and_then(|seq| self.messages.get(seq));
-        if let Some(row) = ours.filter(|row| row.standing.attempts > 0) {
-            return Some(MessageKey {
-                chat: row.message.to.clone(),
-                id: id.clone(),
-                from_me: true,
-                participant: None,
-            });
-        }
-        let mut kept = session.inbound.iter();
-        kept.find(|kept| kept.message.chat == *chat && kept.message.wa_message_id == *id)
-            .map(|kept| kept.message.key())
-    }
-
-    pub(super) fn inbound(
-        &self,
-        session: &SessionId,
-        after: i64,
-        limit: u32,
-    ) -> Vec<StoredInbound> {
-        let kept = self
-            .sessions
-            .get(session)
-            .into_iter()
-            .flat_map(|session| &session.inbound);
-        kept.filter(|inbound| inbound.seq > after)
-            .take(limit as usize)
-            .cloned()
-            .collect()
-    }
-
     // ---------------------------------------------------------- sessions
 
-    pub(super) fn add_session(&mut self, record: SessionRecord) -> Result<(), StoreError> {
-        if self.sessions.contains_key(&record.id) {
-            return Err(StoreError::Exists);
-        }
-        self.fence += 1;
-        let session = Session {
-            fence: Fence(self.fence),
-            chats: BTreeMap::new(),
-            scheduled: BTreeSet::new(),
-            pace: BTreeMap::new(),
-            first_begun_at: None,
-            by_wa: HashMap::new(),
-            inbound: Vec::new(),
-            inbound_seen: HashSet::new(),
-            incidents: BTreeMap::new(),
-            proxy: None,
-            notes: HashMap::new(),
-            record: record.clone(),
-        };
-        self.log.tell(
-            EventKind::SessionCreated,
-            Some(&record.id),
-            record.created_at,
-            EventData::Nothing,
-        );
-        self.sessions.insert(record.id, session);
-        Ok(())
-    }
-
-    pub(super) fn update_session(&mut self, record: SessionRecord) -> Result<(), StoreError> {
-        let session = self.session(&record.id)?;
-        session.record = record;
-        Ok(())
-    }
-
-    pub(super) fn sessions(&self) -> Vec<SessionRecord> {
-        self.sessions
-            .values()
-            .map(|session| session.record.clone())
-            .collect()
-    }
-
-    pub(super) fn note(&self, session: &SessionId, name: &str) -> Option<String> {
-        self.sessions.get(session)?.notes.get(name).cloned()
-    }
-
-    pub(super) fn set_note(
-        &mut self,
-        session: &SessionId,
-        name: &str,
-        text: Option<String>,
-    ) -> Result<(), StoreError> {
-        let notes = &mut self.session(session)?.notes;
-        match text {
-            Some(text) => notes.insert(name.to_owned(), text),
-            None => notes.remove(name),
-        };
-        Ok(())
-    }
-
-    pub(super) fn remove_session(&mut self, session: &SessionId, at: UnixMs) {
-        if self.sessions.remove(session).is_none() {
-            return;
-        }
-        self.log.forget(session);
-        self.endpoints.forget(session);
-        self.log.tell(
-            EventKind::SessionDeleted,
-            Some(session),
-            at,
-            EventData::Nothing,
-        );
-        self.messages
-            .retain(|_, row| row.message.session != *session);
-        let left = &self.messages;
-        self.by_id.retain(|_, seq| left.contains_key(seq));
-        self.keys.retain(|_, key| match &key.kept {
-            Kept::Message(seq) => left.contains_key(seq),
-            Kept::Answer(of, _) => of != session,
-        });
-    }
-
     // ------------------------------------------------ tokens, incidents
-
-    pub(super) fn set_session_proxy(
-        &mut self,
-        session: &SessionId,
-        proxy: Option<Proxy>,
-    ) -> Result<(), StoreError> {
-        self.session(session)?.proxy = proxy;
-        Ok(())
-    }
-
-    pub(super) fn session_proxy(&self, session: &SessionId) -> Option<Proxy> {
-        self.sessions.get(session)?.proxy.clone()
-    }
-
-    pub(super) fn add_token(&mut self, token: TokenRecord) -> Result<(), StoreError> {
-        if self.token_by_hash(&token.hash).is_some() || self.tokens.contains_key(&token.name) {
-            return Err(StoreError::Exists);
-        }
-        self.tokens.insert(token.name.clone(), token);
-        Ok(())
-    }
-
-    pub(super) fn token_by_hash(&self, hash: &[u8; 32]) -> Option<&TokenRecord> {
-        let is = |token: &&TokenRecord| {
-            token.hash == *hash || token.previous.as_ref().is_some_and(|p| p.hash == *hash)
-        };
-        self.tokens.values().find(is)
-    }
-
-    pub(super) fn rotate_token(
-        &mut self,
-        rotation: &Rotation,
-    ) -> Result<Option<TokenRecord>, StoreError> {
-        if self.token_by_hash(&rotation.hash).is_some() {
-            return Err(StoreError::Exists);
-        }
-        let Some(token) = self.tokens.get_mut(&rotation.name) else {
-            return Ok(None);
-        };
-        token.previous = Some(PreviousSecret {
-            hash: std::mem::replace(&mut token.hash, rotation.hash),
-            until: rotation.previous_until,
-        });
-        token.expires_at = rotation.expires_at;
-        Ok(Some(token.clone()))
-    }
-
-    pub(super) fn add_audit(&mut self, entry: NewAudit) -> i64 {
-        self.last_audit += 1;
-        self.audit.push_back(AuditEntry {
-            seq: self.last_audit,
-            entry,
-        });
-        if self.audit.len() > MAX_AUDIT_KEPT as usize {
-            self.audit.pop_front();
-        }
-        self.last_audit
-    }
-
-    pub(super) fn audit(&self, before: Option<i64>, limit: u32) -> Vec<AuditEntry> {
-        let older = |entry: &&AuditEntry| before.is_none_or(|before| entry.seq < before);
-        let newest_first = self.audit.iter().rev().filter(older);
-        newest_first.take(limit as usize).cloned().collect()
-    }
-
-    pub(super) fn put_incident(&mut self, incident: &Incident) -> Result<(), StoreError> {
-        let incidents = &mut self.session(&incident.session)?.incidents;
-        let before = incidents
-            .insert(incident.id.clone(), incident.clone())
-            .map(|before| before.closed_at.is_some());
-        while incidents.len() > MAX_INCIDENTS_KEPT as usize {
-            incidents.pop_first();
-        }
-        for kind in event::told_of_incident(before, incident.closed_at.is_some()) {
-            let closed = (*kind == EventKind::IncidentClosed).then_some(incident.closed_at);
-            self.log.tell(
-                *kind,
-                Some(&incident.session),
-                closed.flatten().unwrap_or(incident.opened_at),
-                told(incident),
-            );
-        }
-        Ok(())
-    }
-
-    pub(super) fn incidents(
-        &self,
-        session: &SessionId,
-        before: Option<&str>,
-        limit: u32,
-    ) -> Vec<Incident> {
-        let kept = self
-            .sessions
-            .get(session)
-            .into_iter()
-            .flat_map(|session| session.incidents.values().rev());
-        kept.filter(|incident| before.is_none_or(|before| incident.id.as_str() < before))
-            .take(limit as usize)
-            .cloned()
-            .collect()
-    }
 }
 
 impl Session {
