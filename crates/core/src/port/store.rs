@@ -16,7 +16,8 @@ use crate::time::UnixMs;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-/// Why the store did not do what it was asked.
+/// Why the store did not do what it was asked. Nothing of a write was stored,
+/// unless it is [`Unknown`](Self::Unknown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No room on the disk. Nothing was stored; ask again when there is room.
@@ -64,6 +65,11 @@ pub enum StoreError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// The write was begun, and nobody can say how it ended: it may stand on
+    /// the disk now or after the next start, or not at all. Only what is safe
+    /// to repeat may be asked again.
+    #[error("whether it was stored is not known: {0}")]
+    Unknown(String),
     /// Anything else that the database said.
     #[error("the database failed: {0}")]
     Failed(String),
@@ -308,8 +314,9 @@ pub struct MediaRecord {
     pub used_at: UnixMs,
 }
 
-/// What survives us. Every `Ok` of a write means: on disk, past any crash. What
-/// a write changes it tells in the log of events, in the same transaction.
+/// What survives us. Every `Ok` of a write means: on disk, past any crash; every
+/// error but [`StoreError::Unknown`] that nothing was written. What a write
+/// changes it tells in the log of events, in the same transaction.
 #[async_trait]
 pub trait Store: EventLog + WebhookStore + Send + Sync {
     /// What an accept with this key would be answered, where the key was used before.

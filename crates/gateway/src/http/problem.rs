@@ -106,7 +106,8 @@ codes! {
     TooManyStreams = "too_many_streams", 503, "There are as many streams of events as are allowed", "Close one, or raise stream.max_streams.";
     Timeout = "timeout", 503, "There was no answer in time", "Ask again; what was asked may have happened.";
     StorageOverloaded = "storage_overloaded", 503, "The store has more to write than it can", "Ask again after retry_after seconds. Nothing was stored.";
-    StorageFailed = "storage_failed", 503, "The store failed", "See the log event store_failed. Nothing was stored, unless the detail says that this is not known.";
+    StorageFailed = "storage_failed", 503, "The store failed", "See the log event store_failed. Nothing was stored.";
+    StorageUnknown = "storage_unknown", 503, "Whether it was stored is not known", "Repeat it with the same Idempotency-Key: it is stored once, whatever became of the first. Without a key look first; a repeat may be a second one.";
     ShuttingDown = "shutting_down", 503, "The gateway is shutting down", "Ask again once it runs. What was accepted is kept.";
     StorageFull = "storage_full", 507, "The disk is full", "Make room; the gateway accepts again by itself. Nothing was stored.";
 }
@@ -256,6 +257,13 @@ impl From<StoreError> for Problem {
             StoreError::Closed => {
                 Self::new(Code::ShuttingDown, "the store is closed").retry_after(5)
             }
+            StoreError::Unknown(_) => {
+                tracing::error!(event = crate::events::STORE_FAILED, %error, "the store failed");
+                let detail = format!(
+                    "{error}; it may or may not be kept, and a repeat with the same Idempotency-Key is safe"
+                );
+                Self::new(Code::StorageUnknown, detail).retry_after(1)
+            }
             StoreError::Exists
             | StoreError::StaleFence { .. }
             | StoreError::NewerSchema { .. }
@@ -394,6 +402,26 @@ mod tests {
         for code in Code::ALL {
             assert!(StatusCode::from_u16(code.status()).is_ok());
         }
+    }
+
+    /// Who is told that nothing was stored must be able to rely on it.
+    #[test]
+    fn a_write_in_doubt_is_not_said_to_have_failed() {
+        let problem = Problem::from(StoreError::Unknown("the disk gave no answer".to_owned()));
+        let json = problem.json();
+        assert_eq!(
+            (&json["code"], &json["status"]),
+            (&json!("storage_unknown"), &json!(503))
+        );
+        assert_eq!(
+            (&json["retryable"], &json["retry_after"]),
+            (&json!(true), &json!(1))
+        );
+        let detail = problem.detail();
+        assert!(
+            detail.contains("may or may not") && detail.contains("Idempotency-Key"),
+            "{detail}"
+        );
     }
 
     #[test]

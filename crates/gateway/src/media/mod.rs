@@ -169,11 +169,28 @@ impl MediaStore {
         let target = self.path(&id);
         tokio::fs::rename(&place.path, &target).await?;
         place.done = true;
-        File::open(&self.folder).await?.sync_all().await?;
         let kept = Kept { id, size, head };
-        // Where the store refuses, the file is nobody's, and the next start removes it.
-        self.used(&kept).await?;
-        Ok(kept)
+        let noted = async {
+            File::open(&self.folder).await?.sync_all().await?;
+            self.used(&kept).await
+        };
+        match noted.await {
+            Ok(()) => Ok(kept),
+            Err(error) => {
+                self.disown(&kept.id, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes a file that was not taken note of: on a full disk what is
+    /// nobody's takes the room that somebody waits for. One that was brought
+    /// before stays, and so does one of which nobody knows; the next start looks.
+    async fn disown(&self, id: &MediaId, error: &MediaError) {
+        let in_doubt = matches!(error, MediaError::Store(StoreError::Unknown(_)));
+        if !in_doubt && matches!(self.store.media(id).await, Ok(None)) {
+            self.remove(id).await;
+        }
     }
 
     /// Takes note that a file is used now.

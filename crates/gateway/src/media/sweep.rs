@@ -64,7 +64,7 @@ impl MediaStore {
         forgotten.len()
     }
 
-    async fn remove(&self, id: &MediaId) {
+    pub(super) async fn remove(&self, id: &MediaId) {
         match tokio::fs::remove_file(self.path(id)).await {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

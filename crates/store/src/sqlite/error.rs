@@ -52,6 +52,29 @@ pub(super) fn conclude(error: &rusqlite::Error, path: &Path) -> StoreError {
     }
 }
 
+/// The port's word for a commit that failed.
+///
+/// What SQLite finds out before it writes is an ordinary error. Beyond that the
+/// transaction's end may stand in the log already, unsynced or not yet in the
+/// index of the log: this process takes it back, but one that dies before its
+/// next commit leaves it there, and the next start takes it for committed.
+pub(super) fn conclude_commit(error: &rusqlite::Error, path: &Path) -> StoreError {
+    let before_the_end = error.sqlite_error().is_some_and(|code| match code.code {
+        ErrorCode::ConstraintViolation
+        | ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::DiskFull => true,
+        // The rest of them, and the index of the log, which grows after the log
+        // itself (wal.c, sqlite3WalFrames): SQLITE_IOERR_SHMSIZE is no `DiskFull`.
+        _ => false,
+    });
+    if before_the_end {
+        conclude(error, path)
+    } else {
+        StoreError::Unknown(format!("the commit failed: {error}"))
+    }
+}
+
 /// Whether a row was refused because one like it exists.
 pub(super) fn is_repeat(error: &rusqlite::Error) -> bool {
     error
@@ -88,5 +111,29 @@ mod tests {
             said(ffi::SQLITE_IOERR_FSYNC),
             StoreError::Failed(_)
         ));
+    }
+
+    #[test]
+    fn a_commit_that_may_have_reached_the_disk_is_not_known() {
+        let path = Path::new("/data/steadfast.db");
+        let said = |code| {
+            conclude_commit(
+                &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None),
+                path,
+            )
+        };
+        assert_eq!(said(ffi::SQLITE_FULL), StoreError::Full);
+        assert_eq!(said(ffi::SQLITE_BUSY), StoreError::Overloaded);
+        let refused = said(ffi::SQLITE_CONSTRAINT_FOREIGNKEY);
+        assert!(matches!(refused, StoreError::Failed(_)), "{refused:?}");
+        for code in [
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_NOMEM,
+        ] {
+            let doubted = said(code);
+            assert!(matches!(doubted, StoreError::Unknown(_)), "{doubted:?}");
+        }
     }
 }

@@ -44,6 +44,7 @@ use outbox::Draft;
 use readers::Readers;
 use sessions::Sweep;
 use std::path::Path;
+use std::time::Duration;
 use steadfast_core::ids::{
     ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
 };
@@ -69,6 +70,9 @@ pub struct Options {
     pub queue: usize,
     /// How many requests share one commit at most.
     pub batch: usize,
+    /// How long a write waits for the disk, in milliseconds: beyond it whether
+    /// it was stored is [`Unknown`](StoreError::Unknown).
+    pub patience_ms: u64,
     /// How many reads run at the same time.
     pub readers: usize,
     /// How large the database may grow, in bytes: beyond it a write is `Full`.
@@ -83,6 +87,7 @@ impl Default for Options {
             busy_timeout_ms: 5_000,
             queue: 1_024,
             batch: 256,
+            patience_ms: 30_000,
             readers: 4,
             max_bytes: None,
         }
@@ -147,6 +152,7 @@ impl SqliteStore {
         let bounds = Bounds {
             queue: options.queue,
             batch: options.batch,
+            patience: Duration::from_millis(options.patience_ms),
         };
         let writer = Writer::start(connection, path.to_owned(), bounds, sweep, tell)
             .map_err(|error| StoreError::Failed(format!("the writer could not start: {error}")))?;

@@ -27,6 +27,7 @@
 mod ask;
 mod dice;
 mod disk;
+mod doubt;
 mod life;
 #[path = "../it/support.rs"]
 #[expect(

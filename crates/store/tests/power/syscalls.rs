@@ -22,10 +22,12 @@
 use crate::disk::{Disk, FileId};
 use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// What is known of a descriptor below a watched folder.
@@ -33,13 +35,15 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 enum Open {
     File(Arc<Disk>, FileId),
     Folder(Arc<Disk>),
-    /// Below a folder where nothing is recorded.
-    Scratch,
+    /// Below a folder where nothing is recorded. Its syncs fail while the flag is up.
+    Scratch(Arc<AtomicBool>),
 }
 
 #[derive(Default)]
 struct Watched {
     folders: Vec<(PathBuf, Option<Arc<Disk>>)>,
+    /// Scratch folders whose disk may fail.
+    failing: Vec<(PathBuf, Arc<AtomicBool>)>,
     open: HashMap<c_int, Open>,
 }
 
@@ -60,6 +64,15 @@ impl Watched {
             Some((disk.clone(), Some(name)))
         })
     }
+
+    /// Whether syncs at a path fail, now and later.
+    fn fails(&self, path: &Path) -> Arc<AtomicBool> {
+        let found = self
+            .failing
+            .iter()
+            .find(|(folder, _)| path.starts_with(folder));
+        found.map(|(_, flag)| Arc::clone(flag)).unwrap_or_default()
+    }
 }
 
 /// Watches a folder for as long as it is kept.
@@ -76,6 +89,15 @@ impl Watch {
         Self::begin(folder, None)
     }
 
+    /// The same, on a disk that fails every sync while the flag is up.
+    pub(crate) fn failing(folder: &Path) -> (Self, Arc<AtomicBool>) {
+        let flag = Arc::new(AtomicBool::new(false));
+        watched()
+            .failing
+            .push((folder.to_owned(), Arc::clone(&flag)));
+        (Self::begin(folder, None), flag)
+    }
+
     fn begin(folder: &Path, disk: Option<Arc<Disk>>) -> Self {
         let folder = folder.to_owned();
         watched().folders.push((folder.clone(), disk));
@@ -85,7 +107,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        watched().folders.retain(|(folder, _)| *folder != self.0);
+        let mut watched = watched();
+        watched.folders.retain(|(folder, _)| *folder != self.0);
+        watched.failing.retain(|(folder, _)| *folder != self.0);
     }
 }
 
@@ -147,7 +171,7 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> 
     let opened = rustix::fs::openat(CWD, path, wanted, mode).map(IntoRawFd::into_raw_fd);
     if let (Ok(fd), Some((disk, name))) = (&opened, watched.place(path)) {
         let open = match (disk, name) {
-            (None, _) => Some(Open::Scratch),
+            (None, _) => Some(Open::Scratch(watched.fails(path))),
             (Some(disk), None) => Some(Open::Folder(disk)),
             (Some(disk), Some(name)) => {
                 disk.file(&name, wanted.contains(OFlags::CREATE))
@@ -169,7 +193,7 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn close(fd: c_int) -> c_int {
     if fd < 0 {
-        return done(Err(rustix::io::Errno::BADF));
+        return done(Err(Errno::BADF));
     }
     // Before it is closed: afterwards another thread may be given the number.
     watched().open.remove(&fd);
@@ -229,7 +253,8 @@ unsafe extern "C" fn fsync(fd: c_int) -> c_int {
     match open {
         // SAFETY: `fsync` asks the same of its caller.
         None => done(rustix::fs::fsync(unsafe { borrowed(fd) })),
-        Some(Open::Scratch) => 0,
+        Some(Open::Scratch(fails)) if fails.load(Ordering::SeqCst) => done(Err(Errno::IO)),
+        Some(Open::Scratch(_)) => 0,
         Some(Open::File(disk, file)) => {
             disk.sync(file, disk.place());
             0

@@ -13,7 +13,7 @@
 //! request touches.)
 
 use super::{Job, Order, Tx};
-use crate::sqlite::error::conclude;
+use crate::sqlite::error::{conclude, conclude_commit};
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -198,10 +198,11 @@ fn spread(told: &watch::Sender<i64>, tx: &Tx<'_>) {
 fn finish(tx: &mut Tx<'_>, path: &Path) -> Result<Duration, Undone> {
     let started = Instant::now();
     tx.write_tally()
-        .and_then(|()| control(tx.db, "COMMIT"))
+        .map_err(|error| conclude(&error, path))
+        .and_then(|()| control(tx.db, "COMMIT").map_err(|error| conclude_commit(&error, path)))
         .map_err(|error| {
             roll_back(tx.db);
-            Undone::Failed(conclude(&error, path))
+            Undone::Failed(error)
         })?;
     Ok(started.elapsed())
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use steadfast_core::port::StoreError;
 use tokio::sync::{oneshot, watch};
 
-/// How long a caller waits for its answer before it is told that there is none.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the end waits for what is queued.
+const END_WITHIN: Duration = Duration::from_secs(30);
 
 /// One request to the writer.
 pub(super) trait Job: Send {
@@ -36,11 +36,48 @@ pub(super) trait Job: Send {
 
 type FollowUp<T> = Box<dyn FnOnce(&T) -> Option<Box<dyn Job>> + Send>;
 
+/// Where the answer goes. Dropped without one (the writer died), it says what
+/// can be said.
+struct Reply<T> {
+    /// `None` once it was used.
+    sender: Option<oneshot::Sender<Result<T, StoreError>>>,
+    /// Whether its request was run: then it may have been committed too.
+    begun: bool,
+}
+
+impl<T> Reply<T> {
+    /// Answers; gives the answer back where nobody waits for it any more.
+    fn send(mut self, answer: Result<T, StoreError>) -> Result<(), Result<T, StoreError>> {
+        match self.sender.take() {
+            Some(sender) => sender.send(answer),
+            None => Ok(()),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        let Some(sender) = self.sender.take() else {
+            return;
+        };
+        let end = if self.begun {
+            StoreError::Unknown("the store ended before it had answered".to_owned())
+        } else {
+            StoreError::Closed
+        };
+        let _ = sender.send(Err(end));
+    }
+}
+
 /// Work with somebody who waits for what it gives.
 struct Request<T, F> {
     work: F,
     given: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    reply: Reply<T>,
     /// What to do where the answer found nobody.
     unheard: Option<FollowUp<T>>,
     /// What to do after it, in any case.
@@ -53,6 +90,7 @@ where
     F: FnMut(&mut Tx<'_>) -> Result<T, Error> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        self.reply.begun = true;
         self.given = Some((self.work)(tx)?);
         Ok(())
     }
@@ -87,6 +125,7 @@ enum Order {
 /// The writer's letterbox.
 pub(super) struct Writer {
     orders: SyncSender<Order>,
+    patience: Duration,
 }
 
 /// How a request is treated beyond being run.
@@ -131,6 +170,8 @@ pub(super) struct Bounds {
     pub(super) queue: usize,
     /// Requests in one transaction.
     pub(super) batch: usize,
+    /// How long a caller waits for its answer before it is told that there is none.
+    pub(super) patience: Duration,
 }
 
 impl Writer {
@@ -148,7 +189,10 @@ impl Writer {
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || desk.serve())?;
-        Ok(Self { orders })
+        Ok(Self {
+            orders,
+            patience: bounds.patience,
+        })
     }
 
     /// Does one piece of work in the next transaction. `Ok` means that it is on disk.
@@ -161,7 +205,10 @@ impl Writer {
         let job = Box::new(Request {
             work,
             given: None,
-            reply,
+            reply: Reply {
+                sender: Some(reply),
+                begun: false,
+            },
             unheard: manner.unheard,
             then: manner.then,
         });
@@ -171,12 +218,13 @@ impl Writer {
                 TrySendError::Full(_) => StoreError::Overloaded,
                 TrySendError::Disconnected(_) => StoreError::Closed,
             })?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match tokio::time::timeout(self.patience, answer).await {
             Ok(Ok(answer)) => answer,
+            // Unreachable by construction: a reply says something when it is dropped.
             Ok(Err(_)) => Err(StoreError::Closed),
-            Err(_) => Err(StoreError::Failed(format!(
-                "the disk gave no answer within {} s: whether it was stored is not known",
-                PATIENCE.as_secs()
+            Err(_) => Err(StoreError::Unknown(format!(
+                "the disk gave no answer within {} ms",
+                self.patience.as_millis()
             ))),
         }
     }
@@ -188,7 +236,7 @@ impl Writer {
         // A full queue empties as the writer works; a closed one refuses.
         let told = tokio::task::spawn_blocking(move || orders.send(Order::Close(done)).is_ok());
         if matches!(told.await, Ok(true)) {
-            let _ = tokio::time::timeout(PATIENCE, closed).await;
+            let _ = tokio::time::timeout(END_WITHIN, closed).await;
         }
     }
 }

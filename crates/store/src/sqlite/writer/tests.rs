@@ -6,6 +6,10 @@ use steadfast_core::outbox::Status;
 use steadfast_core::port::StoreError;
 
 fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
+    writer_of(folder, Duration::from_secs(30))
+}
+
+fn writer_of(folder: &tempfile::TempDir, patience: Duration) -> (Writer, Connection) {
     let path = folder.path().join("test.db");
     let connection = Connection::open(&path).unwrap();
     connection
@@ -15,6 +19,7 @@ fn writer(folder: &tempfile::TempDir) -> (Writer, Connection) {
     let bounds = Bounds {
         queue: 64,
         batch: 64,
+        patience,
     };
     (
         Writer::start(connection, path, bounds, None, watch::Sender::new(0)).unwrap(),
@@ -127,6 +132,44 @@ async fn a_commit_that_fails_fails_everybody() {
         .await;
     assert_eq!(next, Ok(()));
     assert_eq!(rows(&db), [2]);
+}
+
+#[tokio::test]
+async fn what_was_not_answered_in_time_may_have_been_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, db) = writer_of(&folder, Duration::from_millis(50));
+    let (gate, mut work) = Gate::new();
+    let mut call = Box::pin(writer.write(
+        move |tx: &mut Tx<'_>| {
+            insert(tx, 1)?;
+            work(tx)
+        },
+        Manner::default(),
+    ));
+    assert!(poll_once(&mut call).is_pending());
+    gate.entered.recv().unwrap();
+    let late = call.await;
+    assert!(matches!(late, Err(StoreError::Unknown(_))), "{late:?}");
+    drop(gate);
+    writer.close().await;
+    assert_eq!(rows(&db), [1]);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_writer_that_dies_is_told_what_is_known() {
+    let (sender, begun) = oneshot::channel::<Result<(), StoreError>>();
+    drop(Reply {
+        sender: Some(sender),
+        begun: true,
+    });
+    let end = begun.await.unwrap();
+    assert!(matches!(end, Err(StoreError::Unknown(_))), "{end:?}");
+    let (sender, waiting) = oneshot::channel::<Result<(), StoreError>>();
+    drop(Reply {
+        sender: Some(sender),
+        begun: false,
+    });
+    assert_eq!(waiting.await.unwrap(), Err(StoreError::Closed));
 }
 
 struct Undo(mpsc::Sender<i64>, i64);
