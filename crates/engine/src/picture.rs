@@ -47,7 +47,7 @@ pub(crate) struct Camera {
 
 /// The page's word on being hidden.
 #[derive(Deserialize)]
-struct Hidden {
+struct Word {
     hidden: bool,
     why: String,
     width: f64,
@@ -85,11 +85,11 @@ async fn shoot(link: &Link, token: u64) -> Result<Picture, Failure> {
     let Some(document) = link.page.context() else {
         return Err(concluded(&Error::NotLoaded));
     };
-    let hidden: Hidden = ask(link, &document, "hide", token, PAINT + LOOK + ANSWER).await?;
-    if !hidden.hidden {
-        return Err(none(&hidden.why));
+    let word: Word = ask(link, &document, "hide", token, PAINT + LOOK + ANSWER).await?;
+    if !word.hidden {
+        return Err(none(&word.why));
     }
-    let captured = capture(link, &hidden).await;
+    let captured = capture(link, &word).await;
     // The page is shown again however that ended.
     let shown: Shown = ask(link, &document, "show", token, ANSWER).await?;
     let captured = captured.map_err(|error| concluded(&Error::Cdp(error)))?;
@@ -124,12 +124,12 @@ async fn ask<T: serde::de::DeserializeOwned>(
     answer.await.map_err(|error| concluded(&Error::Cdp(error)))
 }
 
-async fn capture(link: &Link, hidden: &Hidden) -> Result<Captured, CdpError> {
-    let scale = (SIDE / hidden.width.max(hidden.height).max(1.0)).min(1.0);
+async fn capture(link: &Link, of: &Word) -> Result<Captured, CdpError> {
+    let scale = (SIDE / of.width.max(of.height).max(1.0)).min(1.0);
     let params = json!({
         "format": "png",
         "clip": {
-            "x": 0, "y": 0, "width": hidden.width, "height": hidden.height, "scale": scale,
+            "x": 0, "y": 0, "width": of.width, "height": of.height, "scale": scale,
         },
     });
     let deadline = ANSWER * 2;

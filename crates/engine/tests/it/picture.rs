@@ -190,7 +190,7 @@ fn everything(digits: &str, colour: &str) -> String {
          <rect width='20' height='20' fill='{colour}'/></svg>"
     );
     format!(
-        r##"<!doctype html><style>
+        r#"<!doctype html><style>
         body {{ font: 15px monospace; margin: 8px }} * {{ transition: all 2s }}
         #important#important {{ color: {colour} !important }}
         .clipped {{ background: linear-gradient({colour}, black); -webkit-background-clip: text; color: transparent }}
@@ -227,7 +227,7 @@ fn everything(digits: &str, colour: &str) -> String {
         for (const name of ['resize', 'blur', 'transitioncancel']) addEventListener(name, () => {{ heard += 1; }}, true);
         new MutationObserver(() => {{ heard += 1; }})
           .observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});
-        </script>"##
+        </script>"#
     )
 }
 
