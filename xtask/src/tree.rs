@@ -1,5 +1,5 @@
-//! What must hold for every file of the tree: links lead somewhere, and no
-//! file names a package registry's host or a folder of one machine.
+//! What must hold for every file of the tree: links lead somewhere, the book
+//! leaves no page out, and no file names a package registry's host or a folder of one machine.
 
 use std::path::{Path, PathBuf};
 
@@ -158,6 +158,42 @@ fn a_broken_link_is_found() {
         broken_links(Path::new("docs/x.md"), text, read),
         ["#four", "gone.md", "lost.md", "there.md#no-part"]
     );
+}
+
+// ---------------------------------------------------------------- book
+
+/// The pages that a book's summary names.
+fn summary_pages(summary: &str) -> Vec<String> {
+    let mut pages: Vec<String> = summary
+        .lines()
+        .filter_map(|line| Some(line.split_once("](")?.1.split_once(')')?.0.to_owned()))
+        .collect();
+    pages.sort_unstable();
+    pages
+}
+
+/// mdBook leaves out what its summary does not name, and links to it with it.
+#[test]
+fn the_books_summary_names_each_page_once() {
+    let files = files();
+    let pages: Vec<(String, &String)> = files
+        .iter()
+        .filter_map(|(path, text)| Some((path.strip_prefix("docs").ok()?, text)))
+        .filter(|(path, _)| path.extension().is_some_and(|e| e == "md"))
+        .map(|(path, text)| (path.display().to_string(), text))
+        .collect();
+    let summary = pages.iter().find(|(name, _)| name == "SUMMARY.md");
+    let named = summary_pages(summary.expect("the book has a summary").1);
+    let mut there: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    there.retain(|name| *name != "SUMMARY.md");
+    there.sort_unstable();
+    assert_eq!(named, there);
+}
+
+#[test]
+fn a_summarys_pages_are_found_at_any_depth() {
+    let summary = "# Book\n\n[Front](b.md)\n\n# Part\n\n- [A `c`](a/a.md)\n  - [D](a/d.md)\n";
+    assert_eq!(summary_pages(summary), ["a/a.md", "a/d.md", "b.md"]);
 }
 
 // ---------------------------------------------------------------- words

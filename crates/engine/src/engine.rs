@@ -6,6 +6,7 @@ use crate::Error;
 use crate::conclude::{conclude, of};
 use crate::files::{AT_ONCE, NotUploaded, download, line_time, upload};
 use crate::link::Link;
+use crate::picture::Camera;
 use crate::procmem;
 use crate::wire::{
     Chats, Checked, Found, Health, Levels, Nothing, PageError, PairCode, PasskeyTaken, Sent,
@@ -20,7 +21,8 @@ use steadfast_core::failure::{CdpFault, Evidence, Failure, Kind, Operation, Rese
 use steadfast_core::ids::{ChatId, Epoch, MessageKey, WaMessageId};
 use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
-    Capabilities, ChatSummary, Engine, EngineHealth, FileSink, LookupOutcome, Phase, SendOutcome,
+    Capabilities, ChatSummary, Engine, EngineHealth, FileSink, LookupOutcome, Phase, Picture,
+    SendOutcome,
 };
 use steadfast_core::time::UnixMs;
 use tokio::sync::Semaphore;
@@ -38,6 +40,7 @@ pub(crate) struct PageEngine {
     link: Arc<Link>,
     memory: Arc<BrowserMemory>,
     files: Semaphore,
+    camera: Camera,
 }
 
 impl PageEngine {
@@ -46,6 +49,7 @@ impl PageEngine {
             link,
             memory,
             files: Semaphore::new(AT_ONCE),
+            camera: Camera::default(),
         }
     }
 
@@ -520,6 +524,10 @@ impl Engine for PageEngine {
         } else {
             Err(refused(&taken.why))
         }
+    }
+
+    async fn picture(&self) -> Result<Picture, Failure> {
+        self.camera.take(&self.link).await
     }
 
     async fn logout(&self) -> Result<(), Failure> {

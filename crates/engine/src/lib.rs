@@ -25,6 +25,7 @@ mod link;
 mod memory;
 mod options;
 mod phase;
+mod picture;
 mod procmem;
 mod profile;
 mod retry;

@@ -50,7 +50,7 @@ export async function system({ sheet, until, gone }) {
     h('div', { class: 'card' }, facts),
     table('Checks', ['Check', '', 'Found'], checks),
     admin ? h('div', { class: 'card' }, h('h2', {}, 'Diagnostics'),
-      h('p', {}, 'One file for whoever is to help: versions, configuration, every session’s state and how it came there, incidents, the newest warnings of the log, the figures. Numbers, names, tokens and message texts are not in it; look through it before you pass it on.'),
+      h('p', {}, 'One file for whoever is to help: versions, configuration, every session’s state and how it came there, incidents, the newest warnings of the log, the figures, and a picture of each page on which nothing can be read. Numbers, names, tokens and message texts are not in it; look through it before you pass it on.'),
       h('div', { class: 'row' }, act('Save diagnostics', diagnostics, { class: 'first' }))) : null,
     admin ? [h('h2', {}, 'Who changed what'), table('Audit log', ['When', 'Who', 'What', 'On', 'Done'], trail), pager] : null,
     h('p', { class: 'soft' }, h('a', { href: '/docs' }, 'The interface for programs')));

@@ -16,7 +16,7 @@ pub struct App {
     /// What was in force when it started.
     pub config: Arc<Config>,
     /// What is in force now: a reload may have changed some of it.
-    pub live: Live,
+    pub live: Arc<Live>,
     /// What survives us.
     pub store: Arc<dyn Store>,
     /// What runs.

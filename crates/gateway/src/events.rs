@@ -45,9 +45,9 @@ events! {
     HTTP_REQUEST = "http_request";
     /// Connections cannot be taken: the system is out of file handles or memory.
     HTTP_ACCEPT_FAILED = "http_accept_failed";
-    /// A renewed certificate is in force.
+    /// Certificate and key were read again, and are in force.
     TLS_RELOADED = "tls_reloaded";
-    /// A changed certificate cannot be used; the one in force stays.
+    /// Certificate and key that were read again cannot be used; those in force stay.
     TLS_REFUSED = "tls_refused";
     /// The store refused a request's write, or failed.
     STORE_FAILED = "store_failed";

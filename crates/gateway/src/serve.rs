@@ -6,11 +6,11 @@ use crate::clock::{Clock, Random, RandomError, SystemClock, SystemRandom};
 use crate::config::{self, Changes, Config, Live};
 use crate::data_dir::{DataDir, DataDirError, Lock, RunningGateway};
 use crate::events;
-use crate::http::{HttpState, Server, TlsError, WahaEnvelope};
+use crate::housekeeping;
+use crate::http::{HttpState, Server, Tls, TlsError, WahaEnvelope};
 use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::outgoing::Outgoing;
-use crate::retention;
 use crate::sessions::Sessions;
 use crate::token;
 use crate::traces::{Collector, SetupError};
@@ -158,7 +158,8 @@ pub struct Running {
     data_dir: DataDir,
     stopping: CancellationToken,
     http: Option<JoinHandle<()>>,
-    /// The removal of old files and messages.
+    tls: Option<Arc<Tls>>,
+    /// The removal of what is old, and the way to the collector.
     sweeping: TaskTracker,
     // Dropped last: the folder is ours until everything has ended.
     _lock: Lock,
@@ -214,11 +215,11 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     webhooks.with_envelope(WahaEnvelope::NAME, Arc::new(envelope));
     webhooks.start().await?;
     let app = Arc::new(App {
-        live: Live::new(config.clone()),
+        live: Arc::new(Live::new(config.clone())),
         config,
         store,
         sessions,
-        media: media.clone(),
+        media,
         clock,
         random: random.clone(),
         webhooks,
@@ -235,13 +236,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     let local = token::mint(Scope::Admin, random.as_ref())?;
     let stopping = CancellationToken::new();
     let sweeping = TaskTracker::new();
-    sweeping.spawn(media.sweep_until(stopping.clone()));
-    sweeping.spawn(retention::run(
-        app.store.clone(),
-        app.clock.clone(),
-        app.config.clone(),
-        stopping.clone(),
-    ));
+    sweeping.spawn(housekeeping::run(app.clone(), stopping.clone()));
     if let Some(collector) = Collector::connect(&app.config, &app.metrics.traces)? {
         sweeping.spawn(collector.run(stopping.clone()));
     }
@@ -249,6 +244,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
     let logins = Some(data_dir.logins());
     let state =
         HttpState::keeping_logins(app.clone(), token::hash(&local), stopping.clone(), logins);
+    let tls = server.as_ref().and_then(Server::tls);
     let http = server.map(|server| server.serve(state.clone()));
     if let Some(address) = address {
         data_dir.announce(&RunningGateway {
@@ -267,6 +263,7 @@ pub async fn serve(options: ServeOptions) -> Result<Running, ServeError> {
         data_dir,
         stopping,
         http,
+        tls,
         sweeping,
         _lock: lock,
     })
@@ -303,7 +300,7 @@ impl Running {
     }
 
     /// Takes what it can of a changed configuration, and says in the log what
-    /// waits for a restart.
+    /// waits for a restart. The certificate in force is read again too.
     pub async fn reload(&self, new: &Config) -> Changes {
         let app = &self.app;
         let old = app.live.get();
@@ -323,6 +320,9 @@ impl Running {
             && let Err(error) = app.webhooks.reconfigure(now).await
         {
             tracing::error!(event = events::WEBHOOK_NOT_STORED, %error, "not every endpoint goes on");
+        }
+        if let Some(tls) = &self.tls {
+            tls.reload(app.clock.mono());
         }
         let taken = changes.taken.join(" ");
         tracing::info!(

@@ -10,7 +10,7 @@ use steadfast_core::failure::Failure;
 use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message};
 use steadfast_core::pacing::{Held, Policy};
-use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, StoreError};
+use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, Picture, StoreError};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 
@@ -430,6 +430,10 @@ pub trait Sessions: Send + Sync {
         limit: u64,
         into: &mut dyn FileSink,
     ) -> Result<u64, SessionError>;
+
+    /// A picture of its page, on which nothing of people can be read, in
+    /// whatever state it is.
+    async fn picture(&self, session: &SessionId) -> Result<Picture, SessionError>;
 
     /// A message was accepted: delivery has something to do. Never blocks.
     fn notify_outbox(&self, session: &SessionId);

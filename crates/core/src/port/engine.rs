@@ -2,7 +2,7 @@
 //! opens epochs; [`EventSink`], where their events go.
 
 use crate::action::{Action, Answer};
-use crate::failure::Failure;
+use crate::failure::{Failure, Operation};
 use crate::ids::{ChatId, Epoch, MessageKey, WaMessageId};
 use crate::inbound::{Happening, InboundMessage};
 use crate::outbox::{Ack, Body};
@@ -241,6 +241,14 @@ pub struct ChatSummary {
     pub last_message_at: Option<UnixMs>,
 }
 
+/// A picture of the page on which nothing of people can be read: no text, no
+/// image, no code to scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The PNG file, of at most 256 KiB.
+    pub png: Vec<u8>,
+}
+
 /// One connection epoch of one link.
 ///
 /// Every method has a deadline of its own inside and ends with a typed
@@ -302,6 +310,13 @@ pub trait Engine: Send + Sync {
     /// tries now. Does nothing where it is connected, or has no such waits.
     async fn reconnect(&self) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// Takes a picture of the page as it stands, with everything of people made
+    /// unreadable before. What is under way goes on meanwhile. A failure says
+    /// why there is none, and is no sign that the page needs healing.
+    async fn picture(&self) -> Result<Picture, Failure> {
+        Err(Failure::unsupported(Operation::Evaluate, "pictures"))
     }
 
     /// Logs this link out at WhatsApp. The profile stays until the browser is gone.

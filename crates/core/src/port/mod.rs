@@ -13,7 +13,7 @@ pub mod webhooks;
 pub use audit::{AuditEntry, NewAudit};
 pub use engine::{
     Capabilities, ChatSummary, Close, Connector, Engine, EngineEvent, EngineHealth, EventSink,
-    FileSink, InboundRefused, LookupOutcome, OpenStep, PasskeyEnd, Phase, SendOutcome,
+    FileSink, InboundRefused, LookupOutcome, OpenStep, PasskeyEnd, Phase, Picture, SendOutcome,
 };
 pub use events::{EventLog, EventPage, EventQuery, EventSpan, TrimEvents, Trimmed};
 pub use keeping::{ForgetMessages, ForgottenMessages};

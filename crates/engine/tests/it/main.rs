@@ -18,6 +18,7 @@ mod harness;
 mod inbound;
 mod linking;
 mod passkey;
+mod picture;
 mod profile;
 mod recovery;
 mod sending;

@@ -80,7 +80,7 @@ pub const KEYS: &[Key] = &[
         "server.tls_cert",
         "",
         check::any,
-        "PEM file with the certificate chain; with server.tls_key it turns TLS on. Both are read again when they change. Programs on this machine may go on with plain HTTP over loopback.",
+        "PEM file with the certificate chain; with server.tls_key it turns TLS on. Both are read again when they change, and on SIGHUP. Programs on this machine may go on with plain HTTP over loopback.",
     ),
     text(
         "server.tls_key",

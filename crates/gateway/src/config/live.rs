@@ -1,7 +1,9 @@
 //! What of the configuration may change while the gateway runs.
 //!
 //! Everything else is built into sockets, browsers and folders when it starts,
-//! and needs a restart; a reload names what of it has changed.
+//! and needs a restart; a reload names what of it has changed. Certificate and
+//! key are no values of it, but the files that two of them name: a reload reads
+//! those again, and they are also when they change (`http/tls.rs`).
 
 use super::{Config, KEYS, Key};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -50,6 +50,7 @@ pub(crate) use event_json::EventJson;
 pub use openapi::document_json;
 pub(crate) use peer::network;
 pub use server::Server;
+pub(crate) use tls::Tls;
 pub use tls::TlsError;
 pub use waha::WahaEnvelope;
 

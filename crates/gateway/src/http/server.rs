@@ -73,6 +73,11 @@ impl Server {
         self.tls.is_some()
     }
 
+    /// Certificate and key, where it speaks TLS.
+    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
     /// Where it listens; with the port that was picked where none was named.
     pub fn address(&self) -> SocketAddr {
         self.address

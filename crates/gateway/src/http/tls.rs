@@ -1,9 +1,10 @@
 //! TLS for the HTTP interface: certificate and key from two PEM files, read
-//! again when they change, so that a renewed certificate needs no restart.
+//! again when they change or somebody asks for it (SIGHUP), so that a renewed
+//! certificate needs no restart.
 
 use crate::events;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use steadfast_core::time::MonoMs;
 use tokio_rustls::TlsAcceptor;
@@ -24,7 +25,7 @@ pub struct TlsError {
 }
 
 /// Certificate and key in force.
-pub(super) struct Tls {
+pub(crate) struct Tls {
     cert: PathBuf,
     key: PathBuf,
     current: Mutex<Current>,
@@ -58,24 +59,43 @@ impl Tls {
     /// What the next connection is to be welcomed with. Where changed files
     /// cannot be used, the certificate in force stays.
     pub(super) fn acceptor(&self, now: MonoMs) -> TlsAcceptor {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current();
         if now.0.saturating_sub(current.looked_at.0) >= LOOK_EVERY_MS {
             current.looked_at = now;
-            let found = stamps(&self.cert, &self.key);
-            if found != current.stamps {
-                current.stamps = found;
-                match read(&self.cert, &self.key) {
-                    Ok(acceptor) => {
-                        current.acceptor = acceptor;
-                        tracing::info!(event = events::TLS_RELOADED, "the certificate was renewed");
-                    }
-                    Err(error) => {
-                        tracing::error!(event = events::TLS_REFUSED, %error, "the certificate in force stays");
-                    }
-                }
+            if stamps(&self.cert, &self.key) != current.stamps {
+                self.read_again(&mut current);
             }
         }
         current.acceptor.clone()
+    }
+
+    /// Reads both files now, whether or not they look changed: somebody asked
+    /// for it. Where they cannot be used, the certificate in force stays.
+    pub(crate) fn reload(&self, now: MonoMs) {
+        let mut current = self.current();
+        current.looked_at = now;
+        self.read_again(&mut current);
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_again(&self, current: &mut Current) {
+        // Before they are read: what is written meanwhile is seen at the next look.
+        current.stamps = stamps(&self.cert, &self.key);
+        match read(&self.cert, &self.key) {
+            Ok(acceptor) => {
+                current.acceptor = acceptor;
+                tracing::info!(
+                    event = events::TLS_RELOADED,
+                    "certificate and key were read again"
+                );
+            }
+            Err(error) => {
+                tracing::error!(event = events::TLS_REFUSED, %error, "the certificate in force stays");
+            }
+        }
     }
 }
 
@@ -151,5 +171,34 @@ mod tests {
             "a broken key is in force"
         );
         assert!(Tls::load(&cert, &key, MonoMs(0)).is_err());
+        tls.reload(MonoMs(60_001));
+        assert!(
+            Arc::ptr_eq(&second, &config(60_002)),
+            "a broken key is in force because somebody asked"
+        );
+    }
+
+    #[test]
+    fn who_asks_need_not_wait_for_the_files_to_look_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
+        write(folder.path(), 1_000);
+        let tls = Tls::load(&cert, &key, MonoMs(0)).unwrap();
+        let config = |at| Arc::clone(tls.acceptor(MonoMs(at)).config());
+        let first = config(0);
+        // Put there by a tool that keeps the times of files.
+        write(folder.path(), 1_000);
+        assert!(
+            Arc::ptr_eq(&first, &config(20_000)),
+            "nothing looks changed"
+        );
+        tls.reload(MonoMs(20_001));
+        assert!(
+            !Arc::ptr_eq(&first, &config(20_002)),
+            "it was not read again"
+        );
     }
 }

@@ -1,36 +1,20 @@
-//! Removes files that nobody needs any more.
+//! Removes files that nobody needs any more. When, stands in
+//! [`housekeeping`](crate::housekeeping).
 
 use super::{MediaStore, UNFINISHED};
 use crate::events;
-use std::sync::Arc;
-use std::time::Duration;
 use steadfast_core::ids::MediaId;
 use steadfast_core::time::UnixMs;
-use tokio_util::sync::CancellationToken;
+use tokio::fs::ReadDir;
 
-/// How often old files are looked for.
-const EVERY: Duration = Duration::from_mins(10);
-/// How many are removed in one go; the next go follows at once where there are more.
-const BATCH: u32 = 200;
-/// Between two goes, so that nobody waits for us.
-const BREATH: Duration = Duration::from_millis(200);
+/// How many files are looked at or removed in one go.
+pub(crate) const SWEPT_AT_ONCE: u32 = 200;
+
+/// How far the folder was searched for files that the store does not know.
+#[derive(Debug, Default)]
+pub(crate) struct Orphans(Option<ReadDir>);
 
 impl MediaStore {
-    /// Sweeps now and then, until told to stop.
-    pub(crate) async fn sweep_until(self: Arc<Self>, stop: CancellationToken) {
-        self.clear_orphans().await;
-        loop {
-            let wait = match self.sweep_once().await {
-                removed if removed == BATCH as usize => BREATH,
-                _ => EVERY,
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
-    }
-
     /// Forgets up to a batch of files that no message needs and whose time is
     /// up, or that are too much together; how many.
     pub async fn sweep_once(&self) -> usize {
@@ -42,7 +26,7 @@ impl MediaStore {
         let before = UnixMs(now.0.saturating_sub(keep));
         let forgotten = self
             .store
-            .forget_media(before, self.config.max_total_bytes, BATCH)
+            .forget_media(before, self.config.max_total_bytes, SWEPT_AT_ONCE)
             .await;
         let forgotten = match forgotten {
             Ok(forgotten) => forgotten,
@@ -74,12 +58,19 @@ impl MediaStore {
         }
     }
 
-    /// Removes files that the store does not know: a crash came between.
-    async fn clear_orphans(&self) {
-        let Ok(mut entries) = tokio::fs::read_dir(self.folder()).await else {
-            return;
+    /// Removes files that the store does not know: a crash came between. Goes
+    /// on for one go; whether there is more.
+    pub(crate) async fn clear_orphans(&self, searched: &mut Orphans) -> bool {
+        if searched.0.is_none() {
+            searched.0 = tokio::fs::read_dir(self.folder()).await.ok();
+        }
+        let Some(entries) = &mut searched.0 else {
+            return false;
         };
-        while let Ok(Some(entry)) = entries.next_entry().await {
+        for _ in 0..SWEPT_AT_ONCE {
+            let Ok(Some(entry)) = entries.next_entry().await else {
+                return false;
+            };
             let name = entry.file_name();
             let Some(id) = name.to_str().and_then(|name| MediaId::parse(name).ok()) else {
                 if !name.to_string_lossy().ends_with(UNFINISHED) {
@@ -92,5 +83,6 @@ impl MediaStore {
                 self.remove(&id).await;
             }
         }
+        true
     }
 }

@@ -32,7 +32,6 @@ pub use post::{Answer, Post};
 
 use crate::clock::{Clock, Random, random_bytes};
 use crate::config::{self, Config, Live};
-use crate::events;
 use crate::metrics::Metrics;
 use circuit::Limits;
 use endpoint::Brief;
@@ -45,18 +44,13 @@ use std::time::Duration;
 use steadfast_core::event::{Event, EventData, EventKind, EventKinds};
 use steadfast_core::ids::{EventId, SessionId, WebhookId};
 use steadfast_core::port::{
-    DeliveryAttempt, OldSecret, Replay, RetryPolicy, SecretText, Settled, Store, StoreError,
-    StoredWebhook, TrimEvents, WebhookRecord, WebhookState,
+    DeliveryAttempt, OldSecret, Replay, RetryPolicy, SecretText, Settled, Store, StoredWebhook,
+    WebhookRecord, WebhookState,
 };
-use steadfast_core::time::UnixMs;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Between two rounds in which what is old is dropped.
-const KEEP_INTERVAL: Duration = Duration::from_mins(1);
-/// How much of it at once: it bounds how long others wait for the store.
-const DROPPED_AT_ONCE: u32 = 500;
 /// Bounds of one endpoint.
 const MAX_PATTERNS: usize = 50;
 const MAX_SESSIONS: usize = 200;
@@ -185,7 +179,6 @@ pub struct Webhooks {
     running: Mutex<BTreeMap<WebhookId, Running>>,
     /// One change of the set at a time.
     changing: tokio::sync::Mutex<()>,
-    keeper: Mutex<JoinSet<()>>,
     closing: CancellationToken,
 }
 
@@ -216,7 +209,6 @@ impl Webhooks {
             random,
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
-            keeper: Mutex::default(),
             closing: CancellationToken::new(),
         })
     }
@@ -228,22 +220,15 @@ impl Webhooks {
         envelopes.insert(name, envelope);
     }
 
-    /// Begins with every endpoint that there is, from where each stopped, and
-    /// with dropping what is old.
+    /// Begins with every endpoint that there is, from where each stopped.
     ///
     /// # Errors
     /// Where the store cannot be read, or there is no randomness.
-    pub async fn start(self: &Arc<Self>) -> Result<(), WebhookError> {
+    pub async fn start(&self) -> Result<(), WebhookError> {
         let _changing = self.changing.lock().await;
         for stored in self.shared.store.webhooks().await? {
             self.run(stored)?;
         }
-        let webhooks = Arc::clone(self);
-        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        keeper.spawn(async move {
-            let closing = webhooks.closing.clone();
-            let _ = closing.run_until_cancelled(webhooks.keep()).await;
-        });
         Ok(())
     }
 
@@ -282,9 +267,6 @@ impl Webhooks {
         for (_, endpoint) in running {
             endpoint.end().await;
         }
-        let mut keeper =
-            std::mem::take(&mut *self.keeper.lock().unwrap_or_else(PoisonError::into_inner));
-        while keeper.join_next().await.is_some() {}
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookId, Running>> {
@@ -584,52 +566,6 @@ impl Webhooks {
         }
         self.shared.post.vet(&record.url).await?;
         Ok(())
-    }
-
-    /// Drops what is old, for as long as the gateway runs.
-    async fn keep(&self) {
-        loop {
-            while self.keep_once().await {}
-            tokio::time::sleep(KEEP_INTERVAL).await;
-        }
-    }
-
-    /// Drops a piece of what is old; whether there is likely more.
-    async fn keep_once(&self) -> bool {
-        let (shared, config) = (&self.shared, self.live.get());
-        let now = shared.clock.unix();
-        let ago = |ms: u64| UnixMs(now.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)));
-        let trim = TrimEvents {
-            before: ago(config.events.keep_ms),
-            keep: config.events.keep,
-            keep_owed: config.events.keep_owed.max(config.events.keep),
-            limit: DROPPED_AT_ONCE,
-            at: now,
-        };
-        let failed = |error: &StoreError| {
-            if *error != StoreError::Closed {
-                tracing::warn!(event = events::EVENTS_NOT_DROPPED, %error);
-            }
-            false
-        };
-        let trimmed = match shared.store.trim_events(trim).await {
-            Ok(trimmed) => trimmed,
-            Err(error) => return failed(&error),
-        };
-        for (id, missed) in &trimmed.missed {
-            tracing::error!(event = events::WEBHOOK_GAP, webhook = %id, missed);
-            shared.metrics.webhook_missed.add([id.as_str()], *missed);
-        }
-        shared.metrics.events_dropped.add([], trimmed.events);
-        let before = ago(config.webhooks.keep_ms);
-        match shared
-            .store
-            .forget_deliveries(before, DROPPED_AT_ONCE)
-            .await
-        {
-            Ok(forgotten) => trimmed.rows >= DROPPED_AT_ONCE || forgotten >= DROPPED_AT_ONCE.into(),
-            Err(error) => failed(&error),
-        }
     }
 }
 

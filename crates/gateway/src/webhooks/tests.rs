@@ -1,6 +1,7 @@
 //! Endpoints under virtual time: down for hours, slow, gone, back again.
 
 use super::*;
+use crate::housekeeping::Log;
 use crate::outgoing::{self, Reply};
 use async_trait::async_trait;
 use hyper::HeaderMap;
@@ -466,17 +467,21 @@ async fn the_next_start_goes_on() {
 /// What is dropped although an endpoint was owed it is told, and counted.
 #[tokio::test(start_paused = true)]
 async fn a_gap_is_told() {
-    let stage = Stage::with(
-        |_, _, _| Does::Answers(503),
-        |config| {
-            config.events.keep = 10;
-            config.events.keep_owed = 200;
-        },
-    )
-    .await;
+    let stage = Stage::new(|_, _, _| Does::Answers(503)).await;
+    let mut config = Config::defaults().unwrap();
+    config.events.keep = 10;
+    config.events.keep_owed = 200;
+    let log = Log::new(
+        stage.store.clone(),
+        stage.world.clock.clone(),
+        Arc::new(Live::new(Arc::new(config))),
+        Arc::new(Metrics::default()),
+    );
     let id = stage.endpoint("https://a/", true).await;
     stage.happen(300).await;
-    pass(5 * MINUTE).await;
+    pass(MINUTE).await;
+    while log.drop_old().await.unwrap() {}
+    pass(4 * MINUTE).await;
     let query = EventQuery {
         kinds: EventKinds::NONE.with(EventKind::WebhookGap),
         limit: 10,

@@ -313,6 +313,9 @@ async fn a_newcomer_links_sends_and_watches_it_heal() {
     assert_eq!(file["sessions"][0]["name"], "default");
     assert!(!file["transitions"].as_array().unwrap().is_empty());
     assert!(!file["incidents"].as_array().unwrap().is_empty());
+    assert_eq!(file["pages"][0]["session"], "default");
+    let png = file["pages"][0]["png"].as_str().unwrap_or_default();
+    assert!(png.starts_with("iVBORw0KGgo"), "{}", file["pages"]);
 
     person.met_no_trouble().await;
 

@@ -1,9 +1,15 @@
 //! The dashboard's doors, without a browser: its files, and logins by cookie.
 
 use crate::client::{Reply, call};
+use crate::fake::{PNG, id};
 use crate::surface::Surface;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use serde_json::json;
+use std::sync::Arc;
+use steadfast_gateway::sessions::{SessionState, Sessions as _};
+use tokio::sync::Semaphore;
 
 const MARK: (&str, &str) = ("x-steadfast-page", "1");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -115,6 +121,45 @@ async fn a_login_is_what_its_token_is_and_no_more() {
     with(&surface, &admin, Method::GET, "/v1/sessions", &[])
         .await
         .problem(401, "token_missing");
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn the_diagnostics_hold_each_page_or_why_there_is_none() {
+    let surface = Surface::start().await;
+    for name in ["broken", "stopped", "zoo"] {
+        surface.sessions.add(name);
+    }
+    let stopped = surface.sessions.stop(&id("stopped")).await;
+    assert_eq!(stopped.unwrap().state, SessionState::Stopped);
+    let pages = surface.get("/dashboard/diagnostics").await.json()["pages"].clone();
+    let png = STANDARD.encode(PNG);
+    assert!(
+        png.contains("1234567"),
+        "{png}: nothing that redaction hurts"
+    );
+    assert_eq!(
+        pages,
+        json!([
+            {"session": "stopped", "why": "the session is stopped, and must be ready for this"},
+            {"session": "broken", "why": "page_gone: the page of [number] was closed"},
+            {"session": "default", "png": png},
+            {"session": "zoo", "png": png},
+        ])
+    );
+    surface.stop().await;
+}
+
+#[tokio::test]
+async fn diagnostics_do_not_wait_for_a_page_that_hangs() {
+    let surface = Surface::with(|config| config.server.request_timeout_ms = 1_500).await;
+    *surface.sessions.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    let reply = surface.get("/dashboard/diagnostics").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply.json()["pages"],
+        json!([{"session": "default", "why": "there was no time left for it"}])
+    );
     surface.stop().await;
 }
 

@@ -9,7 +9,7 @@ use steadfast_core::action::{Action, Answer, Refusal};
 use steadfast_core::failure::{Failure, Kind, Operation, Resend, Rung};
 use steadfast_core::ids::{ChatId, LoginGeneration, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::Ack;
-use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, SessionRecord, Store};
+use steadfast_core::port::{ChatSummary, FileSink, OutboxDepth, Picture, SessionRecord, Store};
 use steadfast_core::proxy::Proxy;
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::passkey::Assertion;
@@ -24,6 +24,9 @@ pub(crate) const THEN: UnixMs = UnixMs(1_705_314_600_000);
 
 /// What WhatsApp Web asks for, where it asks for a passkey.
 pub(crate) const PASSKEY_OPTIONS: &str = r#"{"challenge":"Y2hhbGxlbmdl","timeout":60000,"rpId":"whatsapp.com","allowCredentials":[{"type":"public-key","id":"AAECAw"}],"userVerification":"preferred"}"#;
+
+/// What every picture of a page is. Its Base64 holds a long row of digits.
+pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n?\xfb]\xb7\xe3\x9e\xbb\xf8";
 
 pub(crate) struct FakeSessions {
     views: Mutex<BTreeMap<SessionId, SessionView>>,
@@ -368,6 +371,21 @@ impl Sessions for FakeSessions {
                 .map_err(|_| SessionError::ShuttingDown)?;
         }
         Ok(file.len() as u64)
+    }
+
+    async fn picture(&self, session: &SessionId) -> Result<Picture, SessionError> {
+        self.at_the_gate().await;
+        if session.as_str() == "broken" {
+            return Err(SessionError::Failed(Box::new(Failure {
+                kind: Kind::PageGone,
+                rung: Rung::NewPage,
+                resend: Resend::CheckFirst,
+                operation: Operation::Evaluate,
+                evidence: "the page of 4915123456789 was closed".to_owned(),
+            })));
+        }
+        self.ready(session)?;
+        Ok(Picture { png: PNG.to_vec() })
     }
 
     fn notify_outbox(&self, _: &SessionId) {

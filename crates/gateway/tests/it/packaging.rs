@@ -1,6 +1,7 @@
 //! Alert rules and dashboard speak of metrics and labels that the gateway exports.
 
 use crate::surface::Surface;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -38,6 +39,77 @@ fn named(text: &str) -> Vec<(String, Vec<String>)> {
         }
     }
     found
+}
+
+/// The labels by which a text groups, joins or is shown: `by (a, b)`, `on (a)`,
+/// `{{a}}`, `{{ $labels.a }}`, `label_values(name, a)`.
+fn mentioned(text: &str) -> Vec<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for keyword in ["by", "without", "on", "ignoring"] {
+        for (at, _) in text.match_indices(keyword) {
+            let rest = text[at + keyword.len()..].trim_start();
+            let begins = !text[..at].chars().next_back().is_some_and(word);
+            if let Some((list, _)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'))
+                && begins
+            {
+                found.extend(list.split(',').map(|label| label.trim().to_owned()));
+            }
+        }
+    }
+    for shown in text.split("{{").skip(1) {
+        let inner = shown.split("}}").next().unwrap_or_default().trim();
+        let label = inner.strip_prefix("$labels.").unwrap_or(inner);
+        if !label.is_empty() && label.chars().all(word) {
+            found.push(label.to_owned());
+        }
+    }
+    for (_, rest) in text
+        .match_indices("label_values(")
+        .map(|(at, s)| text.split_at(at + s.len()))
+    {
+        if let Some((_, label)) = rest
+            .split(')')
+            .next()
+            .and_then(|args| args.rsplit_once(','))
+        {
+            found.push(label.trim().to_owned());
+        }
+    }
+    found
+}
+
+/// The rules, panels and variables of a file, each with all that it says of its metrics.
+fn pieces(path: &str) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                let text = |name: &str| members.get(name).and_then(Value::as_str);
+                if let Some(said) = text("expr").or(text("query")) {
+                    let legend = text("legendFormat").unwrap_or_default();
+                    found.push(format!("{said} {legend}"));
+                }
+                members.values().for_each(|value| collect(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| collect(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let text = read(path);
+    if Path::new(path).extension().is_some_and(|end| end == "json") {
+        let mut found = Vec::new();
+        collect(&serde_json::from_str(&text).unwrap(), &mut found);
+        return found;
+    }
+    text.split("- alert:").skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn labels_are_found_wherever_one_speaks_of_them() {
+    let text =
+        "sum by (a, le) (x) / on(b) y {{c}} of {{ $labels.d }} {{ $value | humanize }} only (z)";
+    assert_eq!(mentioned(text), ["a", "le", "b", "c", "d"]);
+    assert_eq!(mentioned("label_values(steadfast_x{a=\"b\"}, e)"), ["e"]);
 }
 
 #[tokio::test]
@@ -91,6 +163,31 @@ async fn alerts_and_dashboard_name_what_is_exported() {
         }
     }
     assert!(seen.len() > 25, "{seen:?}");
-    serde_json::from_str::<serde_json::Value>(&read("packaging/grafana/steadfast.json")).unwrap();
+    let mut said = 0;
+    for file in [
+        "packaging/prometheus/alerts.yml",
+        "packaging/grafana/steadfast.json",
+    ] {
+        for piece in pieces(file) {
+            let names = named(&piece);
+            for label in mentioned(&piece) {
+                let known = names.iter().any(|(name, _)| {
+                    let base = ["_bucket", "_sum", "_count"]
+                        .iter()
+                        .find_map(|end| name.strip_suffix(end));
+                    [Some(name.as_str()), base]
+                        .into_iter()
+                        .flatten()
+                        .any(|name| labels.get(name).is_some_and(|known| known.contains(&label)))
+                });
+                assert!(
+                    known || ALWAYS.contains(&label.as_str()),
+                    "{file}: nothing of this has a label {label}: {piece}"
+                );
+                said += 1;
+            }
+        }
+    }
+    assert!(said > 40, "{said}");
     surface.stop().await;
 }

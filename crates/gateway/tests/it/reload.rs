@@ -3,6 +3,8 @@
 
 use crate::binary::{Serving, signal, steadfast};
 use crate::client::{DEADLINE, Reply, call};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
@@ -47,6 +49,24 @@ impl Manager {
     }
 }
 
+/// A certificate and its key as files, and the settings that name them.
+fn certificate(folder: &Path) -> String {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der();
+    let files = [
+        ("cert", "CERTIFICATE", made.cert.der().as_ref()),
+        ("key", "PRIVATE KEY", key.as_slice()),
+    ];
+    let settings = files.map(|(name, label, der)| {
+        let text = STANDARD.encode(der);
+        let pem = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+        let path = folder.join(format!("{name}.pem"));
+        std::fs::write(&path, pem).unwrap();
+        format!("tls_{name} = \"{}\"\n", path.display())
+    });
+    settings.concat()
+}
+
 #[test]
 fn a_reload_takes_what_it_can_and_says_what_waits() {
     const OLD: &str = "https://old.example";
@@ -56,7 +76,12 @@ fn a_reload_takes_what_it_can_and_says_what_waits() {
     std::fs::create_dir(&data_dir).unwrap();
     let file = data_dir.join("steadfast.toml");
     let manager = Manager::at(&dir.path().join("notify"));
-    std::fs::write(&file, format!("[server]\ncors_origins = [\"{OLD}\"]\n")).unwrap();
+    let tls = certificate(dir.path());
+    std::fs::write(
+        &file,
+        format!("[server]\ncors_origins = [\"{OLD}\"]\n{tls}"),
+    )
+    .unwrap();
     let mut command = steadfast(&data_dir);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--json"])
@@ -73,7 +98,7 @@ fn a_reload_takes_what_it_can_and_says_what_waits() {
     assert!(allowed(OLD) && !allowed(NEW));
 
     let changed = format!(
-        "[server]\ncors_origins = [\"{NEW}\"]\nmax_connections = 7\n\
+        "[server]\ncors_origins = [\"{NEW}\"]\nmax_connections = 7\n{tls}\
          [pacing]\nper_minute = 5\n[webhooks]\ntimeout_ms = 4000\n[log]\nlevel = \"debug\"\n"
     );
     std::fs::write(&file, changed).unwrap();
@@ -104,6 +129,9 @@ fn a_reload_takes_what_it_can_and_says_what_waits() {
         find("config_reloaded")["taken"],
         "server.cors_origins pacing.per_minute webhooks.timeout_ms log.level"
     );
+    // Nobody had touched its files.
+    let read_again = lines.iter().filter(|line| line["event"] == "tls_reloaded");
+    assert_eq!(read_again.count(), 1, "{log}");
     assert_eq!(find("config_waits")["waiting"], "server.max_connections");
     let refused = find("config_refused")["error"].as_str().unwrap();
     assert!(refused.contains("server.cors_origins"), "{refused}");

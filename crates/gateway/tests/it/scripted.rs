@@ -126,7 +126,7 @@ impl Scripted {
         let app = Arc::new(App {
             media: Arc::new(media.unwrap()),
             started: clock.mono(),
-            live: Live::new(Arc::clone(&config)),
+            live: Arc::new(Live::new(Arc::clone(&config))),
             config,
             store,
             sessions,

@@ -113,7 +113,7 @@ impl<S: Store + 'static> Surface<S> {
             Arc::new(Outgoing::new(&config.outgoing).unwrap()),
         );
         let app = Arc::new(App {
-            live: Live::new(config.clone()),
+            live: Arc::new(Live::new(config.clone())),
             config,
             store: store.clone(),
             sessions: answering,

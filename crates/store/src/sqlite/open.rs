@@ -89,6 +89,10 @@ pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
 /// Asks again each millisecond, for ten seconds. A gateway under load leaves the
 /// database free for microseconds between two commits, and SQLite's own wait
 /// asks only every 100 ms after the first few times: it may never meet one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "SQLite tells of no event when another process lets go"
+)]
 fn between_two_commits(asked: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     asked < 10_000

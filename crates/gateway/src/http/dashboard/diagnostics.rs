@@ -1,13 +1,15 @@
 //! What somebody who is to help needs to know, in one file: versions, the
 //! configuration, how every session stands and how it came there, what failed
-//! lately. Numbers, names, tokens and the ends of URLs are taken out; texts of
-//! messages are in nothing of it.
+//! lately, and what its page looks like. Numbers, names, tokens and the ends of
+//! URLs are taken out; texts of messages are in nothing of it.
 
 use super::super::auth::{Caller, ToAdmin};
 use super::super::event_json::EventJson;
+use super::super::patience::Patience;
 use super::super::problem::Problem;
 use super::super::view::{IncidentJson, SessionJson};
 use super::super::{HttpState, JsonAnswer};
+use super::pictures;
 use crate::metrics;
 use crate::sessions::SessionView;
 use axum::extract::State;
@@ -32,6 +34,7 @@ const DIGITS: usize = 7;
 
 pub(super) async fn bundle(
     caller: Caller<ToAdmin>,
+    patience: Patience,
     State(state): State<Arc<HttpState>>,
 ) -> Result<Response, Problem> {
     let app = &state.app;
@@ -82,6 +85,8 @@ pub(super) async fn bundle(
             .collect::<Vec<_>>(),
     });
     redact(&mut bundle);
+    // A picture is no text: what looks like a number in it is none.
+    bundle["pages"] = pictures::of(app.sessions.as_ref(), &views, patience.left() / 2).await;
     let day = now.rfc3339().replace(':', "-");
     let name = format!("attachment; filename=\"steadfast-diagnostics-{day}.json\"");
     let mut response = JsonAnswer(bundle).into_response();
@@ -146,7 +151,7 @@ fn redact(value: &mut Value) {
     }
 }
 
-fn redacted(text: &str) -> String {
+pub(super) fn redacted(text: &str) -> String {
     let words = text.split_inclusive(|c: char| c.is_whitespace() || "\"',;()<>".contains(c));
     words.map(word).collect()
 }

@@ -6,6 +6,7 @@ mod assets;
 mod diagnostics;
 pub(super) mod history;
 pub(super) mod logins;
+mod pictures;
 
 use super::auth::{self, Caller, Known, Sorting, ToRead};
 use super::extract::Json;

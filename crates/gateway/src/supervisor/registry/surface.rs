@@ -19,7 +19,7 @@ use steadfast_core::failure::Kind;
 use steadfast_core::ids::{ChatId, MessageId, MessageKey, SessionId};
 use steadfast_core::outbox::{Ack, Message, Status};
 use steadfast_core::pacing;
-use steadfast_core::port::{ChatSummary, FileSink};
+use steadfast_core::port::{ChatSummary, FileSink, Picture};
 use steadfast_core::proxy::Proxy;
 
 #[async_trait]
@@ -242,6 +242,12 @@ impl Sessions for Supervisor {
         // The engine has a deadline of its own, by the size of the file.
         let fetched = engine.download(message, limit, into).await;
         fetched.map_err(|failure| SessionError::Failed(Box::new(failure)))
+    }
+
+    async fn picture(&self, session: &SessionId) -> Result<Picture, SessionError> {
+        // Of a page in trouble it is wanted most.
+        let engine = self.engine(session, "running", |_| true)?;
+        asked(engine.picture()).await
     }
 
     fn notify_outbox(&self, session: &SessionId) {
