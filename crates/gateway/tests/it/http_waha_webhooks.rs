@@ -8,7 +8,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use steadfast_core::event::{StateChange, Told};
-use steadfast_core::port::{EventLog as _, SecretText, Store as _, WebhookState};
+use steadfast_core::port::{EventLog as _, SecretText, WebhookState};
 use steadfast_gateway::clock::{Clock as _, SystemClock};
 use steadfast_gateway::webhooks::NewWebhook;
 use steadfast_gateway::webhooks::signature::sign_waha;
