@@ -8,6 +8,8 @@ use std::fmt;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("steadfast-core", &[]),
     ("steadfast-cdp", &[]),
+    // It knows the gateway by its HTTP interface alone, like any other program.
+    ("steadfast-client", &[]),
     ("steadfast-store", &["steadfast-core"]),
     ("steadfast-sim", &["steadfast-core"]),
     ("steadfast-engine", &["steadfast-core", "steadfast-cdp"]),
@@ -35,10 +37,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// What tests may use beside that: the engine is tested against the simulator,
-/// and the gateway with a person's own browser beside its own.
+/// and the gateway with a person's own browser beside its own, and by the
+/// client that programs use.
 const TESTS_MAY_USE: &[(&str, &str)] = &[
     ("steadfast-engine", "steadfast-sim"),
     ("steadfast-gateway", "steadfast-cdp"),
+    ("steadfast-gateway", "steadfast-client"),
 ];
 
 /// All that core may take from outside. None of it does I/O or reads a clock.
@@ -142,6 +146,8 @@ fn a_wrong_edge_is_found() {
         edge("steadfast-engine", "steadfast-sim", true, false),
         edge("steadfast-engine", "steadfast-store", true, false),
         edge("steadfast-gateway", "steadfast-cdp", true, false),
+        edge("steadfast-gateway", "steadfast-client", true, false),
+        edge("steadfast-client", "steadfast-core", true, false),
         edge("steadfast-store", "steadfast-gateway", true, true),
         edge("steadfast-core", "tokio", false, false),
         edge("steadfast-newcomer", "steadfast-core", true, false),

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use steadfast_sim::Simulator;
 
 /// Generous: other tests use the machine too.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -27,6 +28,19 @@ pub(crate) fn steadfast(data_dir: &Path) -> Command {
         .env("STEADFAST_BROWSER__PATH", "/nonexistent/chromium")
         .env("STEADFAST_BROWSER__WEB_RESOLVE", "127.0.0.1:9")
         .stdin(Stdio::null());
+    command
+}
+
+/// A command that finds its browser, and in it the simulator.
+pub(crate) fn steadfast_on(simulator: &Simulator, data_dir: &Path) -> Command {
+    let mut command = steadfast(data_dir);
+    command
+        .env_remove("STEADFAST_BROWSER__PATH")
+        .env(
+            "STEADFAST_BROWSER__WEB_RESOLVE",
+            simulator.addr().to_string(),
+        )
+        .env("STEADFAST_BROWSER__WEB_SPKI", simulator.spki());
     command
 }
 

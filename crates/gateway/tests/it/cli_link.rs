@@ -1,7 +1,7 @@
 //! `steadfast init` with a real browser, against the simulator: by QR code, by
 //! pairing code, and what comes after.
 
-use crate::binary::{Serving, run, signal, steadfast};
+use crate::binary::{Serving, run, signal, steadfast_on};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -41,15 +41,7 @@ impl World {
     }
 
     pub(crate) fn command(&self, data_dir: &Path) -> Command {
-        let mut command = steadfast(data_dir);
-        command
-            .env_remove("STEADFAST_BROWSER__PATH")
-            .env(
-                "STEADFAST_BROWSER__WEB_RESOLVE",
-                self.simulator.addr().to_string(),
-            )
-            .env("STEADFAST_BROWSER__WEB_SPKI", self.simulator.spki());
-        command
+        steadfast_on(&self.simulator, data_dir)
     }
 
     /// Runs `init` and does what the person with the phone would.

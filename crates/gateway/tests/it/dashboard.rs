@@ -2,9 +2,9 @@
 //! start to a day on which things fail. Pictures of it go to target/dashboard;
 //! with STEADFAST_TEST_PICTURES set to docs/img too.
 
-use crate::binary::{Serving, steadfast};
+use crate::binary::{Serving, steadfast_on};
 use crate::cli_outbox::park_in;
-use crate::person::{Person, root};
+use crate::person::Person;
 use serde_json::{Value, json};
 use std::path::Path;
 use steadfast_sim::journal::Event;
@@ -31,14 +31,8 @@ async fn simulator() -> Simulator {
 }
 
 fn serve(simulator: &Simulator, data_dir: &Path, listen: &str) -> Serving {
-    let mut command = steadfast(data_dir);
+    let mut command = steadfast_on(simulator, data_dir);
     command
-        .env_remove("STEADFAST_BROWSER__PATH")
-        .env(
-            "STEADFAST_BROWSER__WEB_RESOLVE",
-            simulator.addr().to_string(),
-        )
-        .env("STEADFAST_BROWSER__WEB_SPKI", simulator.spki())
         // An endpoint at which nobody listens.
         .env("STEADFAST_OUTGOING__ALLOW", "127.0.0.1")
         .args(["serve", "--listen", listen, "--json"]);
@@ -55,39 +49,6 @@ const SHOWN: [&str; 6] = [
     "session-phone.png",
 ];
 
-/// One view, in both lights and on a phone: without barriers, and in pictures.
-async fn inspect(person: &Person, name: &str) {
-    let folder = root().join("target/dashboard");
-    let kept = std::env::var_os("STEADFAST_TEST_PICTURES").is_some();
-    for (look, dark, phone) in [
-        ("light", false, false),
-        ("dark", true, false),
-        ("phone", false, true),
-    ] {
-        person.in_the_dark(dark).await;
-        let (width, height) = if phone { (390, 844) } else { (1_280, 860) };
-        person.look_through(width, height, phone).await;
-        person
-            .reads(
-                "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
-            )
-            .await;
-        let file = format!("{name}-{look}.png");
-        person.keeps(&folder.join(&file)).await;
-        if kept && SHOWN.contains(&file.as_str()) {
-            person.keeps(&root().join("docs/img").join(&file)).await;
-        }
-        let found = person.barriers().await;
-        assert!(found.is_empty(), "{name}, {look}: {found:#?}");
-        let wider = person
-            .reads("document.documentElement.scrollWidth > innerWidth")
-            .await;
-        assert_eq!(wider, false, "{name}, {look}: wider than the screen");
-    }
-    person.in_the_dark(false).await;
-    person.look_through(1_280, 860, false).await;
-}
-
 async fn goes(person: &Person, name: &str, title: &str) {
     person.clicks(name).await;
     let shown = format!(
@@ -103,7 +64,7 @@ async fn log_in(person: &Person, serving: &Serving) {
     person.types("Token", "sf_a_wrong").await;
     person.clicks("Log in").await;
     person.sees("this token is not known here").await;
-    inspect(person, "login").await;
+    person.inspects("login", &SHOWN).await;
     person.types("Token", serving.token()).await;
     person.presses("Enter").await;
 }
@@ -113,7 +74,7 @@ async fn link(person: &Person, simulator: &Simulator) {
     person.sees("Link default").await;
     let picture = "document.querySelector('.qr img')?.naturalWidth > 0 && document.querySelector('.qr img').src";
     let first = person.until("a code", picture).await;
-    inspect(person, "link").await;
+    person.inspects("link", &SHOWN).await;
     let another = format!("({picture}) !== {first} && ({picture})");
     person.until("the code to renew itself", &another).await;
     person
@@ -160,7 +121,7 @@ async fn send(person: &Person, simulator: &Simulator) {
         arrived.entries[0].body.as_deref(),
         Some("Is the shop open on Sunday?")
     );
-    inspect(person, "send").await;
+    person.inspects("send", &SHOWN).await;
 }
 
 async fn fail_and_heal(person: &Person, simulator: &Simulator) {
@@ -179,7 +140,7 @@ async fn fail_and_heal(person: &Person, simulator: &Simulator) {
         )
         .await;
     person.sees("ready again after").await;
-    inspect(person, "incidents").await;
+    person.inspects("incidents", &SHOWN).await;
 }
 
 async fn restart(person: &Person, simulator: &Simulator, dir: &Path, serving: Serving) -> Serving {
@@ -207,7 +168,7 @@ async fn decide(person: &Person) {
             "document.querySelectorAll('tr[data-status=\"parked\"]').length === 3",
         )
         .await;
-    inspect(person, "outbox").await;
+    person.inspects("outbox", &SHOWN).await;
     person.clicks("Send again").await;
     person.clicks("Parked 2").await;
     person.clicks("Drop").await;
@@ -234,7 +195,7 @@ async fn decide(person: &Person) {
 
 async fn look_around(person: &Person, downloads: &Path) {
     goes(person, "Sessions", "Sessions").await;
-    inspect(person, "sessions").await;
+    person.inspects("sessions", &SHOWN).await;
     person.clicks("default").await;
     person.sees("Browser memory").await;
     person
@@ -243,24 +204,24 @@ async fn look_around(person: &Person, downloads: &Path) {
             "document.querySelectorAll('figure svg').length >= 2",
         )
         .await;
-    inspect(person, "session").await;
+    person.inspects("session", &SHOWN).await;
     goes(person, "Events", "Events").await;
     person.sees("incident.closed").await;
-    inspect(person, "events").await;
+    person.inspects("events", &SHOWN).await;
     goes(person, "Webhooks", "Webhooks").await;
     person.types("Address", "http://127.0.0.1:9/in").await;
     person.clicks("Add").await;
     person.sees("whsec_").await;
     person.clicks("127.0.0.1:9").await;
     person.sees("Every event was taken").await;
-    inspect(person, "webhook").await;
+    person.inspects("webhook", &SHOWN).await;
     person.clicks("Pause").await;
     person.sees("paused").await;
     goes(person, "Tokens", "Tokens").await;
     person.types("Name", "till").await;
     person.clicks("Make it").await;
     person.sees("The secret of till").await;
-    inspect(person, "tokens").await;
+    person.inspects("tokens", &SHOWN).await;
     person.clicks("Revoke till").await;
     person.clicks("Revoke").await;
     person.sees("till was revoked.").await;
@@ -268,7 +229,7 @@ async fn look_around(person: &Person, downloads: &Path) {
     let allow = json!({"behavior": "allow", "downloadPath": downloads});
     person.call("Page.setDownloadBehavior", allow).await;
     goes(person, "System", "System").await;
-    inspect(person, "system").await;
+    person.inspects("system", &SHOWN).await;
     person.clicks("Save diagnostics").await;
     person.sees("The file was made at").await;
 }

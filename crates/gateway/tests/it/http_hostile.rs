@@ -138,6 +138,27 @@ async fn a_full_disk_says_so_and_takes_messages_again_when_there_is_room() {
     let page = surface.get("/v1/sessions/filler/messages?limit=200").await;
     assert_eq!(page.json()["items"].as_array().unwrap().len(), taken);
 
+    // A file of which the database cannot take note leaves nothing behind that
+    // takes up room.
+    let files = || {
+        std::fs::read_dir(surface.folder.path().join("media"))
+            .unwrap()
+            .count()
+    };
+    let mut kept = 0;
+    let full = loop {
+        let headers = [("x-api-key", surface.send.as_str())];
+        let file = format!("file {kept}");
+        let reply = call(surface.address, Method::POST, "/v1/media", &headers, file).await;
+        match reply.status {
+            201 => kept += 1,
+            _ => break reply,
+        }
+        assert!(kept < 10_000, "this disk never fills up");
+    };
+    full.problem(507, "storage_full");
+    assert_eq!(files(), kept);
+
     store.remove_session(&id("filler"), THEN).await.unwrap();
     let small = json!({"to": "4915123456789", "text": "there is room"});
     let until = Instant::now() + DEADLINE;

@@ -2,7 +2,7 @@
 //! simulator's other phone, files outlive the gateway, and what comes in is had
 //! byte for byte.
 
-use crate::binary::{Serving, steadfast};
+use crate::binary::{Serving, steadfast_on};
 use crate::client::{Reply, call};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,15 +28,8 @@ struct Scene {
 }
 
 fn gateway(simulator: &Simulator, dir: &Path) -> Serving {
-    let mut command = steadfast(dir);
-    command
-        .env_remove("STEADFAST_BROWSER__PATH")
-        .env(
-            "STEADFAST_BROWSER__WEB_RESOLVE",
-            simulator.addr().to_string(),
-        )
-        .env("STEADFAST_BROWSER__WEB_SPKI", simulator.spki())
-        .args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let mut command = steadfast_on(simulator, dir);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
     Serving::start_as(&mut command)
 }
 

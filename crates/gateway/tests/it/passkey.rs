@@ -2,7 +2,7 @@
 //! second browser is the person's own: it has the passkey, and shows another
 //! page of the same origin.
 
-use crate::binary::{Serving, run, steadfast};
+use crate::binary::{Serving, run, steadfast_on};
 use crate::client::{Reply, call};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -115,15 +115,7 @@ impl World {
     }
 
     fn command(&self, data_dir: &Path) -> Command {
-        let mut command = steadfast(data_dir);
-        command
-            .env_remove("STEADFAST_BROWSER__PATH")
-            .env(
-                "STEADFAST_BROWSER__WEB_RESOLVE",
-                self.simulator.addr().to_string(),
-            )
-            .env("STEADFAST_BROWSER__WEB_SPKI", self.simulator.spki());
-        command
+        steadfast_on(&self.simulator, data_dir)
     }
 
     fn serve(&self, data_dir: &Path) -> Serving {

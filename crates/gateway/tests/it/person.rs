@@ -201,6 +201,40 @@ impl Person {
         }
     }
 
+    /// One view, in both lights and on a phone: without barriers, no wider than
+    /// the screen, and in pictures. Of those, `shown` are the ones in docs/img,
+    /// made anew where STEADFAST_TEST_PICTURES is set.
+    pub(crate) async fn inspects(&self, name: &str, shown: &[&str]) {
+        let folder = root().join("target/dashboard");
+        let kept = std::env::var_os("STEADFAST_TEST_PICTURES").is_some();
+        for (look, dark, phone) in [
+            ("light", false, false),
+            ("dark", true, false),
+            ("phone", false, true),
+        ] {
+            self.in_the_dark(dark).await;
+            let (width, height) = if phone { (390, 844) } else { (1_280, 860) };
+            self.look_through(width, height, phone).await;
+            self.reads(
+                "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
+            )
+            .await;
+            let file = format!("{name}-{look}.png");
+            self.keeps(&folder.join(&file)).await;
+            if kept && shown.contains(&file.as_str()) {
+                self.keeps(&root().join("docs/img").join(&file)).await;
+            }
+            let found = self.barriers().await;
+            assert!(found.is_empty(), "{name}, {look}: {found:#?}");
+            let wider = self
+                .reads("document.documentElement.scrollWidth > innerWidth")
+                .await;
+            assert_eq!(wider, false, "{name}, {look}: wider than the screen");
+        }
+        self.in_the_dark(false).await;
+        self.look_through(1_280, 860, false).await;
+    }
+
     /// Nothing was refused by the page's policy, and nothing broke in it.
     pub(crate) async fn met_no_trouble(&self) {
         assert_eq!(self.reads("window.trouble").await, json!([]));

@@ -1,7 +1,7 @@
 //! The Python clients `waha-py` and `waha`, as they are published: every
 //! address that they know, and with a real browser a whole journey each.
 
-use crate::binary::{Serving, steadfast};
+use crate::binary::{Serving, steadfast_on};
 use crate::python::python;
 use crate::surface::Surface;
 use std::path::{Path, PathBuf};
@@ -87,15 +87,9 @@ fn the_clients_work_unmodified() {
         simulator.control().create_account(account).unwrap();
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut command = steadfast(dir.path());
+    let mut command = steadfast_on(&simulator, dir.path());
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--json"])
-        .env_remove("STEADFAST_BROWSER__PATH")
-        .env(
-            "STEADFAST_BROWSER__WEB_RESOLVE",
-            simulator.addr().to_string(),
-        )
-        .env("STEADFAST_BROWSER__WEB_SPKI", simulator.spki())
         // The receiver of the webhooks is on this machine.
         .env("STEADFAST_OUTGOING__ALLOW", "127.0.0.1");
     let serving = Serving::start_as(&mut command);

@@ -1,7 +1,7 @@
 //! `steadfast init --headed`: a number linked in a real window, on a screen
 //! that nobody looks at.
 
-use crate::binary::{run, steadfast};
+use crate::binary::{run, steadfast, steadfast_on};
 use crate::client::call;
 use hyper::Method;
 use serde_json::Value;
@@ -58,16 +58,10 @@ impl Drop for Screen {
 }
 
 fn init(simulator: &Simulator, data_dir: &Path, display: &str) -> Child {
-    let mut command = steadfast(data_dir);
+    let mut command = steadfast_on(simulator, data_dir);
     command
-        .env_remove("STEADFAST_BROWSER__PATH")
         .env_remove("WAYLAND_DISPLAY")
         .env("DISPLAY", display)
-        .env(
-            "STEADFAST_BROWSER__WEB_RESOLVE",
-            simulator.addr().to_string(),
-        )
-        .env("STEADFAST_BROWSER__WEB_SPKI", simulator.spki())
         .args(["init", "--headed", "--json"])
         .stdout(Stdio::piped())
         .spawn()
