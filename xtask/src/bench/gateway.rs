@@ -2,6 +2,7 @@
 
 use super::child::{Process, descendants};
 use super::http::Client;
+use super::incidents::Incidents;
 use super::simulator::Simulator;
 use crate::error::Error;
 use serde_json::{Value, json};
@@ -198,19 +199,31 @@ impl Gateway {
         })
     }
 
-    /// Where the log of events ends now.
+    /// The log of incidents, from now on.
     ///
     /// # Errors
     ///
     /// Where the gateway does not answer.
-    pub(crate) fn events_end(&self) -> Result<i64, Error> {
-        let path = "/v1/events?after=end";
-        let page = self.client.expect(200, "GET", path, &Value::Null)?;
-        Ok(page["next"].as_i64().unwrap_or_default())
+    pub(crate) fn incidents(&self) -> Result<Incidents, Error> {
+        Incidents::at_end(&self.events_end()?)
     }
 
-    /// Waits for the word that an incident was recovered from, behind `after` in
-    /// the log, and gives the incident and the time since `start`. One request
+    /// Notes where the log of events ends, right before a fault.
+    ///
+    /// # Errors
+    ///
+    /// Where the gateway does not answer.
+    pub(crate) fn before_fault(&self, incidents: &mut Incidents) -> Result<(), Error> {
+        incidents.fault(&self.events_end()?)
+    }
+
+    fn events_end(&self) -> Result<Value, Error> {
+        let path = "/v1/events?after=end";
+        self.client.expect(200, "GET", path, &Value::Null)
+    }
+
+    /// Waits for the word that the incident that this fault began was recovered
+    /// from, and gives the incident and the time since `start`. One request
     /// waits for it: asking again and again would take the time of the cores
     /// that the recovery needs.
     ///
@@ -220,24 +233,21 @@ impl Gateway {
     pub(crate) fn recovered(
         &self,
         fault: &str,
-        after: i64,
+        incidents: &mut Incidents,
         start: Instant,
     ) -> Result<(Value, Duration), Error> {
-        let mut after = after;
         while start.elapsed() < PATIENCE {
-            let path = format!("/v1/events?after={after}&types=incident.closed&wait_ms=20000");
+            let path = format!(
+                "/v1/events?after={}&types=incident.opened,incident.closed&wait_ms=20000",
+                incidents.after()
+            );
             let page = self.client.expect(200, "GET", &path, &Value::Null)?;
             let at = start.elapsed();
-            after = page["next"].as_i64().unwrap_or(after);
-            let ended = page["items"].as_array().into_iter().flatten();
-            let incident = ended
-                .map(|event| &event["data"])
-                .find(|incident| incident["outcome"] == json!("recovered"));
-            if let Some(incident) = incident {
+            if let Some(incident) = incidents.read(&page)? {
                 if self.session()?["ready"] != json!(true) {
                     return Err(Error::Bench(format!("{fault}: healed, and not ready")));
                 }
-                return Ok((incident.clone(), at));
+                return Ok((incident, at));
             }
         }
         Err(Error::Bench(format!(

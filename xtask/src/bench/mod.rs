@@ -6,6 +6,7 @@ pub(crate) mod child;
 mod floors;
 mod gateway;
 mod http;
+mod incidents;
 mod own;
 mod peers;
 pub(crate) mod report;

@@ -4,6 +4,7 @@ use super::Options;
 use super::child::signal;
 use super::floors::{self, Beside, Floors};
 use super::gateway::Gateway;
+use super::incidents::Incidents;
 use super::simulator::Simulator;
 use super::stats::{Summary, summary, tenths};
 use crate::error::Error;
@@ -106,8 +107,9 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         if memory.is_none() {
             memory = Some(read_memory(&gateway)?);
         }
+        let mut incidents = gateway.incidents()?;
         for fault in Fault::ALL {
-            let (ms, healed_by) = break_and_heal(&gateway, &simulator, fault)?;
+            let (ms, healed_by) = break_and_heal(&gateway, &simulator, &mut incidents, fault)?;
             times.entry(fault).or_default().push(ms);
             healers.entry(fault).or_default().push(healed_by);
         }
@@ -186,16 +188,17 @@ fn read_memory(gateway: &Gateway) -> Result<(f64, f64), Error> {
 fn break_and_heal(
     gateway: &Gateway,
     simulator: &Simulator,
+    incidents: &mut Incidents,
     fault: Fault,
 ) -> Result<(f64, String), Error> {
-    let before = gateway.events_end()?;
     let gone = || {
         Error::Bench(format!(
             "there is no process to kill for: {}",
             fault.words()
         ))
     };
-    // The process is sought before the time runs.
+    // The process is sought, and the log's end noted, before the time runs.
+    gateway.before_fault(incidents)?;
     let start = match fault {
         Fault::BrowserKilled | Fault::RendererKilled => {
             let victim = if fault == Fault::BrowserKilled {
@@ -219,7 +222,7 @@ fn break_and_heal(
             start
         }
     };
-    let (incident, at) = gateway.recovered(fault.words(), before, start)?;
+    let (incident, at) = gateway.recovered(fault.words(), incidents, start)?;
     let healed_by = incident["healed_by"].as_str().unwrap_or("nothing");
     Ok((at.as_secs_f64() * 1_000.0, healed_by.to_owned()))
 }
