@@ -1,7 +1,7 @@
 //! How many messages a second the store accepts, against SQLite by itself.
 //!
 //! `cargo run --release -p steadfast-store --example accept_bench -- [--runs N]
-//! [--accepts N] [--callers N] [--chats N] [--sizes 0,10000,...] [--dir FOLDER]`
+//! [--accepts N] [--callers N] [--chats N] [--sizes 0,10000,...] [--dir FOLDER] [--json]`
 //!
 //! First part: the same rows, once through the store by so many concurrent
 //! callers, and once straight into SQLite by one thread with one commit for as
@@ -12,6 +12,9 @@
 //!
 //! Second part: what one accept and one delivery (claim, then record) cost
 //! while so many messages are queued.
+//!
+//! With `--json` each figure is one object on a line and nothing else is said:
+//! `{"what", "unit", "runs", "min", "p50", "max"}`, with `queued` in the second part.
 
 #![allow(clippy::print_stdout, reason = "a command whose result is its output")]
 #![allow(
@@ -29,6 +32,15 @@ use steadfast_core::port::{Accepted, Outcome, Recorded, SessionRecord, Store};
 use steadfast_core::time::UnixMs;
 use steadfast_store::{Options, SqliteStore};
 
+/// Says something to a person, unless a program listens.
+macro_rules! say {
+    ($settings:expr, $($what:tt)*) => {
+        if !$settings.json {
+            println!($($what)*);
+        }
+    };
+}
+
 struct Settings {
     runs: usize,
     accepts: usize,
@@ -36,6 +48,7 @@ struct Settings {
     chats: u64,
     sizes: Vec<usize>,
     dir: PathBuf,
+    json: bool,
 }
 
 fn settings() -> Settings {
@@ -46,9 +59,14 @@ fn settings() -> Settings {
         chats: 10_000,
         sizes: vec![0, 10_000, 100_000, 1_000_000],
         dir: std::env::temp_dir(),
+        json: false,
     };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
+        if name == "--json" {
+            settings.json = true;
+            continue;
+        }
         let value = args
             .next()
             .unwrap_or_else(|| panic!("{name} needs a value"));
@@ -239,10 +257,32 @@ fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
     )
 }
 
-async fn against_sqlite(settings: &Settings) {
+/// One figure as JSON.
+fn figure(what: &str, unit: &str, queued: Option<usize>, values: Vec<f64>) {
+    let runs = values.len();
+    let thousandths = |value: f64| (value * 1e3).round() / 1e3;
+    let (min, p50, max) = spread(values);
     println!(
+        "{}",
+        serde_json::json!({
+            "what": what,
+            "unit": unit,
+            "queued": queued,
+            "runs": runs,
+            "min": thousandths(min),
+            "p50": thousandths(p50),
+            "max": thousandths(max),
+        })
+    );
+}
+
+async fn against_sqlite(settings: &Settings) {
+    say!(
+        settings,
         "accepts/s, {} accepts by {} callers, {} chats: store, SQLite alone, ratio; processor microseconds of the writing thread: store, SQLite alone, ratio",
-        settings.accepts, settings.callers, settings.chats
+        settings.accepts,
+        settings.callers,
+        settings.chats
     );
     let rows = messages(0, settings.accepts, settings.chats);
     let (mut stores, mut alones) = (Vec::new(), Vec::new());
@@ -275,7 +315,8 @@ async fn against_sqlite(settings: &Settings) {
         let each = |cost: &Cost| cost.writer_seconds * 1e6 / settings.accepts as f64;
         let ratio = raw.seconds / store.seconds;
         let of_processor = raw.writer_seconds / store.writer_seconds;
-        println!(
+        say!(
+            settings,
             "  {:9.0} {:9.0}  {ratio:.3}   {:6.1} {:6.1}  {of_processor:.3}",
             rate(store.seconds),
             rate(raw.seconds),
@@ -286,6 +327,13 @@ async fn against_sqlite(settings: &Settings) {
         alones.push(rate(raw.seconds));
         ratios.push(ratio);
         processor.push(of_processor);
+    }
+    if settings.json {
+        figure("store, accepts", "per_s", None, stores);
+        figure("SQLite alone, rows", "per_s", None, alones);
+        figure("ratio", "x", None, ratios);
+        figure("ratio of processor time", "x", None, processor);
+        return;
     }
     for (what, values) in [("store", stores), ("SQLite alone", alones)] {
         let (min, median, max) = spread(values);
@@ -324,8 +372,12 @@ async fn deliver(store: &SqliteStore, fence: Fence, count: usize) -> f64 {
     started.elapsed().as_secs_f64() / delivered as f64
 }
 
+/// What the second part measures, in the order of its columns.
+const WHATS: [&str; 4] = ["accept", "claim and record", "take_fence", "depth"];
+
 async fn at_sizes(settings: &Settings) {
-    println!(
+    say!(
+        settings,
         "\nmicroseconds for one (min, median, max), by how many are queued: accept ({} callers), claim and record, take_fence, depth",
         settings.callers
     );
@@ -358,6 +410,12 @@ async fn at_sizes(settings: &Settings) {
             let started = Instant::now();
             store.depth(&session()).await.unwrap();
             columns[3].push(started.elapsed().as_secs_f64() * 1e6);
+        }
+        if settings.json {
+            for (what, values) in WHATS.into_iter().zip(columns) {
+                figure(what, "us", Some(*size), values);
+            }
+            continue;
         }
         print!("{size:9}");
         for values in columns {

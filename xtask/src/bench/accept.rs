@@ -8,6 +8,7 @@
 
 use super::gateway::Gateway;
 use super::http::{Client, Line};
+use super::report::Printing;
 use super::stats::tenths;
 use crate::error::Error;
 use rusqlite::Connection;
@@ -48,9 +49,8 @@ pub(crate) struct Options {
         default_value = "0,10000,100000,1000000"
     )]
     sizes: Vec<usize>,
-    /// Prints the figures as JSON and leaves docs/PERFORMANCE.md as it is.
-    #[arg(long)]
-    pub(super) dry: bool,
+    #[command(flatten)]
+    pub(super) printing: Printing,
 }
 
 /// What was measured.

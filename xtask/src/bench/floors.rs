@@ -3,17 +3,17 @@
 //! engine against the bare client, as its example `recovery_timing` does.
 
 use super::child::command_line;
+use super::examples::{Examples, numbers};
 use super::gateway::Gateway;
 use super::own::Fault;
 use super::simulator::Simulator;
 use super::stats::{Summary, summary};
 use crate::error::Error;
-use crate::metadata::cargo;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 /// Which of the example's figures is the floor of which fault, by the rung
 /// that heals it.
@@ -104,23 +104,26 @@ pub(crate) fn profile_of(gateway: &Gateway) -> Result<PathBuf, Error> {
 ///
 /// Where the example fails.
 pub(crate) fn measure(
+    examples: &Examples,
     profile: PathBuf,
     simulator: &Simulator,
     floors: &mut Floors,
 ) -> Result<(), Error> {
-    let mut command = example("steadfast-cdp", "floors");
-    command.args(["--runs", "1", "--profile"]).arg(profile);
+    let mut arguments = numbers(&[("--runs", 1)]);
+    arguments.extend(["--profile".into(), profile.into_os_string()]);
     for (figure, ..) in FLOORS {
-        command.args(["--only", figure]);
+        arguments.extend(["--only".into(), figure.into()]);
     }
     let rules = format!(
         "--host-resolver-rules=MAP web.whatsapp.com:443 {},MAP * ~NOTFOUND,EXCLUDE 127.0.0.1",
         simulator.address
     );
     let key = format!("--ignore-certificate-errors-spki-list={}", simulator.spki);
-    command.args(["--arg", &rules, "--arg", &key]);
-    command.args(["--url", "https://web.whatsapp.com/", "--ready-expr", READY]);
-    read(&said(command, "floors")?, floors);
+    let more = ["--arg", &rules, "--arg", &key];
+    arguments.extend(more.map(OsString::from));
+    let page = ["--url", "https://web.whatsapp.com/", "--ready-expr", READY];
+    arguments.extend(page.map(OsString::from));
+    read(&examples.run("steadfast-cdp", "floors", arguments)?, floors);
     Ok(())
 }
 
@@ -129,36 +132,9 @@ pub(crate) fn measure(
 /// # Errors
 ///
 /// Where the example fails.
-pub(crate) fn engine(rounds: u32) -> Result<Vec<Beside>, Error> {
-    let mut command = example("steadfast-engine", "recovery_timing");
-    command.args([&rounds.to_string(), "--json"]);
-    said(command, "recovery_timing")?
-        .lines()
-        .map(|line| serde_json::from_str(line).map_err(|e| Error::Bench(e.to_string())))
-        .collect()
-}
-
-fn example(package: &str, name: &str) -> Command {
-    let mut command = cargo();
-    command.args(["run", "--release", "--locked", "--quiet"]);
-    command.args(["--package", package, "--example", name, "--"]);
-    command
-}
-
-/// Runs it to its end, and gives what it wrote.
-fn said(mut command: Command, name: &str) -> Result<String, Error> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|source| Error::Start {
-            program: "cargo".to_owned(),
-            source,
-        })?;
-    if !output.status.success() {
-        return Err(Error::Bench(format!("{name} ended with {}", output.status)));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+pub(crate) fn engine(examples: &Examples, rounds: u32) -> Result<Vec<Beside>, Error> {
+    let arguments = [rounds.to_string().into(), "--json".into()];
+    examples.figures("steadfast-engine", "recovery_timing", arguments)
 }
 
 fn read(lines: &str, floors: &mut Floors) {

@@ -119,7 +119,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Asks; only this status will do.
+    /// Asks; only this status will do. Gives the body.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Line {
         method: &str,
         path: &str,
         body: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Value, Error> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\n{}Content-Length: {}\r\n\r\n{body}",
             self.head,
@@ -143,7 +143,7 @@ impl Line {
             .and_then(|()| read_answer(&mut self.from))
             .map_err(|e| Error::Bench(format!("{method} {path}: {e}")))?;
         match answered {
-            (found, _) if found == status => Ok(()),
+            (found, answer) if found == status => Ok(answer),
             (found, answer) => Err(Error::Bench(format!(
                 "{method} {path} answered {found}, not {status}: {answer}"
             ))),

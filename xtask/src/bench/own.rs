@@ -88,9 +88,8 @@ impl Fault {
 ///
 /// Where the gateway or the simulator does not do what it must.
 pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
-    let binary = crate::root().join(&options.binary);
-    let folder = crate::root().join("target/bench");
-    std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+    let (binary, folder) = (options.binary(), options.folder()?);
+    let examples = options.examples();
     let simulator = Simulator::start(&binary, &folder)?;
 
     let (mut first_starts, mut restarts) = (Vec::new(), Vec::new());
@@ -120,7 +119,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         gateway.ready()?;
         let profile = floors::profile_of(&gateway)?;
         gateway.process.stop()?;
-        floors::measure(profile, &simulator, &mut floors)?;
+        floors::measure(&examples, profile, &simulator, &mut floors)?;
         simulator.unlink()?;
         std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;
     }
@@ -149,12 +148,16 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         memory_ready_mib: tenths(memory_ready_mib),
         memory_after_messages_mib: tenths(memory_after_messages_mib),
         recovery,
-        engine: floors::engine(options.runs)?,
+        engine: floors::engine(&examples, options.runs)?,
     })
 }
 
 /// An empty place for a data folder; what an interrupted run left is removed.
-fn fresh(folder: &Path, run: u32) -> Result<std::path::PathBuf, Error> {
+///
+/// # Errors
+///
+/// Where that cannot be removed.
+pub(crate) fn fresh(folder: &Path, run: u32) -> Result<std::path::PathBuf, Error> {
     let data = folder.join(format!("data-{run}"));
     if data.exists() {
         std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;

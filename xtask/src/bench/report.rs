@@ -5,6 +5,7 @@ use super::own::{Fault, Figures, most_common};
 use super::stats::Summary;
 use crate::error::Error;
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -16,8 +17,20 @@ fn marks(command: &str) -> [String; 2] {
     ]
 }
 
-/// Prints the figures as JSON, keeps them in target/bench and, unless `dry`,
-/// puts their table into docs/PERFORMANCE.md.
+/// What becomes of figures.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Printing {
+    /// Prints the figures as one JSON value, in place of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leaves docs/PERFORMANCE.md as it is.
+    #[arg(long)]
+    pub(crate) dry: bool,
+}
+
+/// Keeps the figures in target/bench, puts their table into
+/// docs/PERFORMANCE.md unless that is to stay as it is, and prints the table
+/// unless JSON is wanted. Gives the figures as JSON.
 ///
 /// # Errors
 ///
@@ -25,18 +38,29 @@ fn marks(command: &str) -> [String; 2] {
 pub(crate) fn publish<F: Serialize>(
     command: &str,
     figures: &F,
-    dry: bool,
+    printing: &Printing,
     table: impl FnOnce(&F, &str) -> String,
-) -> Result<(), Error> {
-    let json = serde_json::to_string_pretty(figures).map_err(|e| Error::Bench(e.to_string()))?;
-    println!("{json}");
-    let path = crate::root().join(format!("target/bench/{command}.json"));
-    std::fs::write(&path, json + "\n").map_err(Error::file(&path))?;
-    if dry {
-        return Ok(());
+) -> Result<Value, Error> {
+    let json = serde_json::to_value(figures).map_err(|e| Error::Bench(e.to_string()))?;
+    let file = command.replace(" --only ", "-");
+    let path = crate::root().join(format!("target/bench/{file}.json"));
+    std::fs::write(&path, format!("{json:#}\n")).map_err(Error::file(&path))?;
+    let table = table(figures, &machine());
+    if !printing.json {
+        println!("{table}");
     }
-    let command = format!("cargo xtask bench {command}");
-    replaced_in("docs/PERFORMANCE.md", &command, &table(figures, &machine()))
+    if !printing.dry {
+        let command = format!("cargo xtask bench {command}");
+        replaced_in("docs/PERFORMANCE.md", &command, &table)?;
+    }
+    Ok(json)
+}
+
+/// Prints all figures of a run as one JSON value, where that is wanted.
+pub(crate) fn print(printing: &Printing, figures: &Value) {
+    if printing.json {
+        println!("{figures:#}");
+    }
 }
 
 /// Writes what a command found into a document, between the command's marks.
@@ -174,6 +198,8 @@ pub(crate) fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::sections::Section;
+    use clap::ValueEnum;
 
     #[test]
     fn only_what_stands_between_the_marks_is_replaced() {
@@ -191,14 +217,22 @@ mod tests {
 
     #[test]
     fn the_documents_have_the_marks() {
-        for (document, command) in [
-            ("docs/PERFORMANCE.md", "cargo xtask bench self"),
+        let performance = Section::value_variants().iter().map(|section| {
+            let (_, command) = section.names();
+            (
+                "docs/PERFORMANCE.md",
+                format!("cargo xtask bench {command}"),
+            )
+        });
+        let others = [
             ("docs/PERFORMANCE.md", "cargo xtask bench accept"),
             ("docs/CONFORMANCE.md", "cargo xtask conformance"),
             ("docs/COMPARISON.md", "cargo xtask bench peers"),
-        ] {
+        ];
+        let others = others.map(|(document, command)| (document, command.to_owned()));
+        for (document, command) in performance.chain(others) {
             let text = std::fs::read_to_string(crate::root().join(document)).expect(document);
-            assert!(replaced(&text, command, "").is_some(), "{command}");
+            assert!(replaced(&text, &command, "").is_some(), "{command}");
         }
     }
 }

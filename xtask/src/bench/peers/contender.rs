@@ -5,6 +5,7 @@
 use super::node::{Burst, Node};
 use crate::bench::child::{command_line, descendants, signal};
 use crate::bench::gateway::Gateway;
+use crate::bench::proc::pss_mib;
 use crate::bench::simulator::Simulator;
 use crate::error::Error;
 use crate::peers;
@@ -357,13 +358,6 @@ fn over_http(gateway: &Gateway, tag: &str, count: usize, chats: &[String]) -> Re
         latencies_ms,
         errors: Vec::new(),
     })
-}
-
-fn pss_mib(pid: i32) -> Option<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib as f64 / 1024.0)
 }
 
 /// The flags of the gateway's browser that any browser can be given: not those

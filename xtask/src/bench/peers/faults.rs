@@ -1,14 +1,15 @@
 //! The same faults at the same moment for all contenders, with messages in
 //! flight; what became of each message the simulated server's journal tells.
 
-use super::contender::{Contender, Ground, START_BOUND, Who};
+use super::contender::{Contender, Ground, Who};
 use super::judge::{Fate, Offer, Taken, fate, recovery_ms};
 use super::kinds::{Kind, shuffled};
+use crate::bench::pause;
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -370,12 +371,6 @@ fn ticker() -> Receiver<()> {
         }
     });
     ticks
-}
-
-/// Lets time pass: messages come at a pace, and what is under way may end.
-fn pause(time: Duration) {
-    let (_never, nothing): (Sender<()>, Receiver<()>) = channel();
-    let _ = nothing.recv_timeout(time.min(START_BOUND));
 }
 
 fn now_ms() -> i64 {

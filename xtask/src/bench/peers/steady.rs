@@ -2,10 +2,10 @@
 //! contender runs at a time, and they take turns in every run.
 
 use super::contender::{Contender, Ground, Who};
+use crate::bench::pause;
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Sends that nobody times, so that everything is loaded.
@@ -131,11 +131,6 @@ fn rate(latencies: &[f64], seconds: f64, errors: usize) -> Rate {
         p99_ms: at(0.99),
         errors,
     }
-}
-
-fn pause(time: Duration) {
-    let (_never, nothing): (Sender<()>, Receiver<()>) = channel();
-    let _ = nothing.recv_timeout(time);
 }
 
 #[test]
