@@ -58,15 +58,13 @@ impl Examples {
     }
 
     fn command(&self, package: &str, name: &str) -> Command {
-        match &self.built {
-            Some(folder) => Command::new(crate::root().join(folder).join(name)),
-            None => {
-                let mut command = cargo();
-                command.args(["run", "--release", "--locked", "--quiet"]);
-                command.args(["--package", package, "--example", name, "--"]);
-                command
-            }
+        if let Some(folder) = &self.built {
+            return Command::new(crate::root().join(folder).join(name));
         }
+        let mut command = cargo();
+        command.args(["run", "--release", "--locked", "--quiet"]);
+        command.args(["--package", package, "--example", name, "--"]);
+        command
     }
 }
 

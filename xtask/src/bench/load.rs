@@ -90,7 +90,7 @@ impl Windows {
 ///
 /// Where the gateway does not keep up with the rate, or does not do what it must.
 pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
-    let (binary, folder) = (options.binary(), options.folder()?);
+    let (binary, folder) = (options.binary(), Options::folder()?);
     let simulator = Simulator::start(&binary, &folder)?;
     let data = fresh(&folder, 0)?;
     let gateway = Gateway::start(&binary, &data, &simulator)?;

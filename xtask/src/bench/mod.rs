@@ -90,7 +90,7 @@ impl Options {
     /// # Errors
     ///
     /// Where it cannot be made.
-    fn folder(&self) -> Result<PathBuf, Error> {
+    fn folder() -> Result<PathBuf, Error> {
         let folder = crate::root().join("target/bench");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         Ok(folder)

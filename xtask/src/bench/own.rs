@@ -88,7 +88,7 @@ impl Fault {
 ///
 /// Where the gateway or the simulator does not do what it must.
 pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
-    let (binary, folder) = (options.binary(), options.folder()?);
+    let (binary, folder) = (options.binary(), Options::folder()?);
     let examples = options.examples();
     let simulator = Simulator::start(&binary, &folder)?;
 

@@ -195,21 +195,21 @@ mod tests {
 
     #[test]
     fn what_works_costs_and_what_waits_does_not() {
-        let mut worker = std::process::Command::new("sh")
+        let mut loops = std::process::Command::new("sh")
             .args(["-c", "while :; do :; done"])
             .spawn()
             .expect("sh starts");
-        let pid = worker.id().cast_signed();
-        let worked = busy(pid, || {
+        let pid = loops.id().cast_signed();
+        let cost = busy(pid, || {
             crate::bench::pause(Duration::from_millis(300));
             Ok(())
         });
-        worker.kill().expect("it runs");
-        worker.wait().expect("it ends");
-        let worked = worked.expect("it is there");
+        loops.kill().expect("it runs");
+        loops.wait().expect("it ends");
+        let cost = cost.expect("it is there");
         // Some of a core at least, however busy the machine is.
-        assert!(worked.program > 3.0, "{worked:?}");
-        assert!(worked.browsers.abs() < 0.1, "{worked:?}");
+        assert!(cost.program > 3.0, "{cost:?}");
+        assert!(cost.browsers.abs() < 0.1, "{cost:?}");
         assert!(busy(pid, || Ok(())).is_err(), "it has ended");
     }
 

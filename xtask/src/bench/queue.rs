@@ -40,7 +40,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Figure>, Error> {
 }
 
 /// The figures for docs/PERFORMANCE.md.
-pub(crate) fn table(figures: &Vec<Figure>, machine: &str) -> String {
+pub(crate) fn table(figures: &[Figure], machine: &str) -> String {
     let mut out = format!("Measured on {machine}. p50 (min to max).\n\n");
     let found = |what: &str| {
         figures

@@ -35,7 +35,7 @@ pub(crate) struct Printing {
 /// # Errors
 ///
 /// Where a file cannot be written.
-pub(crate) fn publish<F: Serialize>(
+pub(crate) fn publish<F: Serialize + ?Sized>(
     command: &str,
     figures: &F,
     printing: &Printing,

@@ -73,7 +73,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Trip>, Error> {
 }
 
 /// The figures for docs/PERFORMANCE.md.
-pub(crate) fn table(trips: &Vec<Trip>, machine: &str) -> String {
+pub(crate) fn table(trips: &[Trip], machine: &str) -> String {
     let mut out = format!(
         "Measured on {machine}. p50 (min to max of the rounds' medians) and p99 of all, in microseconds.\n\n\
          | what | beside | bare p50 | bare p99 | ours p50 | ours p99 | ratio | more | rounds x each |\n\
@@ -105,7 +105,7 @@ fn a_line_of_the_example_becomes_a_row() {
         "bare":{"rounds":5,"samples":5000,"p50":{"min":90.0,"p50":100.0,"max":120.0},"p99":200.0,"max":900.0},
         "ours":{"rounds":5,"samples":5000,"p50":{"min":95.0,"p50":130.0,"max":140.0},"p99":300.0,"max":800.0}}"#;
     let trip: Trip = serde_json::from_str(line).expect("a figure");
-    let table = table(&vec![trip], "a machine");
+    let table = table(&[trip], "a machine");
     let row = "| evaluate on an empty page | a loop over the bare pipe | 100 (90 to 120) | 200 \
                | 130 (95 to 140) | 300 | 1.30 | +30 | 5 x 1000 |";
     assert!(table.contains(row), "{table}");

@@ -56,11 +56,14 @@ impl Section {
         match self {
             Self::Recovery => publish(command, &own::measure(options)?, to, table),
             Self::RoundTrips => {
-                let figures = round_trips::measure(options)?;
-                publish(command, &figures, to, round_trips::table)
+                let trips = round_trips::measure(options)?;
+                publish(command, trips.as_slice(), to, round_trips::table)
             }
             Self::Load => publish(command, &load::measure(options)?, to, load::table),
-            Self::Queue => publish(command, &queue::measure(options)?, to, queue::table),
+            Self::Queue => {
+                let figures = queue::measure(options)?;
+                publish(command, figures.as_slice(), to, queue::table)
+            }
             Self::Sessions => {
                 let figures = sessions::measure(options)?;
                 publish(command, &figures, to, sessions::table)
@@ -76,7 +79,7 @@ impl Section {
 /// Where anything that is measured does not do what it must; what was measured
 /// before is written down.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    options.folder()?;
+    Options::folder()?;
     let mut all = Map::new();
     for section in Section::wanted(&options.only) {
         let (name, _) = section.names();

@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug, Serialize)]
 pub(crate) struct Figures {
     scripted: Scripted,
-    browsers: Browsers,
+    browsers: WithBrowsers,
 }
 
 /// As the example tells it.
@@ -59,7 +59,7 @@ struct Scripted {
 
 /// Sessions with a browser each.
 #[derive(Debug, Serialize)]
-struct Browsers {
+struct WithBrowsers {
     /// Seconds from wanting it to ready, a link by QR included: the first, the second, ...
     ready_s: Vec<f64>,
     readings: Vec<Reading>,
@@ -107,8 +107,8 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
     })
 }
 
-fn browsers(options: &Options) -> Result<Browsers, Error> {
-    let (binary, folder) = (options.binary(), options.folder()?);
+fn browsers(options: &Options) -> Result<WithBrowsers, Error> {
+    let (binary, folder) = (options.binary(), Options::folder()?);
     let simulator = Simulator::start(&binary, &folder)?;
     let data = fresh(&folder, 0)?;
     // One more, for which no file is left in the end.
@@ -163,7 +163,7 @@ fn browsers(options: &Options) -> Result<Browsers, Error> {
     let without_files = without_files(&gateway)?;
     gateway.process.stop()?;
     std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;
-    Ok(Browsers {
+    Ok(WithBrowsers {
         ready_s,
         readings,
         ended,
@@ -350,7 +350,7 @@ mod tests {
         };
         let figures = Figures {
             scripted: serde_json::from_str(line).expect("a figure"),
-            browsers: Browsers {
+            browsers: WithBrowsers {
                 ready_s: vec![2.0, 3.5],
                 readings: vec![reading(1, 150.0), reading(2, 280.0)],
                 ended: "2 were asked for".to_owned(),
