@@ -46,6 +46,7 @@ pub(super) const RULES: &[Rule] = &[
             "you sent the same message to too many",
             "logout_reason=3",
             "disconnectreason.forbidden",
+            "=131031",
         ],
     )
     // A message to a stranger was refused: that is a limit, not a ban.
@@ -147,6 +148,7 @@ pub(super) const RULES: &[Rule] = &[
             "pairing timed out",
             "qr channel timed out",
             "=scan|scanned|scanning + timed out|timeout|too long|in time",
+            "=qr|qrcode|qr-code|code + not been scanned|not scanned|never scanned|nobody scanned|no one scanned|wasn't scanned|hasn't been scanned|without being scanned",
             "=qr|qrcode|qr-code + stopped|gave up|giving up|exhausted|no more|ran out",
         ],
     )

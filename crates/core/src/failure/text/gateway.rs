@@ -39,6 +39,16 @@ pub(super) const SESSIONS: &[Rule] = &[
     .handed(Handed::Refused),
 ];
 
+/// A session that is on its way up has no connection yet.
+pub(super) const COMING_UP: &[Rule] = &[rule(
+    "a session server refuses because its session is still connecting",
+    Kind::NetworkDown,
+    &[
+        "session|instance|client|=device|socket|whatsapp + still connecting|currently connecting|connecting, please|not yet connected|not connected yet|not fully connected|still reconnecting|currently reconnecting",
+    ],
+)
+.handed(Handed::Refused)];
+
 /// What says only that something was wrong with a request. Read after all that
 /// knows a cause.
 pub(super) const ENVELOPES: &[Rule] = &[
@@ -72,6 +82,7 @@ pub(super) const ENVELOPES: &[Rule] = &[
         "unexpected token|response body|invalid response",
         "target|browser|frame",
         "internal server error",
+        "unknown error|unexpected error|something went wrong",
     ])
     .only(ASKING)
     .handed(Handed::ThisCall),

@@ -89,6 +89,9 @@ const KEYS: &[Rule] = &[
         &[
             "failed to decrypt",
             "bad mac",
+            "bad decrypt",
+            "failure in decrypting",
+            "could not decrypt|couldn't decrypt|cannot decrypt|can't decrypt|unable to decrypt|error decrypting + message|media",
             "mismatching mac",
             "no matching sessions found",
             "message absent from node",

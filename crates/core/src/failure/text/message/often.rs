@@ -22,6 +22,11 @@ const TOO_OFTEN: &[&str] = &[
     "throttl",
     "flood",
     "resource-limit",
+    // Numbers of WhatsApp's Cloud API, which gateways pass on.
+    "=130429",
+    "=131048",
+    "=131056",
+    "=80007",
 ];
 
 pub(super) const RULES: &[Rule] = &[

@@ -22,6 +22,10 @@ pub(super) const RULES: &[Rule] = &[rule(
         "=jid + unexpected|malformed|unable to|could not",
         "not on the whatsapp",
         "lid not found",
+        "no + =pn|phone|=lid|phone number + mapping|mapped",
+        "message undeliverable",
+        // Numbers of WhatsApp's Cloud API, which gateways pass on.
+        "=131021|=131026|=131030",
         "missing lid",
         "invalid jid",
         "invalid_jid",
