@@ -95,6 +95,8 @@ pub(super) const RULES: &[Rule] = &[
             "browser process terminated",
             "browser process has exited",
             "browser exited",
+            "shutting down browser|shutting down chrom|killing browser|killing chrom",
+            "browser|chrome|chromium + no longer exists|no longer running|no longer alive|vanished|disappeared",
             "browser was killed",
             "chrome exited",
             "chromium exited",

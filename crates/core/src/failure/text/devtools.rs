@@ -28,6 +28,7 @@ pub(super) const RULES: &[Rule] = &[
             "render-process-gone",
             "renderer process gone",
             "renderer process + terminated",
+            "render process|render-process + gone|crash|killed|terminated|exited",
             "aw, snap",
             "status_breakpoint",
             "status_access_violation",

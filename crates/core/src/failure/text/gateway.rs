@@ -67,6 +67,7 @@ pub(super) const ENVELOPES: &[Rule] = &[
             "status|statuscode|status_code|code + =400|=401|=403|=404|=405|=422",
             "session|instance|=device|client + not found|does not exist|doesn't exist|not exist",
             "unauthorized",
+            "api key|api_key|api-key|apikey|access token|bearer token|the token|auth token header + incorrect|invalid|expired|missing|wrong|not valid",
             "unprocessable entity",
             "validation failed",
             "validation error",

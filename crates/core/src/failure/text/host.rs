@@ -153,6 +153,7 @@ pub(super) const RULES: &[Rule] = &[
             "ld-linux + failed to open",
             "ld-musl + error",
             "error relocating",
+            "relocation error",
             "required file not found",
         ],
     ),

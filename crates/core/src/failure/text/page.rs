@@ -183,6 +183,7 @@ const RULES: &[Rule] = &[
             "wwebjs is undefined",
             "window.store is undefined",
             "wpp is undefined",
+            "wapi|=wpp|wwebjs + não definid|nao definid|não está definid|no definid|no está definid|nicht definiert|non défini|non definito|tidak terdefinisi|не определен|tanımlı değil|未定义",
         ],
     )
     .rung(Rung::Reload)

@@ -119,6 +119,7 @@ pub(super) const RULES: &[Rule] = &[
             // The standard's own words for an UnknownError of a database.
             "reasons unrelated to the database itself",
             "openfailederror",
+            "unknownerror + database|indexeddb|=idb",
             "indexeddb|indexed database|idbdatabase + lost|closing|large",
         ],
     )
@@ -153,6 +154,10 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "corruption:",
             "database disk image is malformed",
+            "malformed database schema",
+            "btreeinitpage",
+            "integrity check failed|integrity_check failed|failed integrity check",
+            "database + is too new|too new for|newer version",
             "file is not a database",
             "file is encrypted or is not a database",
             "sqlite_corrupt",

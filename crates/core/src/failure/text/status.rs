@@ -50,8 +50,10 @@ const ELSEWHERE: &[&str] = &[
 
 /// Reads the number of a closed or refused connection.
 pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
-    let spoken_of =
-        CONNECTION.iter().any(|x| text.says(x)) || opens_with_it(text.as_str(), operation);
+    let login = operation == Some(Op::Auth) && text.says("login|log in|logging in|authenticat");
+    let spoken_of = login
+        || CONNECTION.iter().any(|x| text.says(x))
+        || opens_with_it(text.as_str(), operation);
     if !spoken_of || ELSEWHERE.iter().any(|x| text.says(x)) {
         return None;
     }

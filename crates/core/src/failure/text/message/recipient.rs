@@ -40,6 +40,9 @@ pub(super) const RULES: &[Rule] = &[rule(
         "invalidnumber",
         "invalid phone",
         "invalid recipient",
+        "invalid_recipient",
+        "invalid contact",
+        "invalid_contact",
         "recipient + invalid",
         "recipient + not found",
         "recipient must be a user jid",
@@ -87,6 +90,7 @@ pub(super) const RULES: &[Rule] = &[rule(
         "has blocked you",
         "have been blocked by",
         "contact is blocked",
+        "recipient_blocked|recipient blocked|recipient is blocked|user blocked|blocked by user|blocked by the user|blocked your number|contact_blocked|contact blocked",
         "not-acceptable + jid",
     ],
 )];
