@@ -81,6 +81,7 @@ pub(super) const RULES: &[Rule] = &[
             "=cdp|devtools|cri-client + socket|connection|pipe + closed|disconnected|dropped|lost|ended|reset|=epipe",
             "chrom|browser|headless_shell + dumped core|segfault at|trap int3|trap invalid|general protection",
             "browser disconnected",
+            "cdp_disconnected|cdp disconnected|cdp closed|cdp is closed|chrome not connected|chromium not connected|browser not connected|chrome is not connected|browser is not connected",
             "browser has been disconnected",
             "browser was disconnected",
             "write to connection with browser",

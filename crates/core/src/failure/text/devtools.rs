@@ -217,6 +217,8 @@ pub(super) const RULES: &[Rule] = &[
             "goto + timeout",
             "goto + timed out",
             "waiting for navigation",
+            "there are still pending connections",
+            "pendingconnectionserror",
             "waitfornavigation + timeout",
             "page load + timeout",
             "page load + timed out",

@@ -61,6 +61,7 @@ pub(super) const RULES: &[Rule] = &[
             "escaneie|escanear o qr|escanea|escanear el|leia o qr|scannen sie|scannez|pindai|scan ulang|扫码|扫描二维码|scansiona|отсканируйте|сканируйте|karekod",
             "não autenticad|nao autenticad|no autenticad|não logad|nao logad|não está logad|nicht angemeldet|nicht eingeloggt|non authentifié|belum login|未登录|请登录|non autenticato|не авторизован|требуется авторизация|oturum açılmamış",
             "sessão expir|sessao expir|sesión expir|sesion expir|sitzung abgelaufen|session expirée|sesi habis|sesi berakhir|sessione scaduta|сессия истекла|сессия завершена|oturum süresi",
+            "sesión cerrada|cerró sesión|cerraste sesión|sessão encerrada|sessão finalizada|desvinculad|abgemeldet|sesi ditutup|已退出登录|вышли из аккаунта|oturum kapatıldı",
             "faça login novamente|inicie sesión|neu anmelden|reconnectez-vous|login kembali",
         ],
     ),

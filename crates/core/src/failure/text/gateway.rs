@@ -39,6 +39,17 @@ pub(super) const SESSIONS: &[Rule] = &[
     .handed(Handed::Refused),
 ];
 
+/// What a gateway tells others of went wrong; WhatsApp has no part in it.
+pub(super) const TELLING: &[Rule] = &[rule(
+    "somebody else did not take what a webhook brought",
+    Kind::Unknown,
+    &[
+        "webhooksender|webhookcontroller|webhook sender|webhook delivery|webhook request|webhook event + fail|error|retry|falhou|tentativa|timed out|timeout|refused|could not|unable",
+    ],
+)
+.only(&[Op::Listen])
+.handed(Handed::Earlier)];
+
 /// A session that is on its way up has no connection yet.
 pub(super) const COMING_UP: &[Rule] = &[rule(
     "a session server refuses because its session is still connecting",

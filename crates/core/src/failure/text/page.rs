@@ -207,6 +207,7 @@ const RULES: &[Rule] = &[
             "wapi not found",
             "store not found",
             "was not found with",
+            "not found with e =>|not found with e=>",
             "invalid wid value for [object",
             "requiring unknown module",
             "unknown module",
@@ -290,7 +291,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last) {
+    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last.trim_start_matches('_')) {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
