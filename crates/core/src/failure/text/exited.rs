@@ -24,7 +24,9 @@ const MARKS: &[&str] = &[
 /// Reads an exit code, where the text has one and the browser is spoken of.
 pub(super) fn read(text: &Folded, operation: Option<Operation>) -> Option<Match> {
     // The code of a renderer: the browser lives on.
-    if text.says("targetcrashed|target crashed|page crashed|renderer") {
+    if text.says(
+        "targetcrashed|target crashed|page crashed|renderer|render process|render-process|web contents|webcontents|gpu process|utility process",
+    ) {
         return None;
     }
     let launching = operation == Some(Operation::Launch);

@@ -1,7 +1,8 @@
 //! The same concepts in other languages: gateways answer in the language of
 //! their authors, and an operating system in that of its owner.
 //!
-//! Portuguese, Spanish, Indonesian, German, French and Chinese, as far as
+//! Portuguese, Spanish, Italian, Indonesian, German, French, Russian, Turkish
+//! and Chinese, as far as
 //! issue threads show them. A sentence in another language is a likely kind
 //! and no certainty, so nothing here says that a message was not handed over.
 
@@ -17,8 +18,8 @@ pub(super) const RULES: &[Rule] = &[
         "no room",
         Kind::ResourcesExhausted,
         &[
-            "não há espaço|nao ha espaco|espaço insuficiente|no queda espacio|espacio insuficiente|kein speicherplatz|nicht genügend speicher|espace insuffisant|ruang tidak cukup|磁盘空间不足",
-            "memória insuficiente|memoria insuficiente|mémoire insuffisante|nicht genügend arbeitsspeicher|内存不足",
+            "não há espaço|nao ha espaco|espaço insuficiente|no queda espacio|espacio insuficiente|kein speicherplatz|nicht genügend speicher|espace insuffisant|ruang tidak cukup|磁盘空间不足|spazio insufficiente|нет места|недостаточно места|yetersiz alan",
+            "memória insuficiente|memoria insuficiente|mémoire insuffisante|nicht genügend arbeitsspeicher|内存不足|memoria esaurita|недостаточно памяти|нехватка памяти|yetersiz bellek",
         ],
     ),
     rule(
@@ -41,7 +42,8 @@ pub(super) const RULES: &[Rule] = &[
         "WhatsApp acts against the account",
         Kind::BannedOrRestricted,
         &[
-            "conta|cuenta|número|numero|konto|compte|akun|nomor|账号 + banid|baneada|baneado|bloquead|suspendid|gesperrt|bannie|banni|suspendu|diblokir|封禁|被封",
+            "conta|cuenta|número|numero|konto|compte|akun|nomor|账号|account|аккаунт|учётн|учетн|номер|hesab|hesap + banid|baneada|baneado|bloquead|suspendid|gesperrt|bannie|banni|suspendu|diblokir|封禁|被封|bannato|sospeso|bloccato|заблокирован|забанен|yasaklan|askıya alın|engellen",
+            "conta|cuenta|número|numero|konto|compte|akun|nomor|账号|account|аккаунт|учётн|учетн|номер|hesab|hesap + restringid|restrita|restrito|restricción|restrições|eingeschränkt|restreint|dibatasi|受限|限制|limitato|ограничен|kısıtlan",
         ],
     ),
     rule(
@@ -56,9 +58,10 @@ pub(super) const RULES: &[Rule] = &[
         "the link is gone",
         Kind::AuthRequired,
         &[
-            "escaneie|escanear o qr|escanea|escanear el|leia o qr|scannen sie|scannez|pindai|scan ulang|扫码|扫描二维码",
-            "não autenticad|nao autenticad|no autenticad|não logad|nao logad|não está logad|nicht angemeldet|nicht eingeloggt|non authentifié|belum login|未登录|请登录",
-            "sessão expir|sessao expir|sesión expir|sesion expir|sitzung abgelaufen|session expirée|sesi habis|sesi berakhir",
+            "escaneie|escanear o qr|escanea|escanear el|leia o qr|scannen sie|scannez|pindai|scan ulang|扫码|扫描二维码|scansiona|отсканируйте|сканируйте|karekod",
+            "não autenticad|nao autenticad|no autenticad|não logad|nao logad|não está logad|nicht angemeldet|nicht eingeloggt|non authentifié|belum login|未登录|请登录|non autenticato|не авторизован|требуется авторизация|oturum açılmamış",
+            "sessão expir|sessao expir|sesión expir|sesion expir|sitzung abgelaufen|session expirée|sesi habis|sesi berakhir|sessione scaduta|сессия истекла|сессия завершена|oturum süresi",
+            "sesión cerrada|cerró sesión|cerraste sesión|sessão encerrada|sessão finalizada|desvinculad|abgemeldet|sesi ditutup|已退出登录|вышли из аккаунта|oturum kapatıldı",
             "faça login novamente|inicie sesión|neu anmelden|reconnectez-vous|login kembali",
         ],
     ),
@@ -66,14 +69,14 @@ pub(super) const RULES: &[Rule] = &[
         "too often",
         Kind::RateLimited,
         &[
-            "muitas tentativas|muitas requisi|muitas solicita|limite de requisi|demasiados intentos|demasiadas solicitudes|demasiadas peticiones|zu viele anfragen|zu viele versuche|trop de requêtes|trop de tentatives|terlalu banyak|请求过多|频繁",
+            "muitas tentativas|muitas requisi|muitas solicita|limite de requisi|demasiados intentos|demasiadas solicitudes|demasiadas peticiones|zu viele anfragen|zu viele versuche|trop de requêtes|trop de tentatives|terlalu banyak|请求过多|频繁|troppe richieste|troppi tentativi|слишком много|слишком часто|çok fazla",
         ],
     ),
     rule(
         "the recipient is at fault",
         Kind::RecipientInvalid,
         &[
-            "número|numero|nomor|nummer|numéro|contato|contacto|kontak|destinat|号码 + inválid|invalido|invalida|não existe|nao existe|no existe|não encontrad|no encontrad|não registrad|no registrad|no está registrad|não está registrad|não possui|no tiene|tidak terdaftar|tidak valid|tidak ditemukan|tidak ada|ungültig|existiert nicht|nicht gefunden|introuvable|invalide|不存在|无效",
+            "número|numero|nomor|nummer|numéro|contato|contacto|kontak|destinat|号码|номер|контакт|получател|numara|kişi + inválid|invalido|invalida|não existe|nao existe|no existe|não encontrad|no encontrad|não registrad|no registrad|no está registrad|não está registrad|não possui|no tiene|tidak terdaftar|tidak valid|tidak ditemukan|tidak ada|ungültig|existiert nicht|nicht gefunden|introuvable|invalide|不存在|无效|non valido|non registrato|non esiste|не зарегистрирован|не существует|не найден|неверн|kayıtlı değil|bulunamadı|geçersiz",
             "não tem whatsapp|não possui whatsapp|no tiene whatsapp|tidak memiliki whatsapp|hat kein whatsapp|n'a pas whatsapp",
         ],
     )
@@ -84,7 +87,7 @@ pub(super) const RULES: &[Rule] = &[
         Kind::MediaInvalid,
         &[
             "archivo|arquivo + no tiene|não tem|undefined",
-            "arquivo|archivo|imagem|imagen|vídeo|áudio|mídia|datei|bild|fichier|berkas|gambar|文件|图片 + inválid|invalid|muito grande|demasiado grande|muy grande|não encontrad|no encontrad|não suportad|no soportad|zu groß|ungültig|nicht gefunden|nicht unterstützt|trop volumineux|introuvable|terlalu besar|tidak didukung|tidak ditemukan|不支持|过大",
+            "arquivo|archivo|imagem|imagen|vídeo|áudio|mídia|datei|bild|fichier|berkas|gambar|文件|图片|immagine|файл|изображени|видео|dosya + inválid|invalid|muito grande|demasiado grande|muy grande|não encontrad|no encontrad|não suportad|no soportad|zu groß|ungültig|nicht gefunden|nicht unterstützt|trop volumineux|introuvable|terlalu besar|tidak didukung|tidak ditemukan|不支持|过大|troppo grande|non supportat|слишком большой|не поддерживается|не найден|çok büyük|desteklenmiyor",
         ],
     )
     .only(&[Op::SendMedia])
@@ -94,6 +97,8 @@ pub(super) const RULES: &[Rule] = &[
         Kind::PermanentRequestError,
         &[
             "obrigatóri|obrigatori|obligatori|requerid|wajib|harus diisi|erforderlich|obligatoire|requis|zorunlu|обязательн|必填|缺少",
+            "sem permissão|não tem permissão|sin permiso|no tiene permiso|no tienes permiso|keine berechtigung|nicht berechtigt|pas la permission|pas autorisé|tidak memiliki izin|tidak diizinkan|non hai il permesso|нет прав|недостаточно прав|обладать правами|yetkiniz yok|权限不足|没有权限",
+            "apenas|somente|solo|sólo|nur|seuls les|hanya|только|sadece|仅 + administrador|admin|администратор|管理员",
             "parâmetro|parametro|parámetro|paramètre|campo|corpo|mensagem|mensaje|pesan + inválid|invalido|faltando|ausente|vazi|vacío|vacio|kosong|manquant",
         ],
     )
@@ -112,10 +117,11 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "desconectad|não conectad|nao conectad|não está conectad|no conectad|no está conectad|sem conexão|sem conexao|sin conexión|sin conexion|conexão recusada|conexión rechazada|falha na conexão|error de conexión|erro de conexão",
             "nicht verbunden|keine verbindung|verbindung getrennt|verbindung verweigert|non connecté|déconnecté|connexion refusée|pas de connexion|tidak terhubung|belum terhubung|koneksi terputus|未连接|断开|网络错误",
+            "non connesso|disconnesso|connessione rifiutata|не подключен|нет подключения|нет соединения|соединение разорвано|соединение закрыто|соединение прервано|bağlı değil|bağlantı kesildi|bağlantı yok",
         ],
     ),
 ];
 
 const TIMED_OUT: &[&str] = &[
-    "tempo esgotado|tempo limite|tiempo de espera|tiempo agotado|zeitüberschreitung|délai dépassé|délai d'attente|waktu habis|batas waktu|超时",
+    "tempo esgotado|tempo limite|tiempo de espera|tiempo agotado|zeitüberschreitung|délai dépassé|délai d'attente|waktu habis|batas waktu|超时|tempo scaduto|время ожидания|превышено время|zaman aşımı",
 ];

@@ -39,6 +39,27 @@ pub(super) const SESSIONS: &[Rule] = &[
     .handed(Handed::Refused),
 ];
 
+/// What a gateway tells others of went wrong; WhatsApp has no part in it.
+pub(super) const TELLING: &[Rule] = &[rule(
+    "somebody else did not take what a webhook brought",
+    Kind::Unknown,
+    &[
+        "webhooksender|webhookcontroller|webhook sender|webhook delivery|webhook request|webhook event + fail|error|retry|falhou|tentativa|timed out|timeout|refused|could not|unable",
+    ],
+)
+.only(&[Op::Listen])
+.handed(Handed::Earlier)];
+
+/// A session that is on its way up has no connection yet.
+pub(super) const COMING_UP: &[Rule] = &[rule(
+    "a session server refuses because its session is still connecting",
+    Kind::NetworkDown,
+    &[
+        "session|instance|client|=device|socket|whatsapp + still connecting|currently connecting|connecting, please|not yet connected|not connected yet|not fully connected|still reconnecting|currently reconnecting",
+    ],
+)
+.handed(Handed::Refused)];
+
 /// What says only that something was wrong with a request. Read after all that
 /// knows a cause.
 pub(super) const ENVELOPES: &[Rule] = &[
@@ -57,6 +78,7 @@ pub(super) const ENVELOPES: &[Rule] = &[
             "status|statuscode|status_code|code + =400|=401|=403|=404|=405|=422",
             "session|instance|=device|client + not found|does not exist|doesn't exist|not exist",
             "unauthorized",
+            "api key|api_key|api-key|apikey|access token|bearer token|the token|auth token header + incorrect|invalid|expired|missing|wrong|not valid",
             "unprocessable entity",
             "validation failed",
             "validation error",
@@ -72,6 +94,7 @@ pub(super) const ENVELOPES: &[Rule] = &[
         "unexpected token|response body|invalid response",
         "target|browser|frame",
         "internal server error",
+        "unknown error|unexpected error|something went wrong",
     ])
     .only(ASKING)
     .handed(Handed::ThisCall),

@@ -73,7 +73,7 @@ pub(super) const RULES: &[Rule] = &[
         "WhatsApp acts against the account",
         Kind::BannedOrRestricted,
         &[
-            "account|number + banned|restricted|suspended|disabled|locked",
+            "account|number + banned|restricted|suspended|disabled|=locked|blocked by whatsapp",
             "no longer + use whatsapp",
             "violat + terms|policy",
         ],

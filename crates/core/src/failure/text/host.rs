@@ -90,7 +90,6 @@ pub(super) const RULES: &[Rule] = &[
             "outofmemory",
             "cannot allocate memory",
             "bad_alloc",
-            "oomkilled",
             "oom-kill",
             "oom killer",
             "oomd",
@@ -109,6 +108,15 @@ pub(super) const RULES: &[Rule] = &[
             "/dev/shm + too small",
         ],
     )
+    .rung(Rung::RestartBrowser),
+    rule(
+        "memory ran out, as a container's state tells",
+        Kind::ResourcesExhausted,
+        &["oomkilled"],
+    )
+    .unless(&[
+        "oomkilled:false|oomkilled: false|oomkilled\":false|oomkilled\": false|oomkilled=false|oomkilled = false",
+    ])
     .rung(Rung::RestartBrowser),
     rule(
         "file handles ran out",
@@ -145,6 +153,7 @@ pub(super) const RULES: &[Rule] = &[
             "ld-linux + failed to open",
             "ld-musl + error",
             "error relocating",
+            "relocation error",
             "required file not found",
         ],
     ),

@@ -96,6 +96,8 @@ impl Heard {
         let found = own_words::sent_by_its_own_result(text, operation)
             .or_else(|| table(message::AFTER))
             .or_else(|| table(gateway::SESSIONS))
+            .or_else(|| table(gateway::TELLING))
+            .or_else(|| table(gateway::COMING_UP))
             .or_else(|| table(host::RULES))
             .or_else(|| table(profile::RULES))
             .or_else(|| exited::read(text, operation))
@@ -284,6 +286,8 @@ mod tests {
         let tables = [
             message::AFTER,
             gateway::SESSIONS,
+            gateway::TELLING,
+            gateway::COMING_UP,
             gateway::ENVELOPES,
             host::RULES,
             profile::RULES,

@@ -28,6 +28,10 @@ const INJECTED_MEMBERS: &[&str] = &[
     "processmediadata",
     "sendchatstate",
     "sendmessage",
+    "sendmessagetoid",
+    "sendimage",
+    "sendfile",
+    "sendlocation",
     "sendseen",
     "sendclearchat",
     "senddeletechat",
@@ -179,6 +183,7 @@ const RULES: &[Rule] = &[
             "wwebjs is undefined",
             "window.store is undefined",
             "wpp is undefined",
+            "wapi|=wpp|wwebjs + não definid|nao definid|não está definid|no definid|no está definid|nicht definiert|non défini|non definito|tidak terdefinisi|не определен|tanımlı değil|未定义",
         ],
     )
     .rung(Rung::Reload)
@@ -202,6 +207,7 @@ const RULES: &[Rule] = &[
             "wapi not found",
             "store not found",
             "was not found with",
+            "not found with e =>|not found with e=>",
             "invalid wid value for [object",
             "requiring unknown module",
             "unknown module",
@@ -285,7 +291,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last) {
+    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last.trim_start_matches('_')) {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),

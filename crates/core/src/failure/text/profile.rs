@@ -100,6 +100,10 @@ pub(super) const RULES: &[Rule] = &[
             "failed to decrypt + creds",
         ],
     )
+    // An attachment that could not be decrypted says nothing of the login.
+    .unless(&[
+        "bad decrypt|unable to authenticate data + media|attachment|download|thumbnail|sticker|history sync",
+    ])
     .rung(Rung::Relink),
     rule(
         "IndexedDB did not open; often passes",
@@ -112,6 +116,10 @@ pub(super) const RULES: &[Rule] = &[
             "internal error opening backing store",
             "unknownerror: internal error",
             "data lost due to missing file",
+            // The standard's own words for an UnknownError of a database.
+            "reasons unrelated to the database itself",
+            "openfailederror",
+            "unknownerror + database|indexeddb|=idb",
             "indexeddb|indexed database|idbdatabase + lost|closing|large",
         ],
     )
@@ -146,6 +154,10 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "corruption:",
             "database disk image is malformed",
+            "malformed database schema",
+            "btreeinitpage",
+            "integrity check failed|integrity_check failed|failed integrity check",
+            "database + is too new|too new for|newer version",
             "file is not a database",
             "file is encrypted or is not a database",
             "sqlite_corrupt",

@@ -42,6 +42,9 @@ const ELSEWHERE: &[&str] = &[
     "download",
     "proxy",
     "devtools",
+    "=cdp",
+    "chrome not connected",
+    "browser not connected",
     "groupmetadata",
     "badsession",
     "from another location",
@@ -50,8 +53,9 @@ const ELSEWHERE: &[&str] = &[
 
 /// Reads the number of a closed or refused connection.
 pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
+    let login = operation == Some(Op::Auth) && text.says("login|log in|logging in|authenticat");
     let spoken_of =
-        CONNECTION.iter().any(|x| text.says(x)) || opens_with_it(text.as_str(), operation);
+        login || CONNECTION.iter().any(|x| text.says(x)) || opens_with_it(text.as_str(), operation);
     if !spoken_of || ELSEWHERE.iter().any(|x| text.says(x)) {
         return None;
     }

@@ -143,6 +143,8 @@ pub(super) const RULES: &[Rule] = &[
             "invalid media hmac",
             "file length does not match",
             "file too short",
+            // Numbers of WhatsApp's Cloud API, which gateways pass on.
+            "=131051|=131052|=131053",
         ],
     )
     .unless(&["message + too large to encode"]),

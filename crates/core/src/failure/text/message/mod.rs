@@ -74,6 +74,20 @@ pub(super) const AFTER: &[Rule] = &[
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
     rule(
+        "the gateway's own code broke, before or after it sent",
+        Kind::Unknown,
+        &[
+            "runtime error: ",
+            "nil pointer dereference",
+            "panic recovered|recovered from panic|panic: ",
+            "invalid memory address",
+            "internal_server_error + index out of range",
+        ],
+    )
+    .only(ASKING)
+    .rung(Rung::Retry)
+    .handed(Handed::ThisCall),
+    rule(
         "the page holds a message with this id already",
         Kind::Unknown,
         &["duplicatemessageerror", "duplicate message"],
@@ -89,6 +103,9 @@ const KEYS: &[Rule] = &[
         &[
             "failed to decrypt",
             "bad mac",
+            "bad decrypt",
+            "failure in decrypting",
+            "could not decrypt|couldn't decrypt|cannot decrypt|can't decrypt|unable to decrypt|error decrypting + message|media",
             "mismatching mac",
             "no matching sessions found",
             "message absent from node",

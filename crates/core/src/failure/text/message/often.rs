@@ -20,8 +20,17 @@ const TOO_OFTEN: &[&str] = &[
     "slow down",
     "too quickly",
     "throttl",
+    "retry_after",
+    "retry-after",
+    "retryafter",
+    "exceeded + the limit of|limit of + request|requests|messages + every|per second|per minute|per hour|per day",
     "flood",
     "resource-limit",
+    // Numbers of WhatsApp's Cloud API, which gateways pass on.
+    "=130429",
+    "=131048",
+    "=131056",
+    "=80007",
 ];
 
 pub(super) const RULES: &[Rule] = &[

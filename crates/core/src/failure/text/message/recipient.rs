@@ -22,6 +22,10 @@ pub(super) const RULES: &[Rule] = &[rule(
         "=jid + unexpected|malformed|unable to|could not",
         "not on the whatsapp",
         "lid not found",
+        "no + =pn|phone|=lid|phone number + mapping|mapped",
+        "message undeliverable",
+        // Numbers of WhatsApp's Cloud API, which gateways pass on.
+        "=131021|=131026|=131030",
         "missing lid",
         "invalid jid",
         "invalid_jid",
@@ -36,6 +40,9 @@ pub(super) const RULES: &[Rule] = &[rule(
         "invalidnumber",
         "invalid phone",
         "invalid recipient",
+        "invalid_recipient",
+        "invalid contact",
+        "invalid_contact",
         "recipient + invalid",
         "recipient + not found",
         "recipient must be a user jid",
@@ -83,6 +90,7 @@ pub(super) const RULES: &[Rule] = &[rule(
         "has blocked you",
         "have been blocked by",
         "contact is blocked",
+        "recipient_blocked|recipient blocked|recipient is blocked|user blocked|blocked by user|blocked by the user|blocked your number|contact_blocked|contact blocked",
         "not-acceptable + jid",
     ],
 )];
