@@ -39,6 +39,10 @@ type AppState = State<Arc<HttpState>>;
 
 /// How long a large request waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
+/// How long what still comes of a refused file is read and thrown away. A
+/// connection that is closed on a caller who still writes is reset, and the
+/// reset overtakes the answer.
+const DISCARD_FOR: Duration = Duration::from_secs(5);
 /// Parts of a form; there are two that count.
 const MAX_PARTS: usize = 16;
 
@@ -100,12 +104,9 @@ pub(super) async fn upload(
         let file = parts.file.ok_or_else(no_file)?;
         file.kept
     } else {
-        let mut incoming = media.begin(limit).await?;
         let mut pieces = Pieces::of(request.into_body(), bounds);
-        while let Some(piece) = pieces.next().await? {
-            incoming.write(&piece).await?;
-        }
-        media.keep(incoming).await?
+        let taken = take(&mut pieces, media, limit).await;
+        pieces.heard_out(taken).await?
     };
     if kept.size == 0 {
         return Err(rules::Unfit::Empty.into());
@@ -119,6 +120,15 @@ pub(super) async fn upload(
         size: kept.size,
     };
     Ok((StatusCode::CREATED, JsonAnswer(uploaded)))
+}
+
+/// A body that is a file.
+async fn take(pieces: &mut Pieces<'_>, media: &MediaStore, limit: u64) -> Result<Kept, Problem> {
+    let mut incoming = media.begin(limit).await?;
+    while let Some(piece) = pieces.next().await? {
+        incoming.write(&piece).await?;
+    }
+    Ok(media.keep(incoming).await?)
 }
 
 fn no_file() -> Problem {
@@ -171,6 +181,19 @@ impl<'a> Pieces<'a> {
             Err(_) => Err(too_slow(self.bounds)),
         }
     }
+
+    /// Lets a caller who is refused write to the end, within bounds, so that
+    /// the answer is read.
+    async fn heard_out<T>(&mut self, ended: Result<T, Problem>) -> Result<T, Problem> {
+        if let Err(problem) = &ended
+            && problem.code() != Code::BodyTimeout
+        {
+            let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
+            // Who takes longer is answered all the same.
+            let _ = tokio::time::timeout(DISCARD_FOR, rest).await;
+        }
+        ended
+    }
 }
 
 /// A file that came as a part of a form.
@@ -206,10 +229,15 @@ impl<'a> Parts<'a> {
         }
     }
 
-    async fn read(&mut self, mut form: Form, body: Body, bounds: &Server) -> Result<(), Problem> {
+    async fn read(&mut self, form: Form, body: Body, bounds: &Server) -> Result<(), Problem> {
+        let mut pieces = Pieces::of(body, bounds);
+        let taken = self.take(form, &mut pieces).await;
+        pieces.heard_out(taken).await
+    }
+
+    async fn take(&mut self, mut form: Form, pieces: &mut Pieces<'_>) -> Result<(), Problem> {
         let mut open = Open::Nothing;
         let mut count = 0;
-        let mut pieces = Pieces::of(body, bounds);
         while let Some(piece) = pieces.next().await? {
             for event in form.push(&piece)? {
                 match event {
