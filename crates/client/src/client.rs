@@ -172,7 +172,7 @@ impl Client {
         Builder {
             url: url.into(),
             token: Secret::new(token),
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_mins(1),
             patience: Duration::from_mins(2),
             max_answer_bytes: 16 << 20,
             roots: Vec::new(),

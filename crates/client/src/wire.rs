@@ -53,9 +53,11 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+type Talking = Connection<TokioIo<Box<dyn Stream>>, Body>;
+
 struct Line {
     sender: SendRequest<Body>,
-    connection: Box<Connection<TokioIo<Box<dyn Stream>>, Body>>,
+    connection: Box<Talking>,
     free_since: Instant,
 }
 
@@ -305,27 +307,37 @@ impl Wire {
     }
 
     /// One request over one connection, which is kept where it can be.
-    async fn over(&self, mut line: Line, request: Request<Body>) -> Result<Answer, Transport> {
+    async fn over(&self, line: Line, request: Request<Body>) -> Result<Answer, Transport> {
         let small = request.body().size_hint().exact().is_some();
-        let (answer, lives) = self.talk(&mut line, request).await?;
+        let Line {
+            mut sender,
+            connection,
+            ..
+        } = line;
+        let (answer, connection) = self.talk(&mut sender, connection, request).await?;
         let closing = answer.headers.get(CONNECTION);
         let closing = closing.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"close"));
         // A file may have been answered before all of it was taken.
-        if lives && small && !closing {
-            self.keep(line);
+        if let Some(connection) = connection
+            && small
+            && !closing
+        {
+            self.keep(Line {
+                sender,
+                connection,
+                free_since: Instant::now(),
+            });
         }
         Ok(answer)
     }
 
-    /// The answer, and whether the connection outlived it.
+    /// The answer, and the connection where it outlived it.
     async fn talk(
         &self,
-        line: &mut Line,
+        sender: &mut SendRequest<Body>,
+        mut connection: Box<Talking>,
         request: Request<Body>,
-    ) -> Result<(Answer, bool), Transport> {
-        let Line {
-            sender, connection, ..
-        } = line;
+    ) -> Result<(Answer, Option<Box<Talking>>), Transport> {
         let mut talk = pin!(async {
             // One that was used before ends its last request first.
             sender.ready().await.map_err(broken)?;
@@ -344,17 +356,21 @@ impl Wire {
                 bytes,
             })
         });
-        tokio::select! {
+        let answered = tokio::select! {
             biased;
-            ended = talk.as_mut() => Ok((ended?, true)),
-            // What was read before the end is still to be taken; an error of
-            // the connection reaches the talk as well.
-            _ = connection.as_mut() => Ok((talk.await?, false)),
+            answer = talk.as_mut() => Some(answer),
+            _ = connection.as_mut() => None,
+        };
+        if let Some(answer) = answered {
+            return Ok((answer?, Some(connection)));
         }
+        // The talk learns of an end only once the connection is gone; what was
+        // read before is still to be taken.
+        drop(connection);
+        Ok((talk.await?, None))
     }
 
-    fn keep(&self, mut line: Line) {
-        line.free_since = Instant::now();
+    fn keep(&self, line: Line) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT {
             kept.push(line);
@@ -368,6 +384,7 @@ impl Wire {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 fn broken(error: hyper::Error) -> Transport {
     let mut text = error.to_string();
     let mut under = std::error::Error::source(&error);

@@ -140,7 +140,12 @@ async fn accepts_and_events_go_on_over_a_killed_gateway() {
     let dir = tempfile::tempdir().unwrap();
     let gateway = Serving::start(dir.path());
     let address = gateway.address();
-    let client = Client::new(format!("http://{address}"), gateway.token()).unwrap();
+    // A try that hangs is not forgiven by the next one.
+    let client = Client::builder(format!("http://{address}"), gateway.token())
+        .deadline(Duration::from_mins(10))
+        .patience(Duration::from_mins(1))
+        .build()
+        .unwrap();
     let first = client
         .send("default", &Message::text(FRIEND, "one"))
         .await
