@@ -65,10 +65,7 @@ fn is_full(refused: &Error) {
     );
     assert!(problem.detail.contains("nothing was stored"), "{problem}");
     assert_eq!(problem.retry_after(), Some(Duration::from_secs(30)));
-    // Whether it may be accepted is not asked: the connection of a caller who
-    // still writes is reset, which can cost the first answer, and the upload is
-    // safe to repeat.
-    assert!(refused.is_retryable());
+    assert!(refused.is_retryable() && !refused.may_be_accepted());
 }
 
 async fn post(address: SocketAddr, token: &str, path: &str, kind: &str, body: String) -> Reply {
