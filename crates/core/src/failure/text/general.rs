@@ -184,6 +184,13 @@ pub(super) const RULES: &[Rule] = &[
         Op::Probe,
     ]),
     rule(
+        "a stream error that the library has no name for",
+        Kind::Unknown,
+        &["unknown|unexpected|unhandled + stream error|stream:error"],
+    )
+    .only(&[Op::Auth, Op::RequestPairingCode, Op::Listen])
+    .handed(Handed::Earlier),
+    rule(
         "no answer in time",
         Kind::PageHung,
         &["timed out|timeout|time out|deadline exceeded|no response|no answer|not respond|unresponsive|stuck|frozen|hung"],

@@ -244,6 +244,7 @@ pub(super) const RULES: &[Rule] = &[
             "gateway timeout",
             "reconnect attempts",
             "trying to reconnect",
+            "no messages|no message|no events|no event + received + restart|reconnect",
             "unable|cannot|can't|could not|couldn't|failed + connect to whatsapp|reach whatsapp|reconnect",
             "proxy connection ended",
             "reconnecting",

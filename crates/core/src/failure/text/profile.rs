@@ -155,6 +155,7 @@ pub(super) const RULES: &[Rule] = &[
             "corruption:",
             "database disk image is malformed",
             "malformed database schema",
+            "no such table|no such column + sqlite|database|operationalerror",
             "btreeinitpage",
             "integrity check failed|integrity_check failed|failed integrity check",
             "database + is too new|too new for|newer version",
