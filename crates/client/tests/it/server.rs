@@ -68,9 +68,9 @@ impl Server {
             steps: steps.into_iter().collect(),
             ..Seen::default()
         }));
-        let mut tasks = JoinSet::new();
+        let mut served = JoinSet::new();
         let ours = Arc::clone(&seen);
-        tasks.spawn(async move {
+        served.spawn(async move {
             let mut talks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -87,7 +87,7 @@ impl Server {
         Self {
             address,
             seen,
-            _tasks: tasks,
+            _tasks: served,
         }
     }
 
@@ -130,10 +130,8 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
         }
         text += std::str::from_utf8(&piece[..count]).unwrap();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let lines = head.lines();
-            let length = lines
-                .filter_map(|line| line.strip_prefix("content-length: "))
-                .next();
+            let mut lines = head.lines();
+            let length = lines.find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                 return Some(text);
             }

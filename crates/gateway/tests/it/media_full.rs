@@ -74,6 +74,7 @@ async fn post(address: SocketAddr, token: &str, path: &str, kind: &str, body: St
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stderr, reason = "a test says why it did not run")]
 async fn an_upload_to_a_full_disk_is_refused_leaves_nothing_and_is_taken_when_there_is_room() {
     if let Some(why) = disks::unavailable().await {
         eprintln!("not tested: {why}");
