@@ -126,23 +126,32 @@ pub fn write_script(
     std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o700))
 }
 
-/// Asks a relay for a fault; returns the browser's process id.
-pub async fn inject(socket: &Path, fault: &Fault) -> io::Result<u32> {
+/// Asks a relay for a fault; returns the browser's process id. `None` where the
+/// relay ended before it had answered: the fault was on its way, and a gateway
+/// that answers it with another browser takes the relay down with the old one.
+pub async fn inject(socket: &Path, fault: &Fault) -> io::Result<Option<u32>> {
     let exchange = async {
         let mut stream = UnixStream::connect(socket).await?;
         let mut line = serde_json::to_vec(fault)?;
         line.push(b'\n');
         stream.write_all(&line).await?;
         let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).await?;
-        serde_json::from_str::<Answer>(&answer).map_err(io::Error::from)
+        let read = BufReader::new(stream).read_line(&mut answer).await?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let answer: Answer = serde_json::from_str(&answer).map_err(io::Error::from)?;
+        Ok(Some(answer))
     };
     let answer = tokio::time::timeout(Duration::from_secs(5), exchange)
         .await
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the relay did not answer"))??;
-    match answer.error {
-        None => Ok(answer.pid),
-        Some(error) => Err(io::Error::other(error)),
+    match answer {
+        None => Ok(None),
+        Some(Answer { error: None, pid }) => Ok(Some(pid)),
+        Some(Answer {
+            error: Some(error), ..
+        }) => Err(io::Error::other(error)),
     }
 }
 
@@ -495,6 +504,23 @@ fn exit_code(status: ExitStatus) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A relay that is ended by what it passed on has passed it on.
+    #[tokio::test]
+    async fn a_relay_that_ends_before_it_answers_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("relay");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (asked, ()) = tokio::join!(inject(&socket, &Fault::CrashPage), async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).await.unwrap();
+        });
+        assert_eq!(asked.unwrap(), None);
+        // Where nobody listens, nothing was passed on.
+        drop(listener);
+        assert!(inject(&socket, &Fault::CrashPage).await.is_err());
+    }
 
     #[test]
     fn a_heap_has_one_bound() {

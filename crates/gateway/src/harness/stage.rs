@@ -171,8 +171,9 @@ impl Stage {
         self.events.subscribe()
     }
 
-    /// Injects a fault between gateway and browser; the browser's process id.
-    pub async fn inject(&self, fault: &Fault) -> Result<u32, HarnessError> {
+    /// Injects a fault between gateway and browser; the browser's process id,
+    /// unless the fault has ended the browser's relay already.
+    pub async fn inject(&self, fault: &Fault) -> Result<Option<u32>, HarnessError> {
         relay::inject(&self.socket, fault)
             .await
             .map_err(HarnessError::io("injecting a fault through the relay"))

@@ -22,7 +22,8 @@ pub(super) async fn kill_browser(stage: &Stage) -> Result<(), HarnessError> {
 
 async fn signal_browser(stage: &Stage, signal: Signal) -> Result<(), HarnessError> {
     let pid = stage.inject(&Fault::Pid).await?;
-    let pid = Pid::from_raw(pid.cast_signed())
+    let pid = pid
+        .and_then(|pid| Pid::from_raw(pid.cast_signed()))
         .ok_or_else(|| HarnessError::Browser("the browser has no process id".to_owned()))?;
     kill_process(pid, signal)
         .map_err(|error| HarnessError::io("signalling the browser")(error.into()))
