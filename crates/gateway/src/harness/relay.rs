@@ -138,10 +138,10 @@ pub async fn inject(socket: &Path, fault: &Fault) -> io::Result<Option<u32>> {
         let mut answer = String::new();
         let read = BufReader::new(stream).read_line(&mut answer).await?;
         if read == 0 {
-            return Ok(None);
+            return Ok(None::<Answer>);
         }
         let answer: Answer = serde_json::from_str(&answer).map_err(io::Error::from)?;
-        Ok(Some(answer))
+        Ok::<_, io::Error>(Some(answer))
     };
     let answer = tokio::time::timeout(Duration::from_secs(5), exchange)
         .await
