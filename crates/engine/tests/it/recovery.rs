@@ -188,6 +188,13 @@ async fn the_page_reconnects_by_itself() {
         .fault(Fault::DropSockets { account: None })
         .unwrap();
     scene.sink.phase(engine.epoch(), Phase::Offline).await;
+    ready_again(&scene).await;
+    send_ok(&scene, &engine, &chat(FRIEND), "after the outage").await;
+    scene.end().await;
+}
+
+/// The newest phase that was told is ready.
+async fn ready_again(scene: &Scene) {
     scene
         .sink
         .until("ready again", |heard, _| {
@@ -198,8 +205,6 @@ async fn the_page_reconnects_by_itself() {
             (last == Some(Phase::Ready)).then_some(())
         })
         .await;
-    send_ok(&scene, &engine, &chat(FRIEND), "after the outage").await;
-    scene.end().await;
 }
 
 /// The page's own wait would outlast the test.
@@ -219,16 +224,7 @@ async fn a_page_that_waits_to_reconnect_does_so_when_told_that_the_network_is_ba
         .unwrap();
     scene.sink.phase(engine.epoch(), Phase::Offline).await;
     engine.reconnect().await.unwrap();
-    scene
-        .sink
-        .until("ready again", |heard, _| {
-            let last = heard.iter().rev().find_map(|h| match h.event {
-                EngineEvent::Phase(phase) => Some(phase),
-                _ => None,
-            });
-            (last == Some(Phase::Ready)).then_some(())
-        })
-        .await;
+    ready_again(&scene).await;
     send_ok(&scene, &engine, &chat(FRIEND), "after the wait").await;
     scene.end().await;
 }
