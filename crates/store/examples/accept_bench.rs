@@ -76,7 +76,8 @@ fn settings() -> Settings {
             "--callers" => settings.callers = value.parse().unwrap(),
             "--chats" => settings.chats = value.parse().unwrap(),
             "--sizes" => {
-                settings.sizes = value.split(',').map(|size| size.parse().unwrap()).collect();
+                let sizes = value.split(',').filter(|size| !size.is_empty());
+                settings.sizes = sizes.map(|size| size.parse().unwrap()).collect();
             }
             "--dir" => settings.dir = value.into(),
             _ => panic!("{name} is no setting"),

@@ -44,6 +44,7 @@ use outbox::Draft;
 use readers::Readers;
 use sessions::Sweep;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::ids::{
     ChatId, Fence, LoginGeneration, MediaId, MessageId, MessageKey, SessionId, WaMessageId,
@@ -185,8 +186,10 @@ impl Store for SqliteStore {
         message: NewMessage,
         key: Option<IdempotencyKey>,
     ) -> Result<Accepted, StoreError> {
-        let draft = Draft::new(message)?;
-        self.write(move |tx| outbox::accept(tx, &draft, key.as_ref()))
+        // Kept here too, so that the one who writes has nothing to clear away.
+        let draft = Arc::new(Draft::new(message)?);
+        let written = Arc::clone(&draft);
+        self.write(move |tx| outbox::accept(tx, &written, key.as_ref()))
             .await
     }
 

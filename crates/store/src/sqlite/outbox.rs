@@ -83,29 +83,23 @@ pub(super) fn accept_batch(
 fn insert(tx: &mut Tx<'_>, sid: i64, draft: &Draft) -> Result<i64, Error> {
     let Draft { message, body } = draft;
     media::need(tx, &message.body, message.accepted_at)?;
-    let inserted = tx.run(
-        "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
-         accepted_at, due_at, expires_at, updated_at, lane)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, ?8, ?6, ?9)",
-        (
-            sid,
-            message.id.as_str(),
-            message.wa_message_id.as_str(),
-            message.to.as_str(),
-            body,
-            message.accepted_at.0,
-            message.due_at.0,
-            message.expires_at.map(|at| at.0),
-            message.priority.lane(),
-        ),
-    );
-    match inserted {
-        Ok(_) => {}
+    let added = tx.add_message((
+        sid,
+        message.id.as_str(),
+        message.wa_message_id.as_str(),
+        message.to.as_str(),
+        body,
+        message.accepted_at.0,
+        message.due_at.0,
+        message.expires_at.map(|at| at.0),
+        message.priority.lane(),
+    ));
+    let seq = match added {
+        Ok(seq) => seq,
         // Our own id is all that is unique in this table.
         Err(error) if error::is_repeat(&error) => return Err(StoreError::Exists.into()),
         Err(error) => return Err(error.into()),
-    }
-    let seq = tx.db.last_insert_rowid();
+    };
     media::refer(tx, &message.body, seq)?;
     tx.count(sid, None, Some(Status::Accepted));
     tx.accepted(seq, message.accepted_at)?;

@@ -2,7 +2,7 @@
 
 use crate::sqlite::error::Error;
 use crate::sqlite::sessions;
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 use steadfast_core::event::EventKind;
 use steadfast_core::ids::SessionId;
 use steadfast_core::outbox::Status;
@@ -16,6 +16,8 @@ pub(in crate::sqlite) struct Tx<'c> {
     told_upto: Option<i64>,
     /// The session that was asked for last: nearly always the next one too.
     last_session: Option<(SessionId, i64)>,
+    /// What most requests of a busy batch run, looked up once for all of them.
+    message_row: Option<CachedStatement<'c>>,
 }
 
 /// What is noted in passing and written once per transaction.
@@ -68,6 +70,7 @@ impl<'c> Tx<'c> {
             tally: Tally::default(),
             told_upto: None,
             last_session: None,
+            message_row: None,
         }
     }
 
@@ -78,6 +81,25 @@ impl<'c> Tx<'c> {
         params: impl rusqlite::Params,
     ) -> Result<usize, rusqlite::Error> {
         self.db.prepare_cached(sql)?.execute(params)
+    }
+
+    /// Adds a row to `messages`, of a message that was just accepted; its seq.
+    /// The values: sid, id, WhatsApp's id, chat, body, when it was accepted, is
+    /// due and expires (milliseconds since 1970), lane.
+    pub(in crate::sqlite) fn add_message(
+        &mut self,
+        values: impl rusqlite::Params,
+    ) -> Result<i64, rusqlite::Error> {
+        let row = match &mut self.message_row {
+            Some(row) => row,
+            none => none.insert(self.db.prepare_cached(
+                "INSERT INTO messages (sid, id, wa_message_id, chat, body, status, attempts,
+                 accepted_at, due_at, expires_at, updated_at, lane)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', 0, ?6, ?7, ?8, ?6, ?9)",
+            )?),
+        };
+        row.execute(values)?;
+        Ok(self.db.last_insert_rowid())
     }
 
     /// Reads at most one row.
