@@ -2,12 +2,13 @@
 
 use super::page::OpenPage;
 use super::way::ProfileStep;
-use super::{BrowserConnector, Fault, State, blocking, launching};
+use super::{BrowserConnector, Fault, State, blocking, launching, navigating, no_page};
 use crate::Error;
 use crate::options::proxy_args;
 use crate::profile::Profile;
 use serde_json::json;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
 use steadfast_cdp::storage::{self, Databases};
@@ -26,6 +27,18 @@ const LATE: Duration = Duration::from_millis(100);
 /// How often a sign of life is asked for again where our own timer was late.
 /// After that the step itself, with its longer deadline, is the judge.
 const SIGN_TRIES: u32 = 3;
+
+/// Ends a browser that gives no sign of life.
+async fn kill_silent(state: &mut State) -> Fault {
+    state.page = None;
+    if let Some(browser) = state.browser.take() {
+        browser.kill();
+        // Reaped before another starts on its profile; the kill bounds it.
+        let _ = tokio::time::timeout(REAP, browser.exited()).await;
+    }
+    let after_ms = u64::try_from(SIGN_OF_LIFE.as_millis()).unwrap_or(u64::MAX);
+    (Operation::Probe, Error::BrowserSilent { after_ms })
+}
 
 impl BrowserConnector {
     pub(super) async fn start(
@@ -85,19 +98,30 @@ impl BrowserConnector {
     /// on. One that was stopped, or hangs, answers nothing, and no step within
     /// it can help: it is killed.
     pub(super) async fn prove_alive(&self, state: &mut State) -> Result<(), Fault> {
-        let Some(browser) = state.browser.clone() else {
-            return Ok(());
-        };
-        if !is_silent(&browser).await {
-            return Ok(());
+        match &state.browser {
+            Some(browser) if is_silent(browser).await => Err(kill_silent(state).await),
+            Some(_) | None => Ok(()),
         }
-        browser.kill();
-        state.browser = None;
-        state.page = None;
-        // Reaped before another starts on its profile; the kill bounds it.
-        let _ = tokio::time::timeout(REAP, browser.exited()).await;
-        let after_ms = u64::try_from(SIGN_OF_LIFE.as_millis()).unwrap_or(u64::MAX);
-        Err((Operation::Probe, Error::BrowserSilent { after_ms }))
+    }
+
+    /// Ends whatever script runs in the page, and asks for the sign of life
+    /// meanwhile: the one is as good as the other.
+    pub(super) async fn free_page(&self, state: &mut State) -> Result<(), Fault> {
+        let browser = state.browser.clone().ok_or_else(no_page)?;
+        let page = state.page.as_ref().ok_or_else(no_page)?.page.clone();
+        let mut silent = pin!(is_silent(&browser));
+        let mut freed = pin!(page.terminate_script(self.session.deadlines.call));
+        tokio::select! {
+            silent = &mut silent => if !silent {
+                return freed.await.map_err(navigating);
+            },
+            freed = &mut freed => match freed {
+                Ok(()) => return Ok(()),
+                Err(error) if !silent.await => return Err(navigating(error)),
+                Err(_) => {}
+            },
+        }
+        Err(kill_silent(state).await)
     }
 
     async fn launch(&self, state: &mut State, dir: PathBuf) -> Result<Browser, Error> {

@@ -26,7 +26,7 @@ use steadfast_core::port::{Close, Connector, Engine, EventSink, OpenStep};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
-use way::{BrowserState, Way};
+use way::{Before, BrowserState, Way};
 
 /// After SIGKILL the kernel needs a moment to take a browser apart.
 const KILLED: Duration = Duration::from_secs(5);
@@ -129,8 +129,11 @@ impl BrowserConnector {
     ) -> Result<Arc<Link>, Fault> {
         let way = Way::choose(step, state.browser_state());
         debug!(epoch = epoch.0, ?step, ?way, "opening");
-        if !matches!(way, Way::Start(_)) {
-            self.prove_alive(state).await?;
+        match way {
+            // Neither reload nor navigation gets past a script that never ends.
+            Way::Adopt(Before::Terminate) | Way::Load => self.free_page(state).await?,
+            Way::Adopt(_) | Way::NewPage => self.prove_alive(state).await?,
+            Way::Start(_) => {}
         }
         match way {
             Way::Adopt(before) => {
@@ -143,15 +146,7 @@ impl BrowserConnector {
                     Err(fault) => return Err(fault),
                 }
             }
-            Way::Load => {
-                let open = state.page.as_ref().ok_or_else(no_page)?;
-                // Neither reload nor navigation gets past a script that never ends.
-                let deadline = self.session.deadlines.call;
-                open.page
-                    .terminate_script(deadline)
-                    .await
-                    .map_err(navigating)?;
-            }
+            Way::Load => {}
             Way::NewPage => self.replace_page(state, epoch).await?,
             Way::Start(profile) => self.start(state, profile).await?,
         }

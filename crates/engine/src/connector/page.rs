@@ -48,13 +48,6 @@ impl BrowserConnector {
         before: Before,
     ) -> Result<Arc<Link>, Fault> {
         let deadline = self.session.deadlines.call;
-        let open = state.page.as_ref().ok_or_else(no_page)?;
-        if before == Before::Terminate {
-            open.page
-                .terminate_script(deadline)
-                .await
-                .map_err(navigating)?;
-        }
         let link = self.link(state, epoch, Arc::clone(sink))?;
         let events = link.page.events();
         let loading = Arc::new(Loading::new(false));
