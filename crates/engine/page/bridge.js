@@ -77,10 +77,7 @@ async function pairCode({ phone }) {
   // WhatsApp Web has no socket to ask through once it has stopped showing codes.
   if (readLevels().socket === 'UNPAIRED_IDLE') {
     member('WAWebCmd', 'Cmd')?.refreshQR();
-    const until = performance.now() + 5000;
-    while (readLevels().socket === 'UNPAIRED_IDLE' && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await levelsBecome((levels) => levels.socket !== 'UNPAIRED_IDLE', 5000);
   }
   pairCodeAt = performance.now();
   const api = mod('WAWebAltDeviceLinkingApi');
@@ -106,9 +103,7 @@ async function takeOver(ms) {
   }
   const until = performance.now() + ms;
   await within(socket.takeover(), ms);
-  while (inConflict(readLevels()) && performance.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await levelsBecome((levels) => !inConflict(levels), until - performance.now());
 }
 
 /** Has a page that waits between two tries connect now. */

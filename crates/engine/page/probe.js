@@ -263,11 +263,23 @@ function snapshot() {
   };
 }
 
+/** Who waits for the levels to become something. */
+const awaited = new Set();
+/** Ends with the look that finds the levels as they are wanted, at most after `ms`. */
+function levelsBecome(wanted, ms) {
+  if (wanted(readLevels())) return Promise.resolve();
+  const waiting = { wanted };
+  const come = new Promise((resolve) => { waiting.resolve = resolve; });
+  awaited.add(waiting);
+  return within(come, ms).finally(() => awaited.delete(waiting));
+}
+
 /** Looks, and tells the gateway where anything is different from the last time. */
 function look() {
   bindEvents();
   const { levels, ready, body } = snapshot();
   pageReady = ready;
+  for (const waiting of awaited) if (waiting.wanted(levels)) waiting.resolve();
   followQr(levels);
   const text = JSON.stringify(body);
   if (text !== lastSnapshot) {

@@ -294,12 +294,15 @@ impl Machine {
                     phase_timeout(Operation::Navigate, self.policy.deadlines.reconnect_ms);
                 Ok(self.climb(now, &failure))
             }
-            State::Starting { .. }
-            | State::Recovering {
-                stage: Stage::Opening { .. },
+            State::Starting { .. } => {
+                let failure = phase_timeout(Operation::Navigate, self.policy.deadlines.starting_ms);
+                Ok(self.climb(now, &failure))
+            }
+            State::Recovering {
+                stage: Stage::Opening { within_ms, .. },
                 ..
             } => {
-                let failure = phase_timeout(Operation::Navigate, self.policy.deadlines.starting_ms);
+                let failure = phase_timeout(Operation::Navigate, within_ms);
                 Ok(self.climb(now, &failure))
             }
             State::Linking { .. } => {

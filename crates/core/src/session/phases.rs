@@ -105,7 +105,7 @@ impl Machine {
     fn recovering_syncs(&mut self, epoch: Epoch, climb: Climb) -> Effects {
         let timer = self.arm();
         let deadlines = &self.policy.deadlines;
-        let after_ms = deadlines
+        let within_ms = deadlines
             .resync_ms
             .saturating_mul(1_u64.checked_shl(climb.syncs).unwrap_or(u64::MAX))
             .min(deadlines.syncing_ms);
@@ -114,9 +114,16 @@ impl Machine {
                 syncs: climb.syncs.saturating_add(1),
                 ..climb
             },
-            stage: Stage::Opening { epoch, timer },
+            stage: Stage::Opening {
+                epoch,
+                timer,
+                within_ms,
+            },
         };
-        vec![Effect::Arm { timer, after_ms }]
+        vec![Effect::Arm {
+            timer,
+            after_ms: within_ms,
+        }]
     }
 
     fn linking(&mut self, epoch: Epoch) -> Effects {
@@ -225,9 +232,14 @@ impl Machine {
             syncs: 0,
         });
         let timer = self.arm();
+        let within_ms = self.policy.deadlines.starting_ms;
         self.state = State::Recovering {
             climb,
-            stage: Stage::Opening { epoch, timer },
+            stage: Stage::Opening {
+                epoch,
+                timer,
+                within_ms,
+            },
         };
         effects.push(Effect::IncidentStep {
             rung: Some(Rung::Retry),
@@ -235,7 +247,7 @@ impl Machine {
         });
         effects.push(Effect::Arm {
             timer,
-            after_ms: self.policy.deadlines.starting_ms,
+            after_ms: within_ms,
         });
         effects
     }

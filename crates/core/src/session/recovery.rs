@@ -126,9 +126,14 @@ impl Machine {
     pub(super) fn take_step(&mut self, climb: Climb, step: OpenStep) -> Effects {
         let epoch = self.next_epoch();
         let timer = self.arm();
+        let within_ms = self.policy.deadlines.starting_ms;
         self.state = State::Recovering {
             climb,
-            stage: Stage::Opening { epoch, timer },
+            stage: Stage::Opening {
+                epoch,
+                timer,
+                within_ms,
+            },
         };
         vec![
             Effect::IncidentStep {
@@ -138,7 +143,7 @@ impl Machine {
             Effect::Open { step, epoch },
             Effect::Arm {
                 timer,
-                after_ms: self.policy.deadlines.starting_ms,
+                after_ms: within_ms,
             },
         ]
     }

@@ -126,6 +126,8 @@ pub enum Stage {
         epoch: Epoch,
         /// Fires when it takes too long.
         timer: TimerGen,
+        /// How long that is.
+        within_ms: u64,
     },
     /// The network is away; the page, where it still lives, reconnects by itself.
     Outage {

@@ -188,6 +188,7 @@ mod tests {
                     stage: Stage::Opening {
                         epoch: Epoch(1),
                         timer: TimerGen(1),
+                        within_ms: 60_000,
                     },
                 },
                 State::Recovering {
@@ -195,6 +196,7 @@ mod tests {
                     stage: Stage::Opening {
                         epoch: Epoch(1),
                         timer: TimerGen(1),
+                        within_ms: 60_000,
                     },
                 },
             ] {

@@ -286,12 +286,18 @@ impl Actor {
             ready: ready.is_some(),
         };
         let now = self.parts.clock.mono();
+        let to_be_started = self.parts.record.enabled && state == State::Stopped;
         self.parts.snapshot.send_if_modified(|s| {
-            let same = s.state == state && s.incident == incident && s.login == login;
+            let awaits_turn = s.awaits_turn && to_be_started;
+            let same = s.state == state
+                && s.awaits_turn == awaits_turn
+                && s.incident == incident
+                && s.login == login;
             if s.availability.standing() != standing {
                 s.availability.note(now, standing);
             }
             s.state = state;
+            s.awaits_turn = awaits_turn;
             s.incident = incident;
             s.login = login;
             !same

@@ -55,6 +55,8 @@ impl PasskeyStep {
 pub(super) struct Snapshot {
     /// The machine's state.
     pub(super) state: State,
+    /// Whether it is about to be started, and others start before it.
+    pub(super) awaits_turn: bool,
     /// Since when, for people.
     pub(super) since: UnixMs,
     /// Since when, for measuring.
@@ -89,6 +91,7 @@ impl Snapshot {
     /// What is known of a session before anything has happened to it.
     pub(super) fn new(state: State, record: &SessionRecord, now: UnixMs, mono: MonoMs) -> Self {
         Self {
+            awaits_turn: record.enabled && state == State::Stopped,
             state,
             since: now,
             since_mono: mono,

@@ -23,10 +23,19 @@ pub(super) fn state(state: &State) -> SessionState {
     }
 }
 
+/// As people see it: one that waits for others to start before it is starting.
+pub(super) fn shown(snapshot: &Snapshot) -> SessionState {
+    if snapshot.awaits_turn {
+        SessionState::Starting
+    } else {
+        state(&snapshot.state)
+    }
+}
+
 /// What one who waits for a session looks at.
 pub(super) fn standing(snapshot: &Snapshot) -> Standing {
     Standing {
-        state: state(&snapshot.state),
+        state: shown(snapshot),
         qr: snapshot.qr.clone(),
         passkey: match &snapshot.passkey {
             Some(PasskeyStep::Wanted(challenge)) => Some(challenge.clone()),
@@ -43,7 +52,7 @@ pub(super) fn view(
     pace: Pace,
     now: MonoMs,
 ) -> SessionView {
-    let state = state(&snapshot.state);
+    let state = shown(snapshot);
     let ready = state == SessionState::Ready;
     let reason = reason(snapshot);
     let (wanted_ms, ready_ms) = snapshot.availability.at(now);

@@ -124,6 +124,33 @@ async fn what_was_taken_before_linking_is_sent_after_and_survives_a_restart() {
     gateway.shutdown().await;
 }
 
+/// Browsers start one after the other: who waits for the last of them is not
+/// told that it is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_turn_to_start_has_not_come_is_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Gateway::builder(dir.path()).scripted(world());
+    let gateway = gateway.start().await.unwrap();
+    gateway.create_session("shop").await.unwrap();
+    gateway.shutdown().await;
+
+    let gateway = Gateway::builder(dir.path())
+        .scripted(world())
+        .set("session.start_stagger_ms", 60_000)
+        .start()
+        .await
+        .unwrap();
+    let later = gateway.session("shop").unwrap();
+    assert_eq!(later.view().await.unwrap().state, SessionState::Starting);
+    let waited = later.wait_until_ready(Duration::from_millis(200)).await;
+    assert_eq!(code(&waited.unwrap_err()), "timeout");
+    // What its owner says goes before.
+    assert_eq!(later.stop().await.unwrap().state, SessionState::Stopped);
+    let waited = later.wait_until_ready(PATIENCE).await;
+    assert_eq!(code(&waited.unwrap_err()), "wrong_state");
+    gateway.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_come_and_go_and_refuse_with_the_codes_of_http() {
     let dir = tempfile::tempdir().unwrap();

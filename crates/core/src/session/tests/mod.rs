@@ -449,8 +449,14 @@ fn a_synchronisation_in_a_recovery_has_less_time_and_more_with_each_try() {
     s.fail(Kind::PageGone, Rung::NewPage);
     let mut waits = Vec::new();
     for _ in 0..4 {
-        waits.extend(armed(&s.phase(Phase::Syncing)));
+        let wait = armed(&s.phase(Phase::Syncing)).unwrap();
+        waits.push(wait);
         let mut effects = s.fire();
+        let told = effects.iter().any(|effect| {
+            matches!(effect, Effect::IncidentFailure { failure }
+                if failure.evidence.contains(&format!("within {wait} ms")))
+        });
+        assert!(told, "{effects:?}");
         if opened(&effects).is_empty() {
             // It waits before the step.
             effects = s.fire();
