@@ -232,14 +232,22 @@ async fn clear_the_way(dir: &std::path::Path) -> Result<(), Error> {
         ProfileLock::Held { pid } => return Err(held(pid)),
     }
     match storage::released(dir, REAP).await.map_err(unusable)? {
-        Databases::Free { waited: 0 } => Ok(()),
-        Databases::Free { waited } => {
-            debug!(
-                waited,
-                "waited for processes of a dead browser that held its databases"
-            );
-            Ok(())
-        }
-        Databases::Held { pid } => Err(held(pid)),
+        Databases::Free { waited: 0 } => {}
+        Databases::Free { waited } => debug!(
+            waited,
+            "waited for processes of a dead browser that held its databases"
+        ),
+        Databases::Held { pid } => return Err(held(pid)),
     }
+    let profile = dir.to_owned();
+    match blocking(move || Ok(storage::mend(&profile))).await? {
+        Ok(0) => {}
+        Ok(transactions) => info!(
+            transactions,
+            "mended a database that a dead browser had left in the middle of writing"
+        ),
+        // Then Chromium finds what it finds, and the good copy is there.
+        Err(error) => warn!(%error, "the databases could not be looked through"),
+    }
+    Ok(())
 }

@@ -1,10 +1,16 @@
-//! Waiting until nobody has a profile's databases open.
+//! A profile's databases between two browsers: waiting until nobody has them
+//! open, and mending what Chromium would throw away.
 //!
 //! A browser that is killed leaves helper processes behind for a moment, and
 //! one of them holds the databases in which a login is stored. Chromium that
 //! finds such a database locked does not wait: it throws the database away
 //! and begins an empty one, and the login is gone (seen with a browser killed
 //! under load: the next start 30 ms later showed a QR code).
+
+mod log;
+mod scopes;
+
+pub use scopes::mend;
 
 use crate::procfs;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
@@ -97,15 +103,18 @@ fn lock_files(user_data_dir: &Path) -> io::Result<Vec<PathBuf>> {
         default.join("Session Storage/LOCK"),
         default.join("Service Worker/Database/LOCK"),
     ];
-    let databases = match fs::read_dir(default.join("IndexedDB")) {
-        Ok(databases) => databases,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
-        Err(error) => return Err(error),
-    };
-    for database in databases {
-        files.push(database?.path().join("LOCK"));
-    }
+    let databases = indexed_dbs(&default)?;
+    files.extend(databases.iter().map(|database| database.join("LOCK")));
     Ok(files)
+}
+
+/// The folders in which IndexedDB keeps its databases (and their blobs).
+fn indexed_dbs(default: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(default.join("IndexedDB")) {
+        Ok(folders) => folders.map(|folder| Ok(folder?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
