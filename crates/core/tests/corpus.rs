@@ -3,8 +3,8 @@
 //! `failures.jsonl` is ground truth: texts from issue threads and sources,
 //! labelled by hand. `heldout.jsonl` is a second set of the same sort, and
 //! `later.jsonl` a third: K, M, N and P are batches, each labelled before it
-//! was measured, with the rules mended after each. So are Q, R, S, V, W, Y, Z
-//! and A of `gathered.jsonl`; its T and U are wordings without a thread, from
+//! was measured, with the rules mended after each. So are Q, R, S, V, W, Y, Z,
+//! A, C and D of `gathered.jsonl`; its T and U are wordings without a thread, from
 //! the lists of names and messages in the sources of the libraries. All were
 //! used for tuning, and the words of all are those that `explain` guesses by:
 //! no figure here says how an unseen text is read (docs/decisions/0005 does).
@@ -128,7 +128,7 @@ fn what_was_collected_later_is_understood_too() {
 #[test]
 fn what_was_gathered_last_is_understood_too() {
     let score = Score::of(include_str!("fixtures/gathered.jsonl"));
-    assert!(score.entries >= 960);
+    assert!(score.entries >= 1058);
     score.demand(95, 95, 90);
 }
 

@@ -302,6 +302,19 @@ pub(super) const RULES: &[Rule] = &[
     .only(&[Op::Send, Op::SendMedia])
     .handed(Handed::Refused),
     rule(
+        "the stored login has expired",
+        Kind::AuthRequired,
+        &["session expired|session has expired|session_expired|login expired|login has expired"],
+    )
+    // A customer's window and a caller's token expire too.
+    .unless(&["=24h|24 hour|24-hour|template|window|token|=jwt|outside"]),
+    rule(
+        "a state says that there is no login",
+        Kind::AuthRequired,
+        &["authenticated|logged_in|logged in|loggedin|=linked|=paired + : false|\":false|\": false|=false"],
+    )
+    .only(&[Op::Auth, Op::Listen, Op::Probe]),
+    rule(
         "the link is gone: a phone must scan",
         Kind::AuthRequired,
         &[
@@ -339,6 +352,8 @@ pub(super) const RULES: &[Rule] = &[
             "session data most likely expired",
             "not paired",
             "doesn't contain a device jid",
+            "no creds|no saved session|no stored session",
+            "creds.json + not found|no such file|=enoent|missing",
             "scan_qr",
             "scan qr",
             "scan the qr",

@@ -18,6 +18,19 @@ pub(super) fn unsure(verdict: Verdict) -> Verdict {
     }
 }
 
+/// What an event tells of is no message of ours: where a file that came in
+/// could not be fetched or passed on, nothing is to be rejected, and a message
+/// in hand is as undecided as before.
+pub(super) fn of_an_event(verdict: Verdict) -> Verdict {
+    match (verdict.kind, verdict.handed) {
+        (Kind::MediaInvalid, _) => Verdict::of(Kind::Unknown).handed(Handed::Earlier),
+        (Kind::Unknown | Kind::RecipientInvalid | Kind::PermanentRequestError, Handed::Before) => {
+            verdict.handed(Handed::Earlier)
+        }
+        _ => verdict,
+    }
+}
+
 /// Takes back that a call never ran where the same text shows that something
 /// was under way, or that the message arrived: several lines of one log often
 /// tell of more than one thing.

@@ -44,11 +44,34 @@ pub(super) const TELLING: &[Rule] = &[rule(
     "somebody else did not take what a webhook brought",
     Kind::Unknown,
     &[
-        "webhooksender|webhookcontroller|webhook sender|webhook delivery|webhook request|webhook event + fail|error|retry|falhou|tentativa|timed out|timeout|refused|could not|unable",
+        "webhooksender|webhookcontroller|webhookservice|receivewebhook|webhook sender|webhook delivery|webhook request|webhook event + fail|error|retry|falhou|tentativa|timed out|timeout|refused|could not|unable",
     ],
 )
 .only(&[Op::Listen])
 .handed(Handed::Earlier)];
+
+/// What a gateway itself stands on. It asks these before a send and after it.
+pub(super) const BESIDE: &[Rule] = &[
+    rule(
+        "a service beside the gateway is away",
+        Kind::Unknown,
+        &[
+            "=redis|ioredis|postgres|postgresql|mysql|mariadb|mongodb|rabbitmq|=amqp|kafka|memcached|minio + disconnected|refused|unreachable|closed|=lost|timed out|timeout|not available|unavailable|=down|not ready|reset",
+        ],
+    )
+    .unless(&["whatsapp|baileys|stream errored|browser|chrom"])
+    .handed(Handed::Everything),
+    rule(
+        "the gateway waited in vain for a lock or a pool of its own",
+        Kind::Unknown,
+        &[
+            "=lock|async-lock|mutex|semaphore|acquire|acquiring|connection pool|the pool|resourcerequest + timed out|timeout|exhausted",
+        ],
+    )
+    .only(ASKING)
+    .unless(&["static.whatsapp|leveldb|profile|navigat"])
+    .handed(Handed::Everything),
+];
 
 /// A session that is on its way up has no connection yet.
 pub(super) const COMING_UP: &[Rule] = &[rule(

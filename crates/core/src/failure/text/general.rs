@@ -8,6 +8,7 @@ use super::super::verdict::Handed;
 use super::super::{Kind, Operation as Op, Rung};
 use super::rule::{Rule, rule};
 
+const STARTING: &[Op] = &[Op::Launch];
 const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
 const TALKING_TO_THE_PAGE: &[Op] = &[
     Op::Auth,
@@ -18,6 +19,65 @@ const TALKING_TO_THE_PAGE: &[Op] = &[
     Op::Lookup,
     Op::Probe,
     Op::Shutdown,
+];
+
+/// Why a browser did not start. What launchers wrap around it (`failed to
+/// launch`, `stopped before startup completed`) says only that it did not, so
+/// these are read before that.
+pub(super) const NO_START: &[Rule] = &[
+    rule(
+        "no more browsers may run here",
+        Kind::ResourcesExhausted,
+        &["too many|maximum|max|limit + browsers|browser sessions|browser instances|chrome instances|concurrent sessions"],
+    )
+    .only(STARTING),
+    rule(
+        "something ran out",
+        Kind::ResourcesExhausted,
+        &["=memory|=disk|=storage|=space + =full|exhausted|insufficient|not enough|ran out|run out|less than"],
+    )
+    .rung(Rung::RestartBrowser)
+    .only(STARTING),
+    rule(
+        "what drives the browser is missing, not the browser",
+        Kind::Unknown,
+        &["chromedriver|webdriver|driver for|driver executable + unable|not found|missing|could not|cannot"],
+    )
+    .rung(Rung::Operator)
+    .handed(Handed::Before)
+    .only(STARTING),
+    rule(
+        "the browser lacks something to start",
+        Kind::LaunchFailedMissingLibs,
+        &[".so|.dll|.dylib|library|libraries|dependencies|dependency + not found|missing|cannot open|could not load|failed to load|unable to load|cannot be loaded"],
+    )
+    .only(STARTING),
+    rule(
+        "isolation was refused",
+        Kind::LaunchFailedSandbox,
+        &["namespace|sandbox|unshare|=clone + not permitted|denied|cannot|could not|refused|no permission"],
+    )
+    // Chromium says of its helpers, where all is well, that they have threads.
+    .unless(&["initializesandbox"])
+    .only(STARTING),
+    rule(
+        "the browser is not there",
+        Kind::LaunchFailedMissingBrowser,
+        &[
+            "executable|binary|browser|chrome|chromium + not found|missing|not installed|not exist|not executable|in path",
+            "browser|chrome|chromium + unable|could not|couldn't|cannot|can't|failed + =find|=locate|=detect",
+        ],
+    )
+    .only(STARTING),
+    rule(
+        "somebody else holds the profile",
+        Kind::ProfileLocked,
+        &[
+            "another instance|another process|already running|already in use|already open",
+            "profile|user data|userdata|session folder + =lock|locked|in use|used by",
+        ],
+    )
+    .only(STARTING),
 ];
 
 pub(super) const RULES: &[Rule] = &[
@@ -32,27 +92,6 @@ pub(super) const RULES: &[Rule] = &[
     )
     .rung(Rung::RestartBrowser),
     rule(
-        "the browser lacks something to start",
-        Kind::LaunchFailedMissingLibs,
-        &[".so|.dll|.dylib|library|libraries|dependencies|dependency + not found|missing|cannot open|could not load"],
-    )
-    .only(&[Op::Launch]),
-    rule(
-        "isolation was refused",
-        Kind::LaunchFailedSandbox,
-        &["namespace|sandbox|unshare|clone + not permitted|denied|failed|cannot|no permission"],
-    )
-    .only(&[Op::Launch]),
-    rule(
-        "the browser is not there",
-        Kind::LaunchFailedMissingBrowser,
-        &[
-            "executable|binary|browser|chrome|chromium + not found|missing|no such|not installed|not exist|not executable|in path",
-            "browser|chrome|chromium + unable|could not|couldn't|cannot|can't|failed + find|locate|detect",
-        ],
-    )
-    .only(&[Op::Launch]),
-    rule(
         "somebody else holds the profile",
         Kind::ProfileLocked,
         &[
@@ -60,7 +99,7 @@ pub(super) const RULES: &[Rule] = &[
             "profile|user data|userdata|session folder + lock|locked|in use|used by|using",
         ],
     )
-    .only(&[Op::Launch, Op::Shutdown]),
+    .only(&[Op::Shutdown]),
     rule(
         "stored data cannot be read",
         Kind::ProfileCorrupt,
@@ -164,6 +203,13 @@ pub(super) const RULES: &[Rule] = &[
         ],
     )
     .only(&[Op::Navigate]),
+    rule(
+        "the browser fell over",
+        Kind::BrowserGone,
+        &["browser|chrome|chromium + disconnected"],
+    )
+    // The name under which a library links itself is that of a browser.
+    .unless(&["network|internet|offline|whatsapp|socket|browser:"]),
     rule(
         "the network is away",
         Kind::NetworkDown,

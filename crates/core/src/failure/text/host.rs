@@ -155,6 +155,7 @@ pub(super) const RULES: &[Rule] = &[
             "error relocating",
             "relocation error",
             "required file not found",
+            "detected by ld.so",
         ],
     ),
     rule(
@@ -204,6 +205,19 @@ pub(super) const RULES: &[Rule] = &[
     .only(&[Op::Launch, Op::Auth, Op::Listen, Op::Shutdown])
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
+    rule(
+        "what runs the browser for others (a snap, a container) failed itself",
+        Kind::Unknown,
+        &[
+            "snap-confine|snap-update-ns|snap-exec|snapd|snap cgroup|tracking cgroup",
+            "=cgroup + cannot|could not|couldn't|unable|failed|not permitted",
+            "oci runtime|error response from daemon|shim task|=runc|=crun|containerd + fail|error|cannot|unable",
+        ],
+    )
+    .unless(&["executable file not found|no such file or directory"])
+    .only(&[Op::Launch])
+    .rung(Rung::Operator)
+    .handed(Handed::Before),
     rule(
         "the sandbox cannot start",
         Kind::LaunchFailedSandbox,
@@ -258,8 +272,6 @@ pub(super) const RULES: &[Rule] = &[
             "compiled against a different node",
             "syntaxerror + cjs/loader|esm/",
             "unsupported engine",
-            "snap-confine",
-            "not a snap cgroup",
             "only supports chrome version",
             "unsupported browser version",
             "spawn ffmpeg + =enoent",

@@ -28,7 +28,7 @@ use super::verdict::{Handed, Verdict};
 use super::{Kind, Operation as Op, Rung};
 use fold::{Folded, ends};
 pub(super) use fold::{LOOKED_AT_BYTES, head};
-use rule::{Match, first};
+use rule::{Match, Rule, first};
 
 /// Where a text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,20 @@ pub(super) fn read_exception(text: &str, operation: Op) -> Verdict {
         .map_or_else(|| unknown(heard.operation), |found| found.verdict)
 }
 
+/// The tables that know causes. Names are read by these before an envelope
+/// around them is.
+fn causes() -> impl Iterator<Item = &'static [Rule]> {
+    [host::RULES, profile::RULES, account::RULES]
+        .into_iter()
+        .chain(message::TABLES.iter().copied())
+        .chain([browser::RULES, devtools::RULES, network::RULES])
+}
+
+/// The tables that know only what a text is like.
+fn likely() -> impl Iterator<Item = &'static [Rule]> {
+    [gateway::ENVELOPES, general::NO_START, general::RULES].into_iter()
+}
+
 /// A text, made ready for the rules.
 struct Heard {
     said: String,
@@ -98,6 +112,7 @@ impl Heard {
             .or_else(|| table(gateway::SESSIONS))
             .or_else(|| table(gateway::TELLING))
             .or_else(|| table(gateway::COMING_UP))
+            .or_else(|| anywhere(table(gateway::BESIDE)))
             .or_else(|| table(host::RULES))
             .or_else(|| table(profile::RULES))
             .or_else(|| exited::read(text, operation))
@@ -106,9 +121,11 @@ impl Heard {
             .or_else(|| table(account::RULES))
             .or_else(|| page::read(text, operation, origin))
             .or_else(|| message::TABLES.iter().copied().find_map(table))
+            .or_else(|| anywhere(self.why_it_did_not_start()))
             .or_else(|| table(browser::RULES))
             .or_else(|| table(devtools::RULES))
             .or_else(|| table(network::RULES))
+            .or_else(|| anywhere(self.by_names(causes())))
             .or_else(|| anywhere(table(gateway::ENVELOPES)))
             .or_else(|| page::nameless(text, operation))
             .or_else(|| {
@@ -119,17 +136,31 @@ impl Heard {
             })
             .or_else(|| anywhere(table(foreign::RULES)))
             .or_else(|| anywhere(table(general::RULES)))
-            .or_else(|| anywhere(self.by_names()))?;
+            .or_else(|| anywhere(self.by_names(likely())))?;
+        let verdict = match operation {
+            Some(Op::Listen) => doubt::of_an_event(found.verdict),
+            _ => found.verdict,
+        };
         Some(Match {
-            verdict: doubt::weighed(found.verdict, text),
+            verdict: doubt::weighed(verdict, text),
             ..found
         })
     }
 
+    /// Why a browser did not start, under whatever its launcher says of that.
+    /// The switches of a command line name what was asked for, not what failed.
+    fn why_it_did_not_start(&self) -> Option<Match> {
+        let words: Vec<&str> = (self.text.as_str().split(' '))
+            .filter(|word| !word.starts_with("--"))
+            .collect();
+        let text = Folded::new(&words.join(" "));
+        first(general::NO_START, &text, self.operation)
+    }
+
     /// Programs also speak in names: `phoneNotConnected`, `MEDIA_TOO_LARGE`.
-    /// Taken apart they are words like any others. Last of all, and for
-    /// nothing sure: the names in a stack are of what works.
-    fn by_names(&self) -> Option<Match> {
+    /// Taken apart they are words like any others. After all that is said in
+    /// words, and for nothing sure: the names in a stack are of what works.
+    fn by_names(&self, mut tables: impl Iterator<Item = &'static [Rule]>) -> Option<Match> {
         /// A name that says something stands early; a log is full of others.
         const NAMES_WITHIN_BYTES: usize = 2 * 1024;
         let lines: Vec<String> = head(&self.said, NAMES_WITHIN_BYTES)
@@ -138,16 +169,7 @@ impl Heard {
             .map(apart)
             .collect();
         let text = Folded::new(&lines.join("\n"));
-        let table = |rules| first(rules, &text, self.operation);
-        let found = table(host::RULES)
-            .or_else(|| table(profile::RULES))
-            .or_else(|| table(account::RULES))
-            .or_else(|| message::TABLES.iter().copied().find_map(table))
-            .or_else(|| table(browser::RULES))
-            .or_else(|| table(devtools::RULES))
-            .or_else(|| table(network::RULES))
-            .or_else(|| table(gateway::ENVELOPES))
-            .or_else(|| table(general::RULES))?;
+        let found = tables.find_map(|rules| first(rules, &text, self.operation))?;
         Some(Match {
             verdict: doubt::unsure(found.verdict),
             ..found
@@ -166,8 +188,19 @@ impl Heard {
             }
         })?;
         let verdict = doubt::unsure(Verdict::of(kind));
-        Some(doubt::weighed(verdict, &self.text))
+        let starting = matches!(self.operation, Some(Op::Launch) | None);
+        (starting || !of_a_start(kind)).then(|| doubt::weighed(verdict, &self.text))
     }
+}
+
+/// Kinds of which only a start can fail.
+const fn of_a_start(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::LaunchFailedMissingBrowser
+            | Kind::LaunchFailedMissingLibs
+            | Kind::LaunchFailedSandbox
+    )
 }
 
 /// `aNameLikeThis` and `a_name_like_this` as words.
@@ -288,6 +321,7 @@ mod tests {
             gateway::SESSIONS,
             gateway::TELLING,
             gateway::COMING_UP,
+            gateway::BESIDE,
             gateway::ENVELOPES,
             host::RULES,
             profile::RULES,
@@ -296,6 +330,7 @@ mod tests {
             devtools::RULES,
             network::RULES,
             foreign::RULES,
+            general::NO_START,
             general::RULES,
         ];
         let tables = tables.into_iter().chain(message::TABLES.iter().copied());

@@ -3,7 +3,7 @@
 //! Sources: Chromium's `process_singleton_posix.cc`, LevelDB's status texts,
 //! SQLite's result codes, errno(3).
 
-use super::super::{Kind, Rung};
+use super::super::{Kind, Operation as Op, Rung};
 use super::rule::{Rule, rule};
 
 pub(super) const RULES: &[Rule] = &[
@@ -84,8 +84,7 @@ pub(super) const RULES: &[Rule] = &[
             "=badsession",
             "bad session",
             "bad_session",
-            "creds.json + unexpected",
-            "creds.json + json",
+            "creds.json + unexpected|json.parse|invalid json|not valid json|in json|end of json|position",
             "unexpected end of json|unexpected token|json.parse|json at position + auth state|auth-state|authstate|auth_info|multi-file|creds|keystore|session file|session data",
             "creds + corrupt",
             "credentials + corrupt",
@@ -149,10 +148,19 @@ pub(super) const RULES: &[Rule] = &[
     .unless(&["corruption", "checksum", "malformed"])
     .rung(Rung::RestartBrowser),
     rule(
+        "the browser could not open a profile, and does not say why",
+        Kind::ProfileCorrupt,
+        &["profile + went wrong|not be opened|cannot be opened|can't be opened|failed to open|unable to open"],
+    )
+    .unless(&["corrupt", "newer version"])
+    .only(&[Op::Launch])
+    .rung(Rung::RestartBrowser),
+    rule(
         "a database of the profile is damaged",
         Kind::ProfileCorrupt,
         &[
             "corruption:",
+            "corruption + table|=block|=log|manifest|record|journal|=index|database",
             "database disk image is malformed",
             "malformed database schema",
             "no such table|no such column + sqlite|database|operationalerror",
@@ -167,7 +175,6 @@ pub(super) const RULES: &[Rule] = &[
             "block checksum",
             "leveldb",
             "local data files are corrupt",
-            "profile could not be opened",
             "preferences can not be read",
             "preferences cannot be read",
             "profile error occurred",

@@ -48,9 +48,19 @@ pub(super) const RULES: &[Rule] = &[
         "=etimedout|=econnreset|=econnrefused|=enotfound|=eai_again|fetch failed|timed out|socket hang up",
         "service unavailable|bad gateway|gateway timeout",
         "i/o timeout|dial tcp|no such host|unexpected eof|broken pipe|connection|os error",
+        "=413|=415|too large|too big",
     ])
     .rung(Rung::Retry)
     .handed(Handed::Before),
+    rule(
+        "it could not be made into what WhatsApp takes, which comes before the upload",
+        Kind::MediaInvalid,
+        &[
+            "fail to convert|failed to convert|failed to transcode|could not convert|couldn't convert|cannot convert|can't convert|unable to convert|error converting|conversion failed|failed to re-encode|transcoding failed + audio|video|image|media|sticker|voice|=opus|=ogg|webp|=mp4|=mp3|=file",
+        ],
+    )
+    .unless(&["undefined|=null|to object|bigint|symbol"])
+    .only(&[Op::SendMedia]),
     rule(
         "the media cannot be sent",
         Kind::MediaInvalid,
@@ -60,7 +70,7 @@ pub(super) const RULES: &[Rule] = &[
             "content_unuploadable",
             "file_too_large",
             "file too large",
-            "file is too large",
+            "file|video|image|document|media|attachment + is too large|is too big",
             "file too big",
             "media too large",
             "media too big",

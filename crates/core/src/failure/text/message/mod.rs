@@ -132,6 +132,7 @@ const KEYS: &[Rule] = &[
             "can't encrypt message for device",
             "no signal session established",
             "failed to process prekey bundle",
+            "failed to fetch prekey|invalid prekey in",
         ],
     )
     .handed(Handed::ThisCall),
