@@ -72,7 +72,20 @@ impl Builder {
     }
 
     /// Certificates in PEM that are trusted beside the public roots: for a
-    /// gateway whose certificate is from an authority of your own.
+    /// gateway whose certificate is from an authority of your own, or signed by
+    /// itself. The certificate must be for the host that the URL names. Without TLS
+    /// they count for nothing.
+    ///
+    /// ```no_run
+    /// use steadfast_client::Client;
+    ///
+    /// # fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let gateway = Client::builder("https://gateway.example:8443", token)
+    ///     .root_certificates(std::fs::read("authority.pem")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = pem.into();
         self
@@ -159,7 +172,8 @@ pub struct NewWebhook {
 impl Client {
     /// A client with every bound as it is by default. The URL is the gateway's
     /// (`http://127.0.0.1:8080`), perhaps with a path that a proxy puts it
-    /// below. The token travels with every request: beyond this machine, https.
+    /// below. The token travels with every request: beyond this machine, https,
+    /// with the public roots trusted and whatever [`Builder::root_certificates`] adds.
     ///
     /// # Errors
     /// As [`Builder::build`].

@@ -53,7 +53,9 @@ pub enum Transport {
     /// There is no connection: the request was not sent.
     #[error("cannot connect: {0}")]
     Connect(String),
-    /// The other side is not who it should be, or speaks no TLS: nothing was sent.
+    /// The other side is not who it should be, or speaks no TLS: nothing was
+    /// sent, and another try ends like this one. A certificate that is from an authority of
+    /// your own: [`Builder::root_certificates`](super::Builder::root_certificates).
     #[error("no TLS: {0}")]
     Tls(String),
     /// The connection broke; the request may have been read.

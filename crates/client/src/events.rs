@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::error::Error;
 use super::retry;
+use super::stream::EventStream;
 use super::wire::{Ask, segment};
 use hyper::Method;
 use serde::Deserialize;
@@ -46,6 +47,10 @@ pub struct Event {
     pub timestamp: String,
     /// The particulars, by type.
     pub data: Value,
+    /// Whether events before this one are gone unread: they were kept for too
+    /// short a time. Told by an [`EventStream`]; a page says it of itself.
+    #[serde(skip)]
+    pub gap: bool,
 }
 
 /// A piece of the log.
@@ -93,6 +98,11 @@ impl Events {
         let each: Vec<_> = of.into_iter().map(|text| segment(text.as_ref())).collect();
         let _ = write!(self.filter, "&{name}={}", each.join(","));
         self
+    }
+
+    /// The same one by one, as a [`Stream`](futures_core::Stream). Asks nothing yet.
+    pub fn into_stream(self) -> EventStream {
+        EventStream::new(self)
     }
 
     /// The next events: waits for them as long as it takes. A connection that

@@ -47,6 +47,15 @@
 //! # }
 //! ```
 //!
+//! [`Events::into_stream`] gives the same log as a stream, event by event:
+//! [`EventStream`].
+//!
+//! **TLS is spoken where the URL begins with `https://`.** The public roots (those
+//! of Mozilla, built in) are trusted, and not those of the system; the authority
+//! that made your own gateway's certificate is added with
+//! [`Builder::root_certificates`]. A gateway that is not believed is told nothing:
+//! [`Transport::Tls`].
+//!
 //! It stands on hyper alone, knows nothing of the gateway but its HTTP interface
 //! (docs/API.md), and needs a tokio runtime with time and I/O enabled. There is
 //! no default token, and none is ever printed.
@@ -57,6 +66,7 @@ mod error;
 mod events;
 mod message;
 mod retry;
+mod stream;
 mod wire;
 
 pub use answer::{
@@ -68,6 +78,7 @@ pub use client::{Builder, Client, Listing, NewWebhook};
 pub use error::{Error, Problem, Transport};
 pub use events::{Event, EventPage, Events, Start};
 pub use message::{Batch, MediaKind, Message, Priority, Wait};
+pub use stream::EventStream;
 
 use std::fmt;
 

@@ -32,7 +32,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 /// How long a connection may take to stand.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -293,7 +293,7 @@ impl Wire {
             None => Box::new(stream),
             Some((tls, name)) => {
                 let secured = tls.connect(name.clone(), stream).await;
-                Box::new(secured.map_err(|error| Transport::Tls(error.to_string()))?)
+                Box::new(secured.map_err(|error| not_secured(&error))?)
             }
         };
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -395,6 +395,23 @@ fn broken(error: hyper::Error) -> Transport {
     Transport::Broken(text)
 }
 
+/// Why a handshake failed: a connection that breaks under it may be better the
+/// next time, a certificate that is not believed will not.
+fn not_secured(error: &io::Error) -> Transport {
+    let inner = error.get_ref();
+    let Some(said) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return Transport::Connect(format!("in the TLS handshake: {error}"));
+    };
+    let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    Transport::Tls(if *said == unknown {
+        format!(
+            "{said} (an authority of your own is trusted where Builder::root_certificates has it)"
+        )
+    } else {
+        said.to_string()
+    })
+}
+
 /// A file, piece by piece, and no more of it than was there at first.
 fn pieces(file: File, length: u64) -> Body {
     let pieces = stream::try_unfold(file.take(length), |mut file| async move {
@@ -409,7 +426,7 @@ fn pieces(file: File, length: u64) -> Body {
 
 /// TLS that trusts the public roots, and those given.
 fn connector(more: Vec<CertificateDer<'static>>) -> Result<TlsConnector, Error> {
-    let wrong = |error: tokio_rustls::rustls::Error| Error::Invalid(format!("TLS: {error}"));
+    let wrong = |error: rustls::Error| Error::Invalid(format!("TLS: {error}"));
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     for certificate in more {
         roots.add(certificate).map_err(wrong)?;

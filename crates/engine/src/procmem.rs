@@ -2,6 +2,46 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The browser's memory, read now and then beside the heartbeats.
+#[derive(Debug, Default)]
+pub(crate) struct BrowserMemory {
+    bytes: Arc<AtomicU64>,
+    busy: Arc<AtomicBool>,
+    read_at: Mutex<Option<Instant>>,
+}
+
+impl BrowserMemory {
+    /// Reading walks the kernel's tables of each process: not every second.
+    const EVERY: Duration = Duration::from_secs(15);
+
+    /// As last read, in bytes; `None` before that, and where nothing is known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        match self.bytes.load(Ordering::Relaxed) {
+            0 => None,
+            bytes => Some(bytes),
+        }
+    }
+
+    /// Begins a reading where the last one is old. Never waits for it.
+    pub(crate) fn refresh(&self, pid: u32) {
+        let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_at.is_some_and(|at| at.elapsed() < Self::EVERY)
+            || self.busy.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        *read_at = Some(Instant::now());
+        let (bytes, busy) = (Arc::clone(&self.bytes), Arc::clone(&self.busy));
+        tokio::task::spawn_blocking(move || {
+            bytes.store(tree_bytes(pid).unwrap_or(0), Ordering::Relaxed);
+            busy.store(false, Ordering::Release);
+        });
+    }
+}
 
 /// The proportional set size of the tree in bytes, in which each shared page
 /// counts once; the resident size where the kernel does not tell. `None` where

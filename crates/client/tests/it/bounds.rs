@@ -147,4 +147,5 @@ fn what_is_asked_may_move_between_threads() {
     sendable(client.check_numbers("default", &["49151"]));
     let mut events = client.events(Start::Oldest);
     sendable(events.next_page());
+    sendable(events.into_stream());
 }

@@ -9,6 +9,7 @@
 mod bounds;
 mod repeats;
 mod server;
+mod streams;
 
 use steadfast_client::{Builder, Client};
 

@@ -6,12 +6,13 @@ mod way;
 
 use crate::Error;
 use crate::conclude::conclude;
-use crate::engine::{BrowserMemory, PageEngine};
+use crate::engine::PageEngine;
 use crate::happenings;
 use crate::inbox;
 use crate::link::{Link, Session};
 use crate::memory::Memory;
 use crate::options::{EngineOptions, Site};
+use crate::procmem::BrowserMemory;
 use crate::profile::Profile;
 use crate::script::Library;
 use crate::watch;

@@ -1,6 +1,7 @@
 //! `perform`: each action as the page's arguments, each answer as the port's.
 
-use super::{MARGIN, PageEngine, not_ready};
+use super::outcome::not_ready;
+use super::{MARGIN, PageEngine};
 use crate::Error;
 use crate::conclude::conclude;
 use crate::wire::Received;

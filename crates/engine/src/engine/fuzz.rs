@@ -4,14 +4,17 @@
 //! `PROPTEST_CASES` asks for more cases; a failure prints its case, shrunk,
 //! and keeps its seed under `proptest-regressions/`.
 
+use super::outcome::{outcome, page_error};
 use super::*;
-use crate::conclude::conclude;
 use crate::memory::Memory;
 use crate::phase::Seen;
-use crate::wire::{Answer, Confirmed, Fetched, News, Received, Resumed, Told, Waiting, one_by_one};
+use crate::wire::{
+    Answer, Confirmed, Fetched, News, Received, Resumed, Sent, Told, Waiting, one_by_one,
+};
 use garble::{Garbled, garbled};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
+use steadfast_core::failure::Resend;
 
 #[path = "../../../cdp/tests/fuzz/garble.rs"]
 mod garble;
@@ -124,7 +127,7 @@ proptest! {
         let id = WaMessageId::mint([1; 9]);
         let sent = read::<Sent>(&answer);
         let unread = sent.is_err();
-        let outcome = PageEngine::outcome(Operation::Send, &id, sent);
+        let outcome = outcome(Operation::Send, &id, sent);
         if unread {
             prop_assert!(matches!(&outcome, SendOutcome::Unknown(failure) if failure.resend == Resend::CheckFirst));
         }

@@ -2,14 +2,14 @@
 //! says which of its fields count.
 
 use super::accept::MAX_TEXT_CHARS;
+use super::cards::{CardRequest, cards};
 use super::files::{FileOrder, MediaRequest};
 use super::problem::Problem;
 use serde::Deserialize;
 use std::collections::HashSet;
 use steadfast_core::ids::{ChatId, MessageKey, WaMessageId};
 use steadfast_core::outbox::{
-    Body, ContactCard, Contacts, Degrees, Edit, Forward, Location, MediaKind, Poll, Reaction,
-    Revoke, Text,
+    Body, Contacts, Degrees, Edit, Forward, Location, MediaKind, Poll, Reaction, Revoke, Text,
 };
 use utoipa::ToSchema;
 
@@ -18,14 +18,11 @@ const MAX_CAPTION_CHARS: usize = 4_096;
 /// Nobody can be mentioned more often: a group has no more members.
 const MAX_MENTIONS: usize = 1_024;
 /// Names and addresses of places and people, in characters.
-const MAX_NAME_CHARS: usize = 1_000;
+pub(super) const MAX_NAME_CHARS: usize = 1_000;
 /// WhatsApp's own bounds of a poll.
 const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 const MAX_QUESTION_CHARS: usize = 255;
 const MAX_OPTION_CHARS: usize = 100;
-/// Contact cards in one message, and characters in one of them.
-const MAX_CARDS: usize = 50;
-const MAX_VCARD_CHARS: usize = 16_384;
 /// The longest emoji that there are have some ten code points.
 const MAX_EMOJI_CHARS: usize = 16;
 
@@ -69,20 +66,6 @@ pub(super) struct Content {
     message: Option<String>,
     /// (reaction) One emoji; empty takes the reaction back.
     emoji: Option<String>,
-}
-
-/// A contact card: a whole vCard, or what one is made from.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CardRequest {
-    /// The name that is shown.
-    name: String,
-    /// Its number in international form; needed where there is no `vcard`.
-    phone: Option<String>,
-    /// Where the person works.
-    organization: Option<String>,
-    /// The card itself, a vCard 3.0.
-    vcard: Option<String>,
 }
 
 /// The message that another speaks of, as a caller names it.
@@ -280,7 +263,8 @@ fn needed<T>(field: &str, value: Option<T>, kind: Type) -> Result<T, Problem> {
     })
 }
 
-fn bounded(field: &str, text: String, most: usize) -> Result<String, Problem> {
+/// A text of 1 to `most` characters.
+pub(super) fn bounded(field: &str, text: String, most: usize) -> Result<String, Problem> {
     let chars = text.chars().count();
     if (1..=most).contains(&chars) {
         return Ok(text);
@@ -289,7 +273,8 @@ fn bounded(field: &str, text: String, most: usize) -> Result<String, Problem> {
     Err(Problem::field(field, what))
 }
 
-fn optional(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+/// A name or an address that may be left out, or empty.
+pub(super) fn optional(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     text.filter(|text| !text.is_empty())
         .map(|text| bounded(field, text, MAX_NAME_CHARS))
         .transpose()
@@ -480,76 +465,6 @@ fn poll(question: String, options: Vec<String>, selectable: u8) -> Result<Poll, 
     })
 }
 
-fn cards(cards: Vec<CardRequest>) -> Result<Vec<ContactCard>, Problem> {
-    let count = cards.len();
-    if !(1..=MAX_CARDS).contains(&count) {
-        return Err(Problem::field(
-            "contacts",
-            format!("there are {count}; 1 to {MAX_CARDS} can be sent"),
-        ));
-    }
-    cards.into_iter().map(card).collect()
-}
-
-fn card(card: CardRequest) -> Result<ContactCard, Problem> {
-    let name = bounded("contacts.name", card.name, MAX_NAME_CHARS)?;
-    if let Some(vcard) = card.vcard {
-        if card.phone.is_some() || card.organization.is_some() {
-            return Err(Problem::field(
-                "contacts.vcard",
-                "give either vcard, or phone and organization",
-            ));
-        }
-        let vcard = bounded("contacts.vcard", vcard, MAX_VCARD_CHARS)?;
-        let text = vcard.trim();
-        if !text.starts_with("BEGIN:VCARD") || !text.ends_with("END:VCARD") {
-            return Err(Problem::field(
-                "contacts.vcard",
-                "it is no vCard: one begins with BEGIN:VCARD and ends with END:VCARD",
-            ));
-        }
-        return Ok(ContactCard { name, vcard });
-    }
-    let phone = card.phone.ok_or_else(|| {
-        Problem::field("contacts.phone", "a contact card needs a phone, or a vcard")
-    })?;
-    let chat = ChatId::parse(&phone).map_err(|error| Problem::field("contacts.phone", error))?;
-    let organization = optional("contacts.organization", card.organization)?;
-    let vcard = vcard(&name, chat.user(), organization.as_deref());
-    Ok(ContactCard { name, vcard })
-}
-
-/// A vCard that WhatsApp links to the person's account.
-fn vcard(name: &str, digits: &str, organization: Option<&str>) -> String {
-    let mut lines = vec![
-        "BEGIN:VCARD".to_owned(),
-        "VERSION:3.0".to_owned(),
-        format!("N:;{};;;", escaped(name)),
-        format!("FN:{}", escaped(name)),
-    ];
-    lines.extend(organization.map(|organization| format!("ORG:{};", escaped(organization))));
-    lines.push(format!("TEL;type=CELL;type=VOICE;waid={digits}:+{digits}"));
-    lines.push("END:VCARD".to_owned());
-    lines.join("\n")
-}
-
-/// A value of a vCard (RFC 2426, 4): nothing in it may begin another line or part.
-fn escaped(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for c in value.chars() {
-        match c {
-            '\\' | ';' | ',' => {
-                text.push('\\');
-                text.push(c);
-            }
-            '\n' => text.push_str("\\n"),
-            c if c.is_control() => {}
-            c => text.push(c),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -654,14 +569,5 @@ mod tests {
         assert_eq!(text.reply_to.unwrap().to_string(), key);
         let edit = read(json!({"type": "edit", "message": "3EB0AB", "text": "x"})).unwrap();
         assert!(edit.speaks_of()[0].1, "only ours can be edited");
-    }
-
-    #[test]
-    fn a_card_cannot_be_broken_out_of() {
-        let card = vcard("Bob;\nTEL:1\\", "4915123456789", Some("A, B"));
-        assert_eq!(card.lines().count(), 7);
-        assert!(card.contains("FN:Bob\\;\\nTEL:1\\\\"), "{card}");
-        assert!(card.contains("ORG:A\\, B;"), "{card}");
-        assert!(card.contains("waid=4915123456789:+4915123456789"));
     }
 }

@@ -5,6 +5,7 @@ mod accept;
 mod audit_log;
 mod auth;
 mod batch;
+mod cards;
 mod changes;
 mod chats;
 mod content;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use std::collections::BTreeSet;
-use steadfast_core::event::{StateChange, Told};
+use steadfast_core::event::{EventKinds, StateChange, Told};
+use steadfast_core::ids::SessionId;
 use steadfast_core::port::{
     DeliveryState, EventLog as _, EventQuery, SessionRecord, WebhookStore as _,
 };

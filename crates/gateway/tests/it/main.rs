@@ -46,6 +46,8 @@ mod http_sessions;
 mod http_system;
 mod http_tokens;
 mod http_waha;
+mod http_waha_page;
+mod http_waha_sending;
 mod http_waha_webhooks;
 mod http_webhooks;
 mod kinds;

@@ -14,6 +14,7 @@ mod envelope;
 mod groups;
 mod history;
 mod linking;
+mod members;
 mod people;
 mod send;
 mod server;
@@ -106,7 +107,7 @@ fn group_routes() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::create_named))
         .routes(routes!(groups::change))
-        .routes(routes!(groups::add_named, groups::remove_named))
+        .routes(routes!(members::add_named, members::remove_named))
         .routes(routes!(groups::count))
         .routes(routes!(groups::join))
         .routes(routes!(groups::get))
@@ -123,12 +124,12 @@ fn group_routes() -> OpenApiRouter<Arc<HttpState>> {
         ))
         .routes(routes!(groups::invite))
         .routes(routes!(groups::revoke_invite))
-        .routes(routes!(groups::participants))
-        .routes(routes!(groups::participants_v2))
-        .routes(routes!(groups::add))
-        .routes(routes!(groups::remove))
-        .routes(routes!(groups::promote))
-        .routes(routes!(groups::demote))
+        .routes(routes!(members::participants))
+        .routes(routes!(members::participants_v2))
+        .routes(routes!(members::add))
+        .routes(routes!(members::remove))
+        .routes(routes!(members::promote))
+        .routes(routes!(members::demote))
 }
 
 /// Whether a path is one of this surface, so that its problems speak WAHA too.
