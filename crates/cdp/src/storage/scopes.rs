@@ -6,7 +6,7 @@
 //! of the database, which transactions on different object stores share. So
 //! where two of them were under way when the browser was killed, the second
 //! lock is refused, the database counts as corrupt ("Unknown corruption"), and
-//! is thrown away, the login with it: 5 of 30 browsers killed under load, and
+//! is thrown away, the login with it: 4 of 30 browsers killed under load, and
 //! none of those with one transaction or none.
 //!
 //! The remedy leaves the undoing to Chromium: every lock stays with the first
