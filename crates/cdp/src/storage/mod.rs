@@ -110,11 +110,19 @@ fn lock_files(user_data_dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The folders in which IndexedDB keeps its databases (and their blobs).
 fn indexed_dbs(default: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::read_dir(default.join("IndexedDB")) {
-        Ok(folders) => folders.map(|folder| Ok(folder?.path())).collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+    let entries = match fs::read_dir(default.join("IndexedDB")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.path());
+        }
     }
+    Ok(folders)
 }
 
 #[cfg(test)]

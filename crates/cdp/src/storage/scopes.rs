@@ -290,6 +290,7 @@ mod tests {
         fs::write(database.join("000009.log"), "older: not read").unwrap();
         fs::write(database.join("000010.log"), &bytes).unwrap();
         fs::write(database.join("LOG"), "not a log of this kind").unwrap();
+        fs::write(folder.path().join("Default/IndexedDB/stray"), "no database").unwrap();
         assert_eq!(mend(folder.path()).unwrap(), 1);
         let log = log::read(&fs::read(database.join("000010.log")).unwrap()).unwrap();
         assert_eq!(log.records.len(), 3);
