@@ -2,11 +2,14 @@
 //! engine; and the real binary killed in between.
 
 use crate::binary::{Serving, steadfast};
+use crate::http_front_door::certificate;
 use crate::scripted::Scripted;
+use crate::surface::Surface;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
 use steadfast_client::{
     Batch, Client, Error, Listing, MediaKind, Message, NewWebhook, Priority, SessionState, Start,
-    Status, Wait,
+    Status, Transport, Wait,
 };
 use steadfast_core::outbox::MediaKind as CoreKind;
 use steadfast_gateway::clock::{Clock as _, SystemClock};
@@ -109,6 +112,23 @@ async fn a_program_sends_looks_and_follows() {
         ("message.sent", &sent.id.clone().into())
     );
 
+    // The same log as a stream, on which what happens next comes by itself.
+    let from = Start::After(told.items[0].seq.to_string());
+    let stream = client.events(from).types(["message.sent"]).into_stream();
+    let seen: Vec<_> = tokio::time::timeout(Duration::from_mins(1), async {
+        let (seen, soon) = tokio::join!(stream.take(2).try_collect(), async {
+            let soon = Message::text(FRIEND, "soon");
+            client.send("default", &soon).await.unwrap()
+        });
+        let seen: Vec<steadfast_client::Event> = seen.unwrap();
+        assert_eq!(seen[1].data["id"], soon.id);
+        seen
+    })
+    .await
+    .expect("two messages were sent");
+    assert_eq!(seen[0].data["id"], photo.id);
+    assert!(!seen[0].gap && seen[0].seq < seen[1].seq);
+
     // Problems by their codes.
     let error = client
         .send("nowhere", &Message::text(FRIEND, "x"))
@@ -153,6 +173,10 @@ async fn accepts_and_events_go_on_over_a_killed_gateway() {
     let mut events = client.events(Start::Oldest).types(["message.accepted"]);
     let told = events.next_page().await.unwrap();
     assert_eq!(told.items[0].data["id"], first.id);
+    let stream = client.events(Start::Oldest).types(["message.accepted"]);
+    let mut stream = stream.into_stream();
+    let streamed = stream.try_next().await.unwrap().unwrap();
+    assert_eq!(streamed.data["id"], first.id);
     gateway.end("KILL");
 
     // Begun while nobody is there, and done once somebody is.
@@ -161,8 +185,17 @@ async fn accepts_and_events_go_on_over_a_killed_gateway() {
     let started = tokio::task::spawn_blocking(move || Serving::start_as(&mut command));
     let message = Message::text(FRIEND, "two");
     let sent = client.send("default", &message);
-    let (sent, told, gateway) = tokio::join!(sent, events.next_page(), started);
+    let next = stream.try_next();
+    let (sent, told, next, gateway) = tokio::join!(sent, events.next_page(), next, started);
     let (sent, gateway) = (sent.unwrap(), gateway.unwrap());
+    let next = next.unwrap().unwrap();
+    assert_eq!(
+        (next.gap, &next.data["id"]),
+        (false, &sent.id.clone().into())
+    );
+    // Or further on, where something of another type stands behind it already.
+    let position: i64 = stream.position().unwrap().parse().unwrap();
+    assert!(position >= next.seq);
     let told = told.unwrap();
     assert_eq!(
         (told.items.len(), &told.items[0].data["id"]),
@@ -174,6 +207,78 @@ async fn accepts_and_events_go_on_over_a_killed_gateway() {
         .unwrap();
     let texts: Vec<_> = all.items.iter().filter_map(|m| m.text.as_deref()).collect();
     assert_eq!(texts, ["one", "two"]);
-    drop((client, events));
+    drop((client, events, stream));
     assert_eq!(gateway.end("TERM").0, Some(0));
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_whom_is_believed_and_with_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path());
+    let gateway = Surface::with(|config| {
+        config.server.tls_cert = Some(folder.path().join("cert.pem"));
+        config.server.tls_key = Some(folder.path().join("key.pem"));
+    })
+    .await;
+    let port = gateway.address.port();
+    let localhost = format!("https://localhost:{port}");
+    let authority = std::fs::read(folder.path().join("cert.pem")).unwrap();
+    let of = |url: &str| Client::builder(url, &gateway.send);
+    let trusting = |url: &str| of(url).root_certificates(authority.as_slice());
+
+    // Everything that goes over a connection goes over this one.
+    let client = trusting(&localhost).build().unwrap();
+    let sent = client
+        .send("default", &Message::text(FRIEND, "sealed"))
+        .await
+        .unwrap();
+    assert_eq!(client.message(&sent.id).await.unwrap().id, sent.id);
+    let events = client.events(Start::Oldest).types(["message.accepted"]);
+    let told = events.into_stream().try_next().await.unwrap().unwrap();
+    assert_eq!(told.data["id"], sent.id);
+
+    // Not by the public roots, not by another authority, not under another
+    // name. It is said at once, and nothing was sent.
+    let elsewhere = tempfile::tempdir().unwrap();
+    certificate(elsewhere.path());
+    let another = std::fs::read(elsewhere.path().join("cert.pem")).unwrap();
+    let by_address = format!("https://127.0.0.1:{port}");
+    for (client, why) in [
+        (of(&localhost), "Builder::root_certificates"),
+        (of(&localhost).root_certificates(another), "certificate"),
+        (trusting(&by_address), "not valid for name"),
+    ] {
+        let client = client.build().unwrap();
+        let message = Message::text(FRIEND, "to nobody");
+        let error = client.send("default", &message).await.unwrap_err();
+        let Error::Transport(Transport::Tls(said)) = &error else {
+            panic!("{error:?}");
+        };
+        assert!(said.contains("certificate") && said.contains(why), "{said}");
+        assert!(!error.is_retryable() && !error.may_be_accepted());
+        let mut events = client.events(Start::Oldest).into_stream();
+        let error = events.try_next().await.unwrap_err();
+        assert!(matches!(error, Error::Transport(Transport::Tls(_))));
+        assert!(events.next().await.is_none(), "nobody is asked again");
+    }
+    let all = client
+        .messages("default", &Listing::default())
+        .await
+        .unwrap();
+    assert_eq!(all.items.len(), 1);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_told_apart() {
+    let gateway = Surface::start().await;
+    let url = format!("https://{}", gateway.address);
+    let client = Client::new(url, &gateway.send).unwrap();
+    let error = client.sessions().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Transport(Transport::Tls(_))),
+        "{error:?}"
+    );
+    assert!(!error.may_be_accepted());
+    gateway.stop().await;
 }
