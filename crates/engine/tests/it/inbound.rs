@@ -185,6 +185,9 @@ async fn what_came_while_we_were_away_is_fetched() {
     let (scene, engine) = Scene::linked().await;
     let first = written(&scene, "before");
     received(&scene, &first).await;
+    // Taken is not confirmed yet: what is taken next shows that the one before it was.
+    let next = written(&scene, "also before");
+    received(&scene, &next).await;
     drop(engine);
     scene
         .connector
