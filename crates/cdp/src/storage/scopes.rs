@@ -89,7 +89,8 @@ fn without_shared_locks(records: &[Vec<u8>]) -> Option<(Vec<u8>, usize)> {
         let (head, mut rest) = record.split_at_checked(BATCH)?;
         let (sequence, count) = head.split_first_chunk()?;
         let count = u32::from_le_bytes(count.try_into().ok()?);
-        next_sequence = next_sequence.max(u64::from_le_bytes(*sequence) + u64::from(count));
+        let after = u64::from_le_bytes(*sequence).checked_add(u64::from(count))?;
+        next_sequence = next_sequence.max(after);
         for _ in 0..count {
             let (&kind, after) = rest.split_first()?;
             let (key, after) = counted(after)?;
@@ -215,11 +216,6 @@ mod tests {
         out
     }
 
-    /// The operations of what is to be appended.
-    fn remedy(records: &[Vec<u8>]) -> Option<(Vec<u8>, usize)> {
-        without_shared_locks(records)
-    }
-
     #[test]
     fn a_shared_lock_stays_with_the_first() {
         let (one, two) = (scope(4), scope(5));
@@ -231,7 +227,7 @@ mod tests {
             batch(12, &[(&two, Some(&holding(&["db", "b", "c"])))]),
         ];
         let wanted = batch(13, &[(&two, Some(&holding(&["b", "c"])))]);
-        assert_eq!(remedy(&records), Some((wanted, 1)));
+        assert_eq!(without_shared_locks(&records), Some((wanted, 1)));
     }
 
     #[test]
@@ -251,8 +247,8 @@ mod tests {
             batch(4, &[(&two, Some(b""))]),
             batch(5, &[(&one, None)]),
         ];
-        assert_eq!(remedy(&records), None);
-        assert_eq!(remedy(&[]), None);
+        assert_eq!(without_shared_locks(&records), None);
+        assert_eq!(without_shared_locks(&[]), None);
     }
 
     #[test]
@@ -261,15 +257,18 @@ mod tests {
         // All that the second holds is held by the first: it would seem finished.
         let same = holding(&["db"]);
         let records = [batch(1, &[(&one, Some(&same)), (&two, Some(&same))])];
-        assert_eq!(remedy(&records), None);
+        assert_eq!(without_shared_locks(&records), None);
         // Another field than a lock.
         let other = [holding(&["db", "b"]), vec![0x10, 1]].concat();
         let records = [batch(1, &[(&one, Some(&same)), (&two, Some(&other))])];
-        assert_eq!(remedy(&records), None);
+        assert_eq!(without_shared_locks(&records), None);
         // A batch that says less than it announces.
         let mut short = batch(1, &[(&one, Some(&same))]);
         short[8] = 2;
-        assert_eq!(remedy(&[short]), None);
+        assert_eq!(without_shared_locks(&[short]), None);
+        // More than there can be.
+        let last = batch(u64::MAX, &[(&one, Some(&same))]);
+        assert_eq!(without_shared_locks(&[last]), None);
     }
 
     #[test]

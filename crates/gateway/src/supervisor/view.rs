@@ -24,7 +24,7 @@ pub(super) fn state(state: &State) -> SessionState {
 }
 
 /// As people see it: one that waits for others to start before it is starting.
-pub(super) fn shown(snapshot: &Snapshot) -> SessionState {
+fn shown(snapshot: &Snapshot) -> SessionState {
     if snapshot.awaits_turn {
         SessionState::Starting
     } else {
