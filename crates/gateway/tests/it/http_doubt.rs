@@ -19,6 +19,10 @@ async fn an_accept_in_doubt_is_said_to_be_and_a_repeat_stores_it_once() {
     };
     let store = Arc::new(SqliteStore::open(&path, hasty).unwrap());
     let surface = Surface::over(store.clone(), |_| {}).await;
+    // That the token is used is written down beside its first request. Were that
+    // the write that hangs, the message would wait behind it and never be begun.
+    surface.get(MESSAGES).await;
+    surface.use_is_stored("admin").await;
     // Another program holds the database: the write is begun, and does not end.
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -1,13 +1,15 @@
 //! The HTTP surface on a socket, over the memory store and made-up sessions.
 
-use crate::client::{Reply, call};
+use crate::client::{DEADLINE, Reply, call};
 use crate::fake::{FakeSessions, THEN, id};
 use hyper::Method;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use steadfast_core::ids::LoginGeneration;
 use steadfast_core::port::{Scope, SessionRecord, Store, TokenRecord};
+use steadfast_core::time::UnixMs;
 use steadfast_gateway::app::App;
 use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
 use steadfast_gateway::config::{Config, Live};
@@ -182,6 +184,21 @@ impl<S: Store + 'static> Surface<S> {
         let bearer = format!("Bearer {}", self.admin);
         let headers = [("authorization", bearer.as_str())];
         call(self.address, Method::DELETE, path, &headers, "").await
+    }
+
+    /// When a token was last used, once that is written down: beside the
+    /// requests, not by one of them.
+    pub(crate) async fn use_is_stored(&self, token: &str) -> UnixMs {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let tokens = self.store.tokens().await.unwrap();
+            let record = tokens.iter().find(|record| record.name == token).unwrap();
+            if let Some(at) = record.last_used_at {
+                return at;
+            }
+            assert!(Instant::now() < until, "the use was never written down");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Ends in order; every test that gets here shows that it can.
