@@ -37,6 +37,9 @@ use tokio::task::JoinSet;
 const LONG: Duration = Duration::from_mins(5);
 /// Links that are under way at once.
 const AT_ONCE: usize = 64;
+/// Messages that are being accepted at once. The store refuses what would make
+/// its queue longer than 1,024, and what is delivered meanwhile is written there too.
+const ACCEPTS_AT_ONCE: usize = 256;
 /// Heartbeats as configured by default, and as seldom as may be.
 const OFTEN_MS: u64 = 1_000;
 const SELDOM_MS: u64 = 60_000;
@@ -183,14 +186,16 @@ async fn make_and_link(outside: &Arc<Outside>, gateway: &Gateway, count: usize) 
 /// So many messages through each session: accepted a second, and brought to the server a second.
 async fn traffic(gateway: &Arc<Gateway>, settings: &Settings, run: usize) -> (f64, f64) {
     let begun = Instant::now();
+    let turns = Arc::new(tokio::sync::Semaphore::new(ACCEPTS_AT_ONCE));
     let mut senders = JoinSet::new();
     for session in sessions(gateway, settings.sessions) {
-        let messages = settings.messages;
+        let (messages, turns) = (settings.messages, Arc::clone(&turns));
         senders.spawn(async move {
             let mut ids = Vec::with_capacity(messages);
             for n in 0..messages {
                 let text = format!("Your order {run}-{n} is on its way.");
                 let message = Outgoing::text(&phone(900_000 + n), text).unwrap();
+                let _turn = turns.acquire().await.unwrap();
                 ids.push(session.send(message).await.unwrap().id);
             }
             ids

@@ -3,7 +3,7 @@
 
 use super::contender::{Contender, Ground, Who};
 use super::judge::{Fate, Offer, Taken, fate, recovery_ms};
-use super::kinds::{Kind, shuffled};
+use super::kinds::{Blow, Kind, shuffled};
 use crate::bench::pause;
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
@@ -263,19 +263,43 @@ impl Arena {
         Ok(())
     }
 
+    /// Strikes all at once; who is begun with changes from round to round, so
+    /// that nobody is always the first.
     fn let_loose(&mut self, round: u32, kind: Kind) -> Result<(), Error> {
-        for (place, contender) in self.contenders.iter().enumerate() {
-            let mut at = now_ms();
-            // It may just be about to start its browser again.
-            for attempt in 1.. {
-                match kind.strike(contender, &self.ground.simulator, place == 0) {
-                    Err(error) if attempt == STRIKES => return Err(error),
-                    Err(_) => pause(PACE),
-                    Ok(()) => break,
-                }
-                at = now_ms();
+        let simulator = &*self.ground.simulator;
+        let mut order: Vec<&Contender> = self.contenders.iter().collect();
+        let turns = order.len().max(1);
+        order.rotate_left(round as usize % turns);
+        let blows = order
+            .iter()
+            .enumerate()
+            .map(|(place, at)| Ok((at.who, patiently(|| kind.aim(at, place == 0))?)))
+            .collect::<Result<Vec<(Who, Blow)>, Error>>()?;
+        let struck = std::thread::scope(|scope| {
+            let strike = |(who, blow): &(Who, Blow)| {
+                let at = now_ms();
+                (*who, at, blow.strike(simulator))
+            };
+            let striking: Vec<_> = blows
+                .iter()
+                .map(|blow| scope.spawn(move || strike(blow)))
+                .collect();
+            let died = |_| Error::Bench("a thread that strikes died".to_owned());
+            striking
+                .into_iter()
+                .map(|thread| thread.join().map_err(died))
+                .collect::<Result<Vec<(Who, i64, Result<(), Error>)>, Error>>()
+        })?;
+        for ((who, mut at, landed), (place, on)) in struck.into_iter().zip(order.iter().enumerate())
+        {
+            if landed.is_err() {
+                // It had just started its browser again.
+                patiently(|| {
+                    at = now_ms();
+                    kind.aim(on, place == 0)?.strike(simulator)
+                })?;
             }
-            self.faults.insert((contender.who, kind, round), (at, 0));
+            self.faults.insert((who, kind, round), (at, 0));
         }
         Ok(())
     }
@@ -360,6 +384,17 @@ impl Arena {
             })
             .collect()
     }
+}
+
+/// Tries until it works: a contender may just be about to start its browser again.
+fn patiently<T>(mut act: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..STRIKES {
+        if let Ok(done) = act() {
+            return Ok(done);
+        }
+        pause(PACE);
+    }
+    act()
 }
 
 /// Ticks at the pace of the messages until it is dropped.

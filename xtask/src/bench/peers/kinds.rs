@@ -71,44 +71,61 @@ impl Kind {
             .unwrap_or_default()
     }
 
-    /// Lets it loose on one contender. The network is everybody's: it goes
+    /// What it means for one contender. The network is everybody's: it goes
     /// away once, with the first of them.
     ///
     /// # Errors
     ///
     /// Where there is nothing to do it to.
-    pub(super) fn strike(
-        self,
-        on: &Contender,
-        simulator: &Simulator,
-        first: bool,
-    ) -> Result<(), Error> {
-        let account = on.who.phone();
-        let fault = |body: Value| simulator.ask("POST", "/faults", &body).map(|_| ());
-        let page =
-            |members: Value| fault(json!({ "kind": "page", "account": account, "fault": members }));
-        let gone = || Error::Bench(format!("{} has no such process", on.who.name()));
-        match self {
+    pub(super) fn aim(self, at: &Contender, first: bool) -> Result<Blow, Error> {
+        let account = at.who.phone();
+        let page = |members: Value| {
+            Blow::Fault(json!({ "kind": "page", "account": account, "fault": members }))
+        };
+        let gone = || Error::Bench(format!("{} has no such process", at.who.name()));
+        Ok(match self {
             Self::PageClose => page(json!({ "kind": "close_page" })),
             Self::PageReload => page(json!({ "kind": "reload" })),
             Self::NavigateAway => page(json!({ "kind": "navigate", "url": "about:blank" })),
             Self::MainThreadHang => page(json!({ "kind": "hang", "ms": 0 })),
             Self::RendererCrash => {
-                let pages = on.renderers();
+                let pages = at.renderers();
                 if pages.is_empty() {
                     return Err(gone());
                 }
-                pages
-                    .into_iter()
-                    .try_for_each(|pid| signal(pid, Signal::KILL))
+                Blow::Signal(pages, Signal::KILL)
             }
-            Self::BrowserKill => signal(on.browser().ok_or_else(gone)?, Signal::KILL),
-            Self::BrowserStop => signal(on.browser().ok_or_else(gone)?, Signal::STOP),
-            Self::SocketDrop => fault(json!({ "kind": "drop_sockets", "account": account })),
-            Self::NetworkAway if !first => Ok(()),
-            Self::NetworkAway => fault(json!({ "kind": "network_away", "ms": AWAY_MS })),
-            Self::Conflict => fault(json!({ "kind": "conflict", "account": account })),
-            Self::DriverKill => signal(on.pid().ok_or_else(gone)?, Signal::KILL),
+            Self::BrowserKill => Blow::Signal(vec![at.browser().ok_or_else(gone)?], Signal::KILL),
+            Self::BrowserStop => Blow::Signal(vec![at.browser().ok_or_else(gone)?], Signal::STOP),
+            Self::SocketDrop => Blow::Fault(json!({ "kind": "drop_sockets", "account": account })),
+            Self::NetworkAway if !first => Blow::Shared,
+            Self::NetworkAway => Blow::Fault(json!({ "kind": "network_away", "ms": AWAY_MS })),
+            Self::Conflict => Blow::Fault(json!({ "kind": "conflict", "account": account })),
+            Self::DriverKill => Blow::Signal(vec![at.pid().ok_or_else(gone)?], Signal::KILL),
+        })
+    }
+}
+
+/// A fault that has been aimed, and needs no time any more but to strike.
+pub(super) enum Blow {
+    Signal(Vec<i32>, Signal),
+    /// What the simulator is told.
+    Fault(Value),
+    /// Another's strikes this one too.
+    Shared,
+}
+
+impl Blow {
+    /// Strikes.
+    ///
+    /// # Errors
+    ///
+    /// Where the process has gone meanwhile, or the simulator does not answer.
+    pub(super) fn strike(&self, simulator: &Simulator) -> Result<(), Error> {
+        match self {
+            Self::Signal(pids, with) => pids.iter().try_for_each(|pid| signal(*pid, *with)),
+            Self::Fault(body) => simulator.ask("POST", "/faults", body).map(|_| ()),
+            Self::Shared => Ok(()),
         }
     }
 }
