@@ -1,10 +1,9 @@
 //! Tokens over HTTP: made, narrowed, ended, rotated, used; and who did what.
 
-use crate::client::{DEADLINE, Reply, call};
+use crate::client::{Reply, call};
 use crate::surface::{LOCAL, Surface};
 use hyper::Method;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 use steadfast_core::port::{Scope, Store as _, TokenRecord};
 use steadfast_core::time::UnixMs;
 use steadfast_gateway::clock::{Clock as _, SystemClock, SystemRandom};
