@@ -30,13 +30,14 @@ export function fill(parent, ...children) {
 }
 
 // Keeps the rows of a list in step with its items: a row whose item did not
-// change stays the very element that it was, and keeps the focus.
+// change stays the very element that it was, and keeps the focus; so does one
+// that is being pressed, until the next time, or the click would go nowhere.
 export function keep(parent, items, key, make) {
   const old = new Map([...parent.children].map((row) => [row.dataset.key, row]));
   const rows = items.map((item) => {
     const [name, now] = [String(key(item)), JSON.stringify(item)];
     const row = old.get(name);
-    if (row && row.shown === now) return row;
+    if (row && (row.shown === now || row.matches(':active'))) return row;
     const fresh = make(item);
     fresh.dataset.key = name;
     fresh.shown = now;

@@ -66,6 +66,7 @@ export async function outbox({ sheet, query, until, gone }) {
       button(open === message.id ? 'Less' : 'More', () => { open = open === message.id ? null : message.id; detail(); }, { class: 'small plain', 'aria-expanded': String(open === message.id), 'aria-label': `${open === message.id ? 'Less' : 'More'} about the message to ${message.to.split('@')[0]}` }))));
 
   let shown = [];
+  let turn = 0;
   async function detail() {
     const about = open && await get(`/v1/messages/${at(open)}`).catch(() => null);
     if (gone()) return;
@@ -82,11 +83,13 @@ export async function outbox({ sheet, query, until, gone }) {
   }
 
   async function load() {
+    const mine = ++turn;
     const before = pages[pages.length - 1];
     const filter = status ? `&status=${status}` : '';
     const [answer, now] = await Promise.all([
       get(`/v1/sessions/${at(session)}/messages?limit=${PAGE}&before=${before}${filter}`), get(`/v1/sessions/${at(session)}`)]);
-    if (gone()) return;
+    // An answer to an earlier question may come after that to a later one.
+    if (gone() || mine !== turn) return;
     shown = answer.items;
     next = answer.next;
     const counts = { accepted: now.outbox.accepted, sending: now.outbox.sending, parked: now.outbox.parked };

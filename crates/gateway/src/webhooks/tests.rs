@@ -465,6 +465,41 @@ async fn the_next_start_goes_on() {
     next.stop().await;
 }
 
+/// Nor does what waits until tomorrow, because it failed so often, wait for
+/// that where the endpoint is back.
+#[tokio::test(start_paused = true)]
+async fn the_next_start_asks_whether_an_endpoint_is_back() {
+    for ordered in [false, true] {
+        let stage =
+            Stage::new(|_, _, ms| Does::Answers(if ms < 30 * HOUR { 503 } else { 200 })).await;
+        let id = stage.endpoint("https://a/", ordered).await;
+        let happened = stage.happen(6).await;
+        // So often that the next attempts of their own are hours away.
+        pass(30 * HOUR - MINUTE).await;
+        stage.webhooks.stop().await;
+        let planned = stage.store.due_deliveries(&id, UnixMs(i64::MAX), 1).await;
+        let due = planned.unwrap()[0].next_at.since(stage.world.clock.unix());
+        assert!(due > HOUR, "{due}");
+        pass(2 * MINUTE).await;
+        let began = stage.world.clock.ms();
+        let next = Webhooks::new(
+            Arc::new(Config::defaults().unwrap()),
+            stage.store.clone(),
+            stage.world.clock.clone(),
+            Arc::new(Fixed),
+            Arc::new(Metrics::default()),
+            stage.world.clone(),
+        );
+        next.start().await.unwrap();
+        stage.until_taken("https://a/", 6).await;
+        let took = stage.world.clock.ms() - began;
+        assert!(took < MINUTE, "{took} ms");
+        let taken: BTreeSet<_> = stage.taken("https://a/").into_iter().collect();
+        assert_eq!(taken, happened.into_iter().collect());
+        next.stop().await;
+    }
+}
+
 /// What is dropped although an endpoint was owed it is told, and counted.
 #[tokio::test(start_paused = true)]
 async fn a_gap_is_told() {

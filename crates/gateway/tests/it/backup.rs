@@ -2,13 +2,14 @@
 //! back: every message that was accepted before is there, byte for byte.
 
 use crate::binary::{Ended, Serving, run, steadfast};
-use crate::client::{Reply, call};
+use crate::client::{DEADLINE, Reply, call};
 use hyper::Method;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use steadfast_core::outbox::MediaKind;
 use steadfast_sim::contract::SampleFile;
 
@@ -95,20 +96,21 @@ fn a_backup_under_load_holds_everything_that_was_accepted() {
             .clone_into(&mut file);
     });
     let ended = std::thread::scope(|scope| {
-        let load = scope.spawn(|| {
+        let (flows, flowing) = mpsc::channel();
+        let (serving, token, done) = (&serving, &token, &done);
+        let load = scope.spawn(move || {
             runtime().block_on(async {
-                let mut accepted = 0;
                 while !done.load(Ordering::Relaxed) {
-                    accept(&serving, &token, "meanwhile").await;
-                    accepted += 1;
+                    accept(serving, token, "meanwhile").await;
+                    let _ = flows.send(());
                 }
-                accepted
-            })
+            });
         });
-        let ended = backup(&here, &kept);
+        let first = flowing.recv_timeout(DEADLINE);
+        let ended = first.map(|()| backup(&here, &kept));
         done.store(true, Ordering::Relaxed);
-        assert!(load.join().unwrap() > 0, "there was no load");
-        ended
+        load.join().unwrap();
+        ended.expect("there was no load")
     });
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     let made = &ended.values()[0];

@@ -5,6 +5,7 @@
 use crate::binary::{Serving, steadfast_on};
 use crate::cli_outbox::park_in;
 use crate::person::Person;
+use crate::port::Held;
 use serde_json::{Value, json};
 use std::path::Path;
 use steadfast_sim::journal::Event;
@@ -30,12 +31,13 @@ async fn simulator() -> Simulator {
     simulator
 }
 
-fn serve(simulator: &Simulator, data_dir: &Path, listen: &str) -> Serving {
+fn serve(simulator: &Simulator, data_dir: &Path, port: &Held) -> Serving {
+    let listen = port.address.to_string();
     let mut command = steadfast_on(simulator, data_dir);
     command
         // An endpoint at which nobody listens.
         .env("STEADFAST_OUTGOING__ALLOW", "127.0.0.1")
-        .args(["serve", "--listen", listen, "--json"]);
+        .args(["serve", "--listen", &listen, "--json"]);
     Serving::start_as(&mut command)
 }
 
@@ -143,12 +145,17 @@ async fn fail_and_heal(person: &Person, simulator: &Simulator) {
     person.inspects("incidents", &SHOWN).await;
 }
 
-async fn restart(person: &Person, simulator: &Simulator, dir: &Path, serving: Serving) -> Serving {
-    let listen = serving.address().to_string();
+async fn restart(
+    person: &Person,
+    simulator: &Simulator,
+    dir: &Path,
+    port: &Held,
+    serving: Serving,
+) -> Serving {
     assert_eq!(serving.end("TERM").0, Some(0));
     person.sees("The gateway does not answer.").await;
     park_in(dir, 3).await;
-    let again = serve(simulator, dir, &listen);
+    let again = serve(simulator, dir, port);
     person.sees("The gateway was restarted at").await;
     again
 }
@@ -257,13 +264,14 @@ async fn a_newcomer_links_sends_and_watches_it_heal() {
     let simulator = simulator().await;
     let dir = tempfile::tempdir().unwrap();
     let downloads = tempfile::tempdir().unwrap();
-    let serving = serve(&simulator, dir.path(), "127.0.0.1:0");
+    let port = Held::some();
+    let serving = serve(&simulator, dir.path(), &port);
     let person = Person::start().await;
     log_in(&person, &serving).await;
     link(&person, &simulator).await;
     send(&person, &simulator).await;
     fail_and_heal(&person, &simulator).await;
-    let serving = restart(&person, &simulator, dir.path(), serving).await;
+    let serving = restart(&person, &simulator, dir.path(), &port, serving).await;
     decide(&person).await;
     look_around(&person, downloads.path()).await;
     let file = saved(downloads.path()).await;

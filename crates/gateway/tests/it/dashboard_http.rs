@@ -2,12 +2,14 @@
 
 use crate::client::{Reply, call};
 use crate::fake::{PNG, id};
+use crate::still::Still;
 use crate::surface::Surface;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use steadfast_gateway::sessions::{SessionState, Sessions as _};
 use tokio::sync::Semaphore;
 
@@ -154,7 +156,17 @@ async fn the_diagnostics_hold_each_page_or_why_there_is_none() {
 async fn diagnostics_do_not_wait_for_a_page_that_hangs() {
     let surface = Surface::with(|config| config.server.request_timeout_ms = 1_500).await;
     *surface.sessions.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
-    let reply = surface.get("/dashboard/diagnostics").await;
+    let still = Still::begin();
+    let passing = async {
+        let asked = async || surface.sessions.pictures.load(Ordering::SeqCst) > 0;
+        still.until("no page was looked at", asked).await;
+        still.passes(std::future::pending::<()>()).await;
+    };
+    let reply = tokio::select! {
+        reply = surface.get("/dashboard/diagnostics") => reply,
+        () = passing => unreachable!("time never ends"),
+    };
+    drop(still);
     assert_eq!(reply.status, 200);
     assert_eq!(
         reply.json()["pages"],

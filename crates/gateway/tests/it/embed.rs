@@ -50,7 +50,8 @@ async fn what_was_taken_before_linking_is_sent_after_and_survives_a_restart() {
     let early = session.send(order()).await.unwrap();
     assert!(!early.replayed);
     assert_eq!(link(&session, &phone).await, 1);
-    let sent = gateway.wait_for_ack(&early.id, Ack::Device, PATIENCE).await;
+    // The last ack that comes of a text: from here on its status stands.
+    let sent = gateway.wait_for_ack(&early.id, Ack::Read, PATIENCE).await;
     assert!(matches!(sent.unwrap(), AckWait::Reached(_)));
     assert_eq!(
         scripted::Phone::reached(&phone).await.unwrap()[0].text,

@@ -44,6 +44,8 @@ pub(crate) struct FakeSessions {
     pub(crate) gate: Mutex<Option<Arc<Semaphore>>>,
     /// How many downloads were begun.
     pub(crate) downloads: AtomicUsize,
+    /// How many pictures were asked for.
+    pub(crate) pictures: AtomicUsize,
     /// The files that WhatsApp has, by the keys of their messages.
     pub(crate) files: Mutex<BTreeMap<String, Vec<u8>>>,
 }
@@ -103,6 +105,7 @@ impl FakeSessions {
             notified: AtomicUsize::new(0),
             gate: Mutex::default(),
             downloads: AtomicUsize::new(0),
+            pictures: AtomicUsize::new(0),
             files: Mutex::default(),
         }
     }
@@ -374,6 +377,7 @@ impl Sessions for FakeSessions {
     }
 
     async fn picture(&self, session: &SessionId) -> Result<Picture, SessionError> {
+        self.pictures.fetch_add(1, Ordering::SeqCst);
         self.at_the_gate().await;
         if session.as_str() == "broken" {
             return Err(SessionError::Failed(Box::new(Failure {

@@ -12,8 +12,9 @@ const MESSAGES: &str = "/v1/sessions/default/messages";
 async fn an_accept_in_doubt_is_said_to_be_and_a_repeat_stores_it_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("steadfast.db");
+    // What does go on must get there within it, however busy the machine is.
     let hasty = Options {
-        patience_ms: 500,
+        patience_ms: 4_000,
         busy_timeout_ms: 60_000,
         ..Options::default()
     };

@@ -340,13 +340,23 @@ async fn a_stream_ends_with_its_token() {
 /// The token's time is up, or that of its old secret.
 #[tokio::test]
 async fn a_stream_ends_when_its_secret_does() {
-    let surface = Surface::start().await;
-    let wanted = json!({"name": "ear", "scope": "read", "expires_in": 1});
+    let surface = Surface::with(|config| config.stream.heartbeat_ms = 600_000).await;
+    let wanted = json!({"name": "ear", "scope": "read", "expires_in": 3600});
     let made = surface.post("/v1/tokens", &wanted).await.json();
-    let secret = made["token"].as_str().unwrap();
-    let as_ear = format!("authorization: Bearer {secret}\r\n");
-    let mut sse = Sse::open_as(&surface, "/v1/events/stream", &as_ear).await;
-    while sse.line().await != "0" {}
+    let mut secret = made["token"].as_str().unwrap().to_owned();
+    // Each end is set once the stream is open, or it might be over before.
+    for ends in ["grace=1", "grace=3600&expires_in=1"] {
+        let as_ear = format!("authorization: Bearer {secret}\r\n");
+        let mut sse = Sse::open_as(&surface, "/v1/events/stream", &as_ear).await;
+        let path = format!("/v1/tokens/ear/rotate?{ends}");
+        let rotated = surface.post(&path, &Value::Null).await;
+        assert_eq!(rotated.status, 200, "{}", rotated.json());
+        while sse.line().await != "0" {}
+        rotated.json()["token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut secret);
+    }
     surface.stop().await;
 }
 

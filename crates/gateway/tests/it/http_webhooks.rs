@@ -13,17 +13,13 @@ use std::process::Stdio;
 use std::time::Duration;
 use steadfast_core::event::{StateChange, Told};
 use steadfast_core::port::EventLog as _;
+use steadfast_gateway::config::Config;
 
-/// A gateway that may post to this machine, and does not wait for long.
-async fn surface() -> Surface {
+/// A gateway that may post to this machine.
+async fn surface(change: impl FnOnce(&mut Config)) -> Surface {
     Surface::with(|config| {
         config.outgoing.allow = vec!["127.0.0.1".to_owned()];
-        config.webhooks.timeout_ms = 500;
-        config.webhooks.probe_min_ms = 50;
-        config.webhooks.probe_max_ms = 400;
-        config.webhooks.retry_delays = ["0s", "100ms", "300ms", "1s", "5m", "5m"]
-            .map(ToOwned::to_owned)
-            .to_vec();
+        change(config);
     })
     .await
 }
@@ -72,7 +68,7 @@ fn positions(posted: &[Got]) -> Vec<i64> {
 
 #[tokio::test]
 async fn an_endpoint_is_made_shown_without_its_secrets_changed_and_removed() {
-    let surface = surface().await;
+    let surface = surface(|_| {}).await;
     let receiver = Receiver::start().await;
     let body = json!({
         "url": receiver.url(), "events": ["session.*"], "sessions": ["default"],
@@ -250,7 +246,17 @@ fn verified_elsewhere(secret: &str, posted: &[Got]) {
 /// One receiver wants order, one does not. They fail, stall, die and come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_receiver_does_it_gets_everything() {
-    let surface = surface().await;
+    let surface = surface(|config| {
+        // It does not wait for long, neither for an answer nor before it tries
+        // again: an answer that a busy machine holds up is a failure too.
+        config.webhooks.timeout_ms = 500;
+        config.webhooks.probe_min_ms = 50;
+        config.webhooks.probe_max_ms = 400;
+        let delays = ["0s", "100ms", "300ms"].into_iter();
+        let delays = delays.chain(std::iter::repeat_n("1s", 60));
+        config.webhooks.retry_delays = delays.map(ToOwned::to_owned).collect();
+    })
+    .await;
     let (ordered, loose) = (Receiver::start().await, Receiver::start().await);
     let mut secrets = BTreeMap::new();
     for (receiver, in_order) in [(&ordered, true), (&loose, false)] {

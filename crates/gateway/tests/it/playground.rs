@@ -2,10 +2,11 @@
 
 use crate::binary::{Serving, steadfast};
 use crate::client::call;
-use crate::person::Person;
+use crate::person::{LONG, Person};
 use hyper::Method;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use steadfast_sim::CONTROL_HEADER;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,15 +62,16 @@ async fn a_newcomer_is_the_phone_and_fate() {
             "document.querySelector('.devices')?.innerText.includes('connected')",
         )
         .await;
-    let arrived = call(
-        serving.address(),
-        Method::GET,
-        "/v1/sessions/default/inbound",
-        &headers,
-        "",
-    )
-    .await;
-    assert!(arrived.json().to_string().contains("And to you"));
+    let until = Instant::now() + LONG;
+    loop {
+        let path = "/v1/sessions/default/inbound";
+        let arrived = call(serving.address(), Method::GET, path, &headers, "").await;
+        if arrived.json().to_string().contains("And to you") {
+            break;
+        }
+        assert!(Instant::now() < until, "it never came: {}", arrived.json());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     person.clicks("Unlink device 1").await;
     person.sees("Unlinked.").await;
     person.met_no_trouble().await;

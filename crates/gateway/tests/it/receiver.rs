@@ -1,5 +1,6 @@
 //! A webhook receiver that can fail, stall, die and come back.
 
+use crate::port::Held;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
@@ -63,15 +64,19 @@ pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     server: Mutex<JoinSet<()>>,
+    /// It dies, and comes back to where it was.
+    _port: Held,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = Held::some();
+        let listener = TcpListener::bind(port.address).await.unwrap();
         let receiver = Self {
-            address: listener.local_addr().unwrap(),
+            address: port.address,
             seen: Arc::default(),
             server: Mutex::default(),
+            _port: port,
         };
         receiver.serve(listener);
         receiver

@@ -3,6 +3,7 @@
 
 use crate::binary::{Serving, steadfast};
 use crate::http_front_door::certificate;
+use crate::port::Held;
 use crate::scripted::Scripted;
 use crate::surface::Surface;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -158,8 +159,14 @@ async fn a_program_sends_looks_and_follows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepts_and_events_go_on_over_a_killed_gateway() {
     let dir = tempfile::tempdir().unwrap();
-    let gateway = Serving::start(dir.path());
-    let address = gateway.address();
+    let port = Held::some();
+    let address = port.address;
+    let serve = || {
+        let mut command = steadfast(dir.path());
+        command.args(["serve", "--listen", &address.to_string(), "--json"]);
+        command
+    };
+    let gateway = Serving::start_as(&mut serve());
     // A try that hangs is not forgiven by the next one.
     let client = Client::builder(format!("http://{address}"), gateway.token())
         .deadline(Duration::from_mins(10))
@@ -180,8 +187,7 @@ async fn accepts_and_events_go_on_over_a_killed_gateway() {
     gateway.end("KILL");
 
     // Begun while nobody is there, and done once somebody is.
-    let mut command = steadfast(dir.path());
-    command.args(["serve", "--listen", &address.to_string(), "--json"]);
+    let mut command = serve();
     let started = tokio::task::spawn_blocking(move || Serving::start_as(&mut command));
     let message = Message::text(FRIEND, "two");
     let sent = client.send("default", &message);

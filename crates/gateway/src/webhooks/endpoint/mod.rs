@@ -107,6 +107,11 @@ struct Endpoint {
     kinds: EventKinds,
     schedule: Schedule,
     circuit: Circuit,
+    /// Something waited when this began, and it has taken nothing since: it may
+    /// have been down then, which is not on disk.
+    unsure: bool,
+    /// It is to be asked at once whether it is up, with something that waits.
+    asks_first: bool,
     limits: Limits,
     random: Random,
     /// The log was read up to here.
@@ -158,6 +163,8 @@ pub(super) async fn run(brief: Brief) {
         kinds,
         schedule,
         circuit: Circuit::default(),
+        unsure: false,
+        asks_first: false,
         limits,
         random: Random::new(brief.seed),
         read_upto: cursor,
@@ -187,11 +194,19 @@ impl Endpoint {
     /// Ends where it is told to, the store is closed, or the endpoint is gone.
     async fn serve(&mut self) {
         let stop = self.brief.stop.clone();
+        let mut begun = false;
         loop {
             if stop.is_cancelled() {
                 return self.drain().await;
             }
-            let until = match self.fill().await {
+            let filled = async {
+                if !begun {
+                    self.recall().await?;
+                    begun = true;
+                }
+                self.fill().await
+            };
+            let until = match filled.await {
                 Ok(until) => until,
                 Err(StoreError::Closed) => return,
                 Err(error) => {
@@ -273,6 +288,17 @@ impl Endpoint {
         );
     }
 
+    /// What waits may do so because the endpoint was down before this began, and
+    /// its own next attempt may be a day away.
+    async fn recall(&mut self) -> Result<(), StoreError> {
+        let id = &self.brief.record.id;
+        let counts = self.brief.shared.store.delivery_counts(id).await?;
+        self.waiting = Some(counts.waiting);
+        self.unsure = counts.waiting > 0;
+        self.asks_first = self.unsure;
+        Ok(())
+    }
+
     /// Begins as many requests as there may be now, and says what to wait for.
     async fn fill(&mut self) -> Result<Until, StoreError> {
         let now = self.brief.shared.clock.mono();
@@ -288,7 +314,7 @@ impl Endpoint {
         let mut room = most.saturating_sub(self.requests.len());
         let mut asks = false;
         match self.circuit.leave(now) {
-            Leave::Free => {}
+            Leave::Free => asks = std::mem::take(&mut self.asks_first),
             Leave::One => {
                 asks = true;
                 room = usize::from(self.requests.is_empty());

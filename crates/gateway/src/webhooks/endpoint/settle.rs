@@ -32,8 +32,9 @@ impl Endpoint {
     pub(super) async fn finish(&mut self, ended: Vec<Done>) -> bool {
         let was_down = self.circuit.is_down();
         let mut settled = Settled::default();
-        let mut gone = false;
+        let (mut gone, mut taken) = (false, false);
         for Done { job, answer, .. } in ended {
+            taken |= answer.is_taken();
             gone |= self.conclude(&mut settled, job, &answer);
         }
         settled.cursor = Some(self.cursor());
@@ -42,8 +43,14 @@ impl Endpoint {
             self.disable().await;
             return true;
         }
-        if was_down && !self.circuit.is_down() {
-            self.back().await;
+        let is_back = was_down && !self.circuit.is_down();
+        if is_back {
+            let id = &self.brief.record.id;
+            tracing::info!(event = events::WEBHOOK_BACK, webhook = %id);
+        }
+        if is_back || (taken && self.unsure) {
+            self.unsure = false;
+            self.hasten().await;
         }
         false
     }
@@ -187,13 +194,11 @@ impl Endpoint {
         Ok(())
     }
 
-    /// It is back: what waited for its sake waits no longer.
-    async fn back(&mut self) {
+    /// It is up: what waited for its sake waits no longer.
+    async fn hasten(&mut self) {
         let shared = Arc::clone(&self.brief.shared);
         let id = &self.brief.record.id;
-        let hastened = shared.store.hasten(id, shared.clock.unix()).await;
-        tracing::info!(event = events::WEBHOOK_BACK, webhook = %id);
-        match hastened {
+        match shared.store.hasten(id, shared.clock.unix()).await {
             Ok(_) | Err(StoreError::Closed) => {}
             Err(error) => self.store_failed(&error),
         }
