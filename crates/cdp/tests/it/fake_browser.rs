@@ -95,8 +95,10 @@ async fn answers_written_just_before_the_end_still_count() {
 
 #[tokio::test]
 async fn a_process_that_keeps_the_pipe_open_after_the_browser_died_changes_nothing() {
-    // A grandchild in another group holds our pipe: its end never comes.
-    let body = r#"setsid sleep 1000 2>/dev/null & echo "helper $!" >&2; hear; exit 5"#;
+    // A grandchild in another group holds our pipe: its end never comes. It tells
+    // its number once it has left ours.
+    let body = r#"read -r helper < <(exec setsid bash -c 'echo $$; exec sleep 1000 >/dev/null 2>&1')
+        echo "helper $helper" >&2; hear; exit 5"#;
     let (browser, _folder) = fake(body).await;
     let call: Result<serde_json::Value, _> = browser.call("Any.method", json!({}), LONG).await;
     assert!(matches!(call, Err(Error::BrowserGone { .. })), "{call:?}");

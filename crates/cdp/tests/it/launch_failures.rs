@@ -15,10 +15,9 @@ pub(crate) fn script(folder: &Path, body: &str) -> Binary {
     Binary::at(&path).unwrap()
 }
 
-async fn launch_error(binary: Binary, folder: &Path, deadline: Duration) -> LaunchError {
+async fn launch_error(binary: Binary, folder: &Path) -> LaunchError {
     let mut options = options(&folder.join("profile"));
     options.binary = binary;
-    options.start_deadline = deadline;
     match Browser::launch(&options).await {
         Err(Error::Launch(error)) => error,
         other => panic!("{other:?}"),
@@ -37,7 +36,7 @@ async fn a_missing_browser_is_named() {
     let binary = script(folder.path(), "exit 0");
     std::fs::remove_file(binary.path()).unwrap();
     let path = binary.path().to_owned();
-    let error = launch_error(binary, folder.path(), LONG).await;
+    let error = launch_error(binary, folder.path()).await;
     assert_eq!(error, LaunchError::NotFound { path });
 }
 
@@ -48,7 +47,7 @@ async fn a_browser_that_ends_at_once_leaves_its_code_and_its_words() {
         folder.path(),
         "echo 'error while loading shared libraries: libnss3.so' >&2; exit 127",
     );
-    match launch_error(binary, folder.path(), LONG).await {
+    match launch_error(binary, folder.path()).await {
         LaunchError::Exited {
             code: Some(127),
             signal: None,
@@ -58,7 +57,7 @@ async fn a_browser_that_ends_at_once_leaves_its_code_and_its_words() {
     }
     let binary = script(folder.path(), "kill -SEGV $$");
     assert!(matches!(
-        launch_error(binary, folder.path(), LONG).await,
+        launch_error(binary, folder.path()).await,
         LaunchError::Exited {
             code: None,
             signal: Some(11),
@@ -72,16 +71,25 @@ async fn a_browser_that_never_answers_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("pid");
     let body = format!(
-        "[ \"$1\" = --version ] && exit 1; echo $$ > {}; echo starting >&2; read -u 3 -N 99999999 x",
+        "[ \"$1\" = --version ] && exit 1; echo starting >&2; echo $$ > {0}.new; mv {0}.new {0}; \
+         read -u 3 -N 99999999 x",
         mark.display()
     );
     let binary = script(folder.path(), &body);
-    let after = Duration::from_secs(3);
-    let error = launch_error(binary, folder.path(), after).await;
+    // Its time is over once it has said all that it says, however long that took.
+    let time_passes = async {
+        while !mark.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::pause();
+        tokio::time::advance(LONG).await;
+        tokio::time::resume();
+    };
+    let (error, ()) = tokio::join!(launch_error(binary, folder.path()), time_passes);
     assert_eq!(
         error,
         LaunchError::NoAnswer {
-            after,
+            after: LONG,
             stderr: "starting".to_owned()
         }
     );
@@ -96,7 +104,7 @@ async fn a_browser_whose_first_words_are_wrong_is_killed() {
         printf '{"id":1,"result":{}}\0{"id":2,"error":{"code":-32601,"message":"no"}}\0' >&4
         read -u 3 -N 99999999 x"#;
     let binary = script(folder.path(), body);
-    let error = launch_error(binary, folder.path(), LONG).await;
+    let error = launch_error(binary, folder.path()).await;
     assert!(matches!(error, LaunchError::Handshake { .. }), "{error:?}");
 }
 

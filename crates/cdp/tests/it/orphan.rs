@@ -2,8 +2,8 @@
 
 use crate::launch_failures::script;
 use crate::owner_killed::start_owner;
-use crate::support::{LONG, all_gone, options, processes_of, signal};
-use rustix::process::Signal;
+use crate::support::{LONG, all_gone, options, processes_of, signal, stop};
+use rustix::process::{Pid, Signal, kill_process};
 use steadfast_cdp::Browser;
 use steadfast_cdp::reap::{Reaped, reap_orphan};
 
@@ -25,9 +25,14 @@ async fn a_stopped_browser_does_not_outlive_the_next_owner() {
 async fn a_stopped_browser_is_killed_whole_and_the_profile_is_free() {
     let profile = tempfile::tempdir().unwrap();
     let left_behind = Browser::launch(&options(profile.path())).await.unwrap();
+    stop(&left_behind);
     let family = processes_of(profile.path());
-    for pid in &family {
-        signal(*pid, Signal::STOP);
+    for pid in family.iter().filter(|pid| **pid != left_behind.pid()) {
+        // One that has ended by itself since is as good.
+        let _ = kill_process(
+            Pid::from_raw((*pid).try_into().unwrap()).unwrap(),
+            Signal::STOP,
+        );
     }
     match reap_orphan(profile.path(), LONG).await.unwrap() {
         Reaped::Killed { pid, processes } => {

@@ -65,8 +65,10 @@ async fn calls_fail_when_the_page_goes_elsewhere() {
 #[tokio::test]
 async fn an_address_that_does_not_answer_is_named() {
     let scene = scene().await;
-    // A port that was free a moment ago.
-    let closed = site("").await.url;
+    // A port that is ours, and on which nobody listens.
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = format!("http://{}/", deaf.local_addr().unwrap());
     let refused = scene.page.navigate(&closed, LONG).await;
     assert!(
         matches!(&refused, Err(Error::Navigation { url, text, .. })

@@ -1,6 +1,6 @@
 //! The browser's process is stopped: its pipe stays open and nothing answers.
 
-use crate::support::{LONG, all_gone, processes_of, scene, signal};
+use crate::support::{LONG, all_gone, processes_of, scene, signal, stop};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use steadfast_cdp::{Error, PageState};
@@ -9,7 +9,7 @@ use steadfast_cdp::{Error, PageState};
 async fn calls_end_at_their_deadline_and_closing_kills_it() {
     let scene = scene().await;
     let family = processes_of(scene.profile.path());
-    signal(scene.browser.pid(), Signal::STOP);
+    stop(&scene.browser);
     let after = Duration::from_millis(300);
     assert_eq!(
         scene.page.evaluate("1", after).await,
@@ -31,7 +31,7 @@ async fn calls_end_at_their_deadline_and_closing_kills_it() {
 #[tokio::test]
 async fn more_than_can_wait_is_refused_and_what_was_not_written_never_runs() {
     let scene = scene().await;
-    signal(scene.browser.pid(), Signal::STOP);
+    stop(&scene.browser);
     let large = "x".repeat(40 << 20);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..5 {

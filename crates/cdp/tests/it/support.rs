@@ -1,7 +1,9 @@
 //! What the scenarios share.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid,
+};
 use std::path::Path;
 use std::time::Duration;
 use steadfast_cdp::{Binary, Browser, Flavor, LaunchOptions, Page, PageEvent, PageEvents};
@@ -134,6 +136,14 @@ pub(crate) fn renderers_of(profile: &Path) -> Vec<u32> {
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// Stops a browser of ours, and returns once all its threads stand still.
+pub(crate) fn stop(browser: &Browser) {
+    signal(browser.pid(), Signal::STOP);
+    let pid = Pid::from_raw(browser.pid().try_into().unwrap()).unwrap();
+    let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pid(pid), stopped).unwrap();
 }
 
 /// Waits, by the system's own event, until none of the processes is left.

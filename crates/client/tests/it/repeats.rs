@@ -89,15 +89,13 @@ async fn who_gives_up_says_whether_it_may_be_accepted() {
     // The disk is full for longer than anybody waits: surely not, and at once.
     let full = problem("507 Insufficient Storage", "storage_full", true, Some(30));
     let server = Server::start([Step::Answer(full)]).await;
-    let client_of = |server| {
-        client(server)
-            .patience(Duration::from_millis(1_500))
-            .build()
-            .unwrap()
+    let client_of = |server, seconds| {
+        let patience = Duration::from_secs(seconds);
+        client(server).patience(patience).build().unwrap()
     };
     let batch = Batch::new([Message::text("4915123456789", "hello")]);
     let began = Instant::now();
-    let error = client_of(&server)
+    let error = client_of(&server, 20)
         .send_batch("default", &batch)
         .await
         .unwrap_err();
@@ -114,12 +112,12 @@ async fn who_gives_up_says_whether_it_may_be_accepted() {
     );
     assert_eq!(error.code(), Some("storage_full"));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < Duration::from_secs(10));
 
     // Read once, and then the gateway is away: perhaps, however the last try ended.
     let message = Message::text("4915123456789", "hello");
     let server = Server::start([Step::HangUp]).await;
-    let error = client_of(&server)
+    let error = client_of(&server, 4)
         .send("default", &message)
         .await
         .unwrap_err();
@@ -136,7 +134,7 @@ async fn who_gives_up_says_whether_it_may_be_accepted() {
     );
     let refused = problem("401 Unauthorized", "token_unknown", false, None);
     let server = Server::start([Step::HangUp, Step::Answer(refused)]).await;
-    let error = client_of(&server)
+    let error = client_of(&server, 20)
         .send("default", &message)
         .await
         .unwrap_err();
@@ -145,13 +143,12 @@ async fn who_gives_up_says_whether_it_may_be_accepted() {
         "{error:?}"
     );
 
-    // Never read: surely not.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::start([]).await;
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop((nobody, server));
+    // Never read: surely not. The port is ours, and nobody listens on it.
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", deaf.local_addr().unwrap());
     let client = steadfast_client::Client::builder(url, crate::TOKEN);
-    let client = client.patience(Duration::from_millis(700)).build().unwrap();
+    let client = client.patience(Duration::from_secs(4)).build().unwrap();
     let error = client.send("default", &message).await.unwrap_err();
     assert!(
         matches!(

@@ -1,6 +1,6 @@
 //! Each way to die is noticed by event, and told once with what it means.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, text};
+use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, text};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use steadfast_core::failure::{Kind, Rung};
@@ -9,8 +9,8 @@ use steadfast_engine::Injected;
 use steadfast_sim::frames::PageFault;
 use steadfast_sim::world::Fault;
 
-/// An event, on a machine that others use too.
-const SOON: Duration = Duration::from_secs(3);
+/// An event, on a machine that others use too. Without one a crash would be told 5 s late.
+const SOON: Duration = Duration::from_millis(4_500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_browser_is_killed() {
@@ -63,7 +63,7 @@ async fn the_renderer_dies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_browser_answers_nothing_and_is_replaced() {
-    let (scene, engine) = Scene::linked_hasty().await;
+    let (scene, engine) = Scene::linked().await;
     scene.connector.inject(Injected::StopBrowser).await.unwrap();
     let failure = engine.health().await.unwrap_err();
     assert_eq!(failure.kind, Kind::PageHung, "{failure:?}");
@@ -137,7 +137,7 @@ async fn the_page_reloads_itself_and_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hung_page_answers_no_probe_and_is_freed() {
-    let (scene, engine) = Scene::linked_hasty().await;
+    let (scene, engine) = Scene::linked().await;
     scene.page_fault(PageFault::Hang { ms: 0 });
     crate::harness::eventually("the hang", || {
         let engine = engine.clone();
@@ -214,11 +214,10 @@ async fn another_page_takes_the_link() {
     assert_eq!(failure.kind, Kind::Conflict);
     // The page keeps its document and takes its link back.
     let page = scene.connector.page().await.unwrap();
-    let deadline = std::time::Duration::from_secs(5);
-    page.evaluate("window.kept = true", deadline).await.unwrap();
+    page.evaluate("window.kept = true", LONG).await.unwrap();
     let (engine, took) = scene.ready_by(OpenStep::TakeOver).await;
     println!("opened elsewhere -> ready: {took:?}");
-    let kept = page.evaluate("window.kept === true", deadline).await;
+    let kept = page.evaluate("window.kept === true", LONG).await;
     assert_eq!(kept.unwrap(), json!(true), "the page was loaded anew");
     assert!(engine.health().await.is_ok());
     // A page in which nothing stands still is only taken on.
@@ -256,7 +255,12 @@ async fn no_network_at_the_start_says_so() {
         dir,
         ..
     } = scene;
+    let addr = sim.addr();
     sim.shutdown().await;
+    // Nobody else is given the port, and nobody listens on it.
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    deaf.set_reuseaddr(true).unwrap();
+    deaf.bind(addr).unwrap();
     assert!(!steadfast_core::port::Connector::network_reachable(&connector).await);
     let epoch = steadfast_core::ids::Epoch(90);
     let opened =

@@ -11,7 +11,8 @@ use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
 use steadfast_core::inbound::{Happening, InboundMessage};
 use steadfast_core::outbox::{Ack, Body};
 use steadfast_core::port::{
-    Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, OpenStep, Phase, SendOutcome,
+    Close, Connector, Engine, EngineEvent, EventSink, InboundRefused, LookupOutcome, OpenStep,
+    Phase, SendOutcome,
 };
 use steadfast_engine::{BrowserConnector, EngineOptions};
 use steadfast_sim::frames::PageFault;
@@ -280,14 +281,6 @@ impl Scene {
         (scene, engine)
     }
 
-    /// Linked, with short deadlines for questions.
-    pub(crate) async fn linked_hasty() -> (Self, Arc<dyn Engine>) {
-        Self::linked_with(Knobs::default(), |options| {
-            options.deadlines.call = Duration::from_millis(1500);
-        })
-        .await
-    }
-
     pub(crate) async fn open(&self, step: OpenStep) -> Arc<dyn Engine> {
         self.try_open(step).await.unwrap()
     }
@@ -310,6 +303,13 @@ impl Scene {
         (engine, ready - begun)
     }
 
+    /// Closes in order, as nothing else puts the login on disk at once, and launches again.
+    pub(crate) async fn relaunched(&self) -> Arc<dyn Engine> {
+        let deadline_ms = 30_000;
+        self.connector.close(Close::Graceful { deadline_ms }).await;
+        self.ready_by(OpenStep::Launch).await.0
+    }
+
     pub(crate) fn mint(&self) -> WaMessageId {
         let mut minted = self.minted.lock().unwrap();
         *minted += 1;
@@ -324,6 +324,34 @@ impl Scene {
                 fault,
             })
             .unwrap();
+    }
+
+    /// The same, and waits for the page's word that it is in force.
+    pub(crate) async fn page_fault_in_force(&self, fault: PageFault) {
+        let control = self.sim.control();
+        let before = control.journal(0, usize::MAX, &[]).last;
+        self.page_fault(fault);
+        control
+            .wait_for_entry(before, "the page's word", LONG, |entry| {
+                let said = entry.detail.as_deref().unwrap_or_default();
+                entry.event == Event::PageLog && said.starts_with("fault ")
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Waits until wa-js is ready: what is sent from then on goes by it.
+    pub(crate) async fn equipped(&self) {
+        self.page_says("window.WPP?.isFullReady === true").await;
+    }
+
+    /// Waits until this is true in the page.
+    pub(crate) async fn page_says(&self, expression: &str) {
+        let page = self.connector.page().await.unwrap();
+        eventually(expression, || async {
+            page.evaluate(expression, LONG).await == Ok(Value::Bool(true))
+        })
+        .await;
     }
 
     pub(crate) fn turn(&self, knobs: Value) {
@@ -351,6 +379,19 @@ impl Scene {
         )
     }
 
+    /// Waits until a message is found with this ack. It must be found at once; its
+    /// ack is written down a moment after it was told, and a page that was loaded
+    /// anew in between has to hear of it again.
+    pub(crate) async fn found(&self, engine: &Arc<dyn Engine>, id: &WaMessageId, least: Ack) {
+        eventually(&format!("{least:?} of {id}"), || async {
+            match engine.lookup(id, &chat(FRIEND)).await {
+                LookupOutcome::Found(ack) => ack >= least,
+                other => panic!("{id}: {other:?}"),
+            }
+        })
+        .await;
+    }
+
     pub(crate) async fn delivered(&self, id: &WaMessageId) {
         let wanted = id.as_str().to_owned();
         self.sim
@@ -369,11 +410,14 @@ impl Scene {
 }
 
 pub(crate) fn options(sim: &Simulator, dir: &TempDir) -> EngineOptions {
-    EngineOptions {
+    let mut options = EngineOptions {
         web_resolve: Some(sim.addr().to_string()),
         web_spki: Some(sim.spki().to_owned()),
         ..EngineOptions::new(dir.path().join("profile"))
-    }
+    };
+    // A browser that a busy machine closes slowly is not killed over its login.
+    options.deadlines.replace = LONG;
+    options
 }
 
 pub(crate) fn chat(number: &str) -> ChatId {

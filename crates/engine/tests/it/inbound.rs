@@ -2,7 +2,6 @@
 
 use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, eventually, knobs, send_ok};
 use serde_json::{Value, json};
-use std::time::Duration;
 use steadfast_core::ids::Epoch;
 use steadfast_core::inbound::InboundMessage;
 use steadfast_core::port::{Close, Connector, OpenStep, Phase};
@@ -34,6 +33,16 @@ async fn received(scene: &Scene, id: &str) -> InboundMessage {
                 .cloned()
         })
         .await
+}
+
+/// Waits until the page has told the server that this message is in its database.
+async fn kept_by_page(scene: &Scene, id: &str) {
+    let receipt = |e: &Entry| e.event == Event::Received && e.id.as_deref() == Some(id);
+    let control = scene.sim.control();
+    control
+        .wait_for_entry(0, "the page's receipt", LONG, receipt)
+        .await
+        .unwrap();
 }
 
 fn copies(scene: &Scene, id: &str) -> usize {
@@ -75,7 +84,8 @@ async fn messages_arrive_live_and_once() {
         "{:?}",
         message.sent_at
     );
-    // Loading anew offers nothing that the store has.
+    // Loading anew offers nothing that the store has, and the page.
+    kept_by_page(&scene, &id).await;
     scene.ready_by(OpenStep::Reload).await;
     let later = written(&scene, "and again");
     received(&scene, &later).await;
@@ -130,14 +140,7 @@ async fn what_was_refused_when_the_page_died_comes_back_marked() {
     scene.sink.refuse(u32::MAX);
     let id = written(&scene, "nearly lost");
     // The page has told the server that it has it: only its own store knows it now.
-    scene
-        .sim
-        .control()
-        .wait_for_entry(0, "the page's receipt", LONG, |e| {
-            e.event == Event::Received
-        })
-        .await
-        .unwrap();
+    kept_by_page(&scene, &id).await;
     scene.open(OpenStep::Reload).await;
     scene.sink.refuse(0);
     let message = received(&scene, &id).await;
@@ -160,11 +163,7 @@ async fn what_lies_deep_in_the_pages_database_comes_back_too() {
     let control = scene.sim.control();
     let ids = control.outside_message(PHONE, &burst).unwrap();
     for id in &ids {
-        let receipt = |e: &Entry| e.event == Event::Received && e.id.as_deref() == Some(id);
-        control
-            .wait_for_entry(0, "the page's receipt", LONG, receipt)
-            .await
-            .unwrap();
+        kept_by_page(&scene, id).await;
     }
     scene.open(OpenStep::Reload).await;
     scene.sink.refuse(0);
@@ -208,10 +207,11 @@ async fn a_socket_outage_loses_nothing() {
     scene
         .sim
         .control()
-        .fault(Fault::NetworkAway { ms: 1_500 })
+        .fault(Fault::NetworkAway { ms: 0 })
         .unwrap();
     scene.sink.phase(engine.epoch(), Phase::Offline).await;
     let id = written(&scene, "during the outage");
+    scene.sim.control().fault(Fault::NetworkBack).unwrap();
     received(&scene, &id).await;
     scene.end().await;
 }
@@ -219,8 +219,9 @@ async fn a_socket_outage_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_without_events_is_read_by_level() {
     let (scene, engine) = Scene::linked().await;
-    scene.page_fault(PageFault::MuteEvents { on: true });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    scene
+        .page_fault_in_force(PageFault::MuteEvents { on: true })
+        .await;
     let id = written(&scene, "no event tells of me");
     received(&scene, &id).await;
     let sent = send_ok(&scene, &engine, &chat(FRIEND), "nor of my acks").await;

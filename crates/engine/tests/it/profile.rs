@@ -92,8 +92,14 @@ async fn holder() {
     let code = sink.qr(Epoch(1)).await;
     println!("\nQR {code}");
     sink.phase(Epoch(1), Phase::Ready).await;
-    // Long enough for localStorage to be on disk.
-    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    // Nothing but a close in order puts the login on disk at once.
+    let deadline_ms = 30_000;
+    connector.close(Close::Graceful { deadline_ms }).await;
+    connector
+        .open(OpenStep::Launch, Epoch(2), sink.clone())
+        .await
+        .unwrap();
+    sink.phase(Epoch(2), Phase::Ready).await;
     println!("\nREADY {}", connector.browser_pid().await.unwrap());
     // Until it is killed, or the test that started it is gone.
     tokio::time::sleep(LONG).await;

@@ -1,14 +1,15 @@
 //! Every step of the ladder leads back to ready, and nothing of an old epoch counts.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, send_ok, text};
+use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, send_ok, text};
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{
     Close, Connector, EngineEvent, LookupOutcome, OpenStep, Phase, SendOutcome,
 };
 use steadfast_engine::Injected;
 use steadfast_sim::journal::Event;
+use steadfast_sim::knobs::Knobs;
 use steadfast_sim::world::Fault;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,11 +26,7 @@ async fn each_step_leads_back_to_ready() {
     ] {
         let (engine, took) = scene.ready_by(step).await;
         println!("{step:?} -> ready: {took:?}");
-        let found = engine.lookup(&id, &chat(FRIEND)).await;
-        assert!(
-            matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server),
-            "{step:?}: {found:?}"
-        );
+        scene.found(&engine, &id, Ack::Server).await;
         send_ok(&scene, &engine, &chat(FRIEND), &format!("after {step:?}")).await;
     }
     let linked = scene
@@ -50,8 +47,10 @@ async fn each_step_leads_back_to_ready() {
 async fn a_killed_browser_is_back_with_its_login() {
     let (scene, engine) = Scene::linked().await;
     let id = send_ok(&scene, &engine, &chat(FRIEND), "before the kill").await;
-    // WhatsApp Web's localStorage is on disk a few seconds after the link.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    let engine = {
+        drop(engine);
+        scene.relaunched().await
+    };
     let begun = Instant::now();
     scene.connector.inject(Injected::KillBrowser).await.unwrap();
     let (_, noticed) = scene.sink.failed(engine.epoch()).await;
@@ -62,11 +61,7 @@ async fn a_killed_browser_is_back_with_its_login() {
         noticed - begun,
         ready - begun
     );
-    let found = engine.lookup(&id, &chat(FRIEND)).await;
-    assert!(
-        matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server),
-        "{found:?}"
-    );
+    scene.found(&engine, &id, Ack::Server).await;
     let never = scene.mint();
     assert_eq!(
         engine.lookup(&never, &chat(FRIEND)).await,
@@ -77,8 +72,8 @@ async fn a_killed_browser_is_back_with_its_login() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
-    let (scene, engine) = Scene::linked().await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    let (scene, _) = Scene::linked().await;
+    let engine = scene.relaunched().await;
     // Neither an ack nor a receipt may come before the browser dies.
     scene.turn(json!({"ack_delay_ms": 15_000, "delivery_delay_ms": 15_000}));
     let sends: Vec<_> = (0..4)
@@ -98,7 +93,7 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
         scene
             .sim
             .control()
-            .wait_for_entry(0, "the message at the server", crate::harness::LONG, |e| {
+            .wait_for_entry(0, "the message at the server", LONG, |e| {
                 e.event == Event::Taken && e.id.as_deref() == Some(wanted.as_str())
             })
             .await
@@ -140,7 +135,10 @@ async fn in_flight_when_the_browser_dies_is_unknown_and_the_lookup_tells() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_epoch_ends_at_once_and_tells_nothing_more() {
-    let (scene, old) = Scene::linked().await;
+    let (scene, old) = Scene::linked_with(Knobs::default(), |options| {
+        options.deadlines.ack = LONG;
+    })
+    .await;
     scene.turn(json!({"ack_delay_ms": 60_000}));
     let id = scene.mint();
     let waiting = {
@@ -151,7 +149,7 @@ async fn an_old_epoch_ends_at_once_and_tells_nothing_more() {
     scene
         .sim
         .control()
-        .wait_for_entry(0, "the message", crate::harness::LONG, |e| {
+        .wait_for_entry(0, "the message", LONG, |e| {
             e.event == Event::Taken && e.id.as_deref() == Some(wanted.as_str())
         })
         .await
@@ -161,7 +159,7 @@ async fn an_old_epoch_ends_at_once_and_tells_nothing_more() {
     let told = scene.sink.heard().len();
     let outcome = waiting.await.unwrap();
     assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < LONG / 2);
     assert!(matches!(
         old.send(&scene.mint(), &chat(FRIEND), &text("x")).await,
         SendOutcome::NotSent(_)

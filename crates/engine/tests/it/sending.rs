@@ -1,23 +1,14 @@
 //! One message: handed over once, under the id given, with an honest outcome.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, knobs, send_ok, text};
+use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, knobs, send_ok, text};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use steadfast_core::failure::Kind;
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{EngineEvent, LookupOutcome, OpenStep, SendOutcome};
-use steadfast_engine::{Deadlines, EngineOptions};
 use steadfast_sim::frames::{PageFault, ThrowWhen};
 use steadfast_sim::journal::Event;
 use steadfast_sim::world::{Fault, PersonPatch};
-
-/// Acks are given up on soon.
-fn impatient(options: &mut EngineOptions) {
-    options.deadlines = Deadlines {
-        ack: Duration::from_secs(2),
-        ..Deadlines::default()
-    };
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_goes_out_under_its_id_and_its_acks_come_back() {
@@ -80,8 +71,7 @@ async fn both_ways_of_sending_do_the_same() {
     let (scene, engine) = Scene::linked().await;
     // Right after ready wa-js still counts modules: this one goes by exact names.
     let first = send_ok(&scene, &engine, &chat(FRIEND), "by name").await;
-    // By now wa-js has had its time.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.equipped().await;
     let second = send_ok(&scene, &engine, &chat(FRIEND), "by wa-js").await;
     for id in [&first, &second] {
         scene.delivered(id).await;
@@ -138,7 +128,7 @@ async fn a_group_is_written_to() {
         engine.lookup(&id, &group).await,
         LookupOutcome::Found(_)
     ));
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.equipped().await;
     id = send_ok(&scene, &engine, &group, "to all, by wa-js").await;
     scene.delivered(&id).await;
     let chats = engine.chats().await.unwrap();
@@ -174,24 +164,24 @@ async fn a_number_without_whatsapp_is_rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn thrown_before_it_went_out_it_can_be_sent_again() {
     let (scene, engine) = Scene::linked().await;
-    scene.page_fault(PageFault::ThrowOnSend {
+    let fault = PageFault::ThrowOnSend {
         count: 1,
         when: ThrowWhen::Before,
         text: "made to fail".to_owned(),
-    });
-    send_ok_after_fault(&scene, &engine).await;
+    };
+    send_ok_after_fault(&scene, &engine, fault).await;
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thrown_after_it_went_out_it_is_known_by_its_ack() {
     let (scene, engine) = Scene::linked().await;
-    scene.page_fault(PageFault::ThrowOnSend {
+    let fault = PageFault::ThrowOnSend {
         count: 1,
         when: ThrowWhen::After,
         text: "Cannot read properties of undefined (reading 'serialize')".to_owned(),
-    });
-    send_ok_after_fault(&scene, &engine).await;
+    };
+    send_ok_after_fault(&scene, &engine, fault).await;
     scene.end().await;
 }
 
@@ -199,9 +189,9 @@ async fn thrown_after_it_went_out_it_is_known_by_its_ack() {
 async fn send_ok_after_fault(
     scene: &Scene,
     engine: &std::sync::Arc<dyn steadfast_core::port::Engine>,
+    fault: PageFault,
 ) {
-    // The fault travels over the page's own socket; wait until the page has obeyed.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.page_fault_in_force(fault).await;
     let id = scene.mint();
     let to = chat(FRIEND);
     let mut outcome = engine.send(&id, &to, &text("once")).await;
@@ -222,22 +212,27 @@ async fn send_ok_after_fault(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promise_that_never_settles_holds_nobody_up() {
-    let (scene, engine) = Scene::linked().await;
-    scene.page_fault(PageFault::HangSend { count: 2 });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (scene, engine) = Scene::linked_with(knobs(json!({})), |options| {
+        options.deadlines.ack = LONG;
+    })
+    .await;
+    scene
+        .page_fault_in_force(PageFault::HangSend { count: 2 })
+        .await;
     let begun = Instant::now();
     send_ok(&scene, &engine, &chat(FRIEND), "acked all the same").await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        begun.elapsed()
-    );
+    // The ack ends it, not the deadline.
+    assert!(begun.elapsed() < LONG / 2, "{:?}", begun.elapsed());
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_ack_it_is_with_the_page_and_no_more() {
-    let (scene, engine) = Scene::linked_with(knobs(json!({})), impatient).await;
+    let (scene, engine) = Scene::linked_with(knobs(json!({})), |options| {
+        // All of it is waited for.
+        options.deadlines.ack = Duration::from_secs(5);
+    })
+    .await;
     scene
         .sim
         .control()
@@ -270,7 +265,7 @@ async fn without_an_ack_it_is_with_the_page_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_refuses_is_found_failed_and_can_be_resent() {
-    let (scene, engine) = Scene::linked_with(knobs(json!({})), impatient).await;
+    let (scene, engine) = Scene::linked().await;
     scene
         .sim
         .control()
@@ -312,7 +307,7 @@ async fn an_unready_page_is_given_nothing() {
     scene
         .sim
         .control()
-        .fault(Fault::NetworkAway { ms: 3_000 })
+        .fault(Fault::NetworkAway { ms: 0 })
         .unwrap();
     scene
         .sink
@@ -326,7 +321,8 @@ async fn an_unready_page_is_given_nothing() {
     assert_eq!(failure.kind, Kind::NetworkDown, "{failure:?}");
     let lookup = engine.lookup(&id, &chat(FRIEND)).await;
     assert!(matches!(lookup, LookupOutcome::Failed(_)), "{lookup:?}");
-    // It comes back by itself, in the same epoch.
+    // With the network it comes back by itself, in the same epoch.
+    scene.sim.control().fault(Fault::NetworkBack).unwrap();
     scene
         .sink
         .until("ready again", |heard, _| {

@@ -1,8 +1,7 @@
 //! WhatsApp Web as it may be one day: renamed, slowed down, with parts missing.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, knobs, send_ok};
+use crate::harness::{FRIEND, PHONE, Scene, chat, eventually, knobs, send_ok};
 use serde_json::{Value, json};
-use std::time::Duration;
 use steadfast_core::failure::Kind;
 use steadfast_core::outbox::Ack;
 use steadfast_core::port::{LookupOutcome, OpenStep, Phase};
@@ -12,7 +11,7 @@ use steadfast_engine::UserAgent;
 async fn works_with(patch: Value) {
     let (scene, engine) = Scene::linked_with(knobs(patch), |_| {}).await;
     let first = send_ok(&scene, &engine, &chat(FRIEND), "first").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.equipped().await;
     let second = send_ok(&scene, &engine, &chat(FRIEND), "second").await;
     for id in [&first, &second] {
         scene.delivered(id).await;
@@ -22,11 +21,7 @@ async fn works_with(patch: Value) {
     let (engine, took) = scene.ready_by(OpenStep::Reload).await;
     println!("reload -> ready: {took:?}");
     for id in [&first, &second] {
-        let found = engine.lookup(id, &chat(FRIEND)).await;
-        assert!(
-            matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Device),
-            "{found:?}"
-        );
+        scene.found(&engine, id, Ack::Device).await;
     }
     let never = scene.mint();
     assert_eq!(
@@ -65,7 +60,7 @@ async fn people_are_named_by_hidden_ids() {
 async fn works_with_any_chat(patch: Value) {
     let (scene, engine) = Scene::linked_with(knobs(patch), |_| {}).await;
     let first = send_ok(&scene, &engine, &chat(FRIEND), "by number").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.equipped().await;
     let second = send_ok(&scene, &engine, &chat(FRIEND), "by number, wa-js").await;
     let (engine, _) = scene.ready_by(OpenStep::Reload).await;
     for id in [&first, &second] {
@@ -84,7 +79,11 @@ async fn the_account_moves_to_hidden_ids_while_we_run() {
     let (scene, engine) = Scene::linked().await;
     let before = send_ok(&scene, &engine, &chat(FRIEND), "before").await;
     scene.sim.control().migrate_to_lid(PHONE).unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    eventually("the move", || async {
+        let chats = engine.chats().await.unwrap();
+        chats.iter().any(|chat| chat.id.as_str().ends_with("@lid"))
+    })
+    .await;
     assert!(matches!(
         engine.lookup(&before, &chat(FRIEND)).await,
         LookupOutcome::Found(_)
@@ -176,7 +175,7 @@ async fn another_library_takes_the_place_of_the_built_in_one() {
         options.library = Some(path);
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    scene.page_says("window.WPP?.isReady === false").await;
     let id = send_ok(&scene, &engine, &chat(FRIEND), "by name alone").await;
     scene.sink.ack(&id, Ack::Read).await;
     scene.end().await;

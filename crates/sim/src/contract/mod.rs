@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use steadfast_core::failure::Failure;
 use steadfast_core::ids::{ChatId, Epoch, WaMessageId};
-use steadfast_core::outbox::Body;
-use steadfast_core::port::{Close, Connector, Engine, EngineEvent, OpenStep, Phase};
+use steadfast_core::outbox::{Ack, Body};
+use steadfast_core::port::{Close, Connector, Engine, EngineEvent, LookupOutcome, OpenStep, Phase};
+use tokio::time::Instant;
 
 /// An engine that is to be judged, and the world around it.
 pub struct Rig {
@@ -150,6 +151,9 @@ macro_rules! table {
 
 engine_clauses!(table);
 
+/// How often is asked what no event tells.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
 /// A rig in use: epochs are counted, events are recorded.
 pub(crate) struct Session {
     pub(crate) rig: Rig,
@@ -234,6 +238,34 @@ impl Session {
                 seen.events().rev().find_map(&look)
             })
             .await
+    }
+
+    /// Waits until a message of ours is found with the server's ack. It must be
+    /// found at once. Its ack is written down a moment after it was told: a page
+    /// that was loaded anew in between has to hear of it again.
+    pub(crate) async fn found_acked(&self, of: &WaMessageId, to: &ChatId, when: &str) -> Kept {
+        let deadline = Instant::now() + self.rig.patience;
+        loop {
+            let found = self.engine.lookup(of, to).await;
+            match found {
+                LookupOutcome::Found(ack) if ack >= Ack::Server => return Ok(()),
+                LookupOutcome::Found(_) if Instant::now() < deadline => {}
+                _ => return Err(Broken::Otherwise(format!("{when}: {found:?}"))),
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    /// Waits until the connector says that the network is away.
+    pub(crate) async fn network_gone(&self) -> Kept {
+        let deadline = Instant::now() + self.rig.patience;
+        while self.rig.connector.network_reachable().await {
+            ensure(Instant::now() < deadline, || {
+                "the network is said to be there".to_owned()
+            })?;
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Waits until a text of ours has reached somebody.

@@ -17,9 +17,7 @@ pub(in crate::contract) async fn an_outage_is_offline_and_ends_by_itself(rig: Ri
         .fault(Fault::NetworkAway { ms: 0 })
         .await?;
     session.phase(Phase::Offline).await?;
-    ensure(!session.rig.connector.network_reachable().await, || {
-        "the network is said to be there".to_owned()
-    })?;
+    session.network_gone().await?;
     session.rig.phone.fault(Fault::NetworkBack).await?;
     session.ready().await?;
     session.close().await;

@@ -76,11 +76,9 @@ pub(in crate::contract) async fn a_sent_id_is_found_after_a_restart(rig: Rig) ->
     ] {
         session.reopen(step).await?;
         session.ready().await?;
-        let found = session.engine.lookup(&id(1), &to).await;
-        ensure(
-            matches!(found, LookupOutcome::Found(ack) if ack >= Ack::Server),
-            || format!("after {step:?}: {found:?}"),
-        )?;
+        session
+            .found_acked(&id(1), &to, &format!("after {step:?}"))
+            .await?;
     }
     session.close().await;
     Ok(())
