@@ -1,22 +1,26 @@
 //! The gateway's own figures: start to first accept, memory, recovery.
 
-use super::Options;
 use super::child::signal;
 use super::floors::{self, Beside, Floors};
 use super::gateway::Gateway;
 use super::incidents::Incidents;
 use super::simulator::Simulator;
-use super::stats::{Summary, summary, tenths};
+use super::stats::{Range, Summary, range, summary};
+use super::{Options, pause};
 use crate::error::Error;
 use rustix::process::Signal;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Messages that a gateway has brought to WhatsApp before its memory is read.
 const MESSAGES_BEFORE_MEMORY: u32 = 200;
+
+/// By then the gateway has given back what it had freed, which it does every
+/// twenty seconds.
+const GIVEN_BACK: Duration = Duration::from_secs(25);
 
 /// All that was measured. Times are milliseconds, memory is MiB.
 #[derive(Debug, Serialize)]
@@ -28,9 +32,9 @@ pub(crate) struct Figures {
     /// The same on a data folder with a linked session.
     pub(crate) restart_ms: Option<Summary>,
     /// Resident memory with one session, ready and idle.
-    pub(crate) memory_ready_mib: f64,
+    pub(crate) memory_ready_mib: Option<Range>,
     /// The same after it has brought messages to WhatsApp.
-    pub(crate) memory_after_messages_mib: f64,
+    pub(crate) memory_after_messages_mib: Option<Range>,
     /// By fault: from the fault to ready again.
     pub(crate) recovery: BTreeMap<Fault, Recovery>,
     /// The engine without the gateway, beside the bare client.
@@ -95,7 +99,7 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
     let (mut first_starts, mut restarts) = (Vec::new(), Vec::new());
     let mut times: BTreeMap<Fault, Vec<f64>> = BTreeMap::new();
     let mut healers: BTreeMap<Fault, Vec<String>> = BTreeMap::new();
-    let mut memory = None;
+    let (mut ready_mib, mut after_mib) = (Vec::new(), Vec::new());
     let mut floors = Floors::default();
     for run in 1..=options.runs {
         eprintln!("round {run} of {}", options.runs);
@@ -103,9 +107,9 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         let (gateway, ms) = start_to_first_accept(&binary, &data, &simulator)?;
         first_starts.push(ms);
         gateway.link(&simulator)?;
-        if memory.is_none() {
-            memory = Some(read_memory(&gateway)?);
-        }
+        let (ready, after) = read_memory(&gateway)?;
+        ready_mib.push(ready);
+        after_mib.push(after);
         let mut incidents = gateway.incidents()?;
         for fault in Fault::ALL {
             let (ms, healed_by) = break_and_heal(&gateway, &simulator, &mut incidents, fault)?;
@@ -124,7 +128,6 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         std::fs::remove_dir_all(&data).map_err(Error::file(&data))?;
     }
 
-    let (memory_ready_mib, memory_after_messages_mib) = memory.unwrap_or_default();
     let recovery = times
         .into_iter()
         .filter_map(|(fault, ms)| {
@@ -145,8 +148,8 @@ pub(crate) fn measure(options: &Options) -> Result<Figures, Error> {
         browser: floors.browser,
         first_start_ms: summary(first_starts),
         restart_ms: summary(restarts),
-        memory_ready_mib: tenths(memory_ready_mib),
-        memory_after_messages_mib: tenths(memory_after_messages_mib),
+        memory_ready_mib: range(ready_mib),
+        memory_after_messages_mib: range(after_mib),
         recovery,
         engine: floors::engine(&examples, options.runs)?,
     })
@@ -176,7 +179,9 @@ fn start_to_first_accept(
     Ok((gateway, millis(start)))
 }
 
+/// Resident memory, idle: ready, and after messages.
 fn read_memory(gateway: &Gateway) -> Result<(f64, f64), Error> {
+    pause(GIVEN_BACK);
     let ready = gateway.process.resident_mib()?;
     let ids = (0..MESSAGES_BEFORE_MEMORY)
         .map(|n| gateway.accept(n))
@@ -184,6 +189,7 @@ fn read_memory(gateway: &Gateway) -> Result<(f64, f64), Error> {
     for id in &ids {
         gateway.sent(id)?;
     }
+    pause(GIVEN_BACK);
     Ok((ready, gateway.process.resident_mib()?))
 }
 

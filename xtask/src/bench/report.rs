@@ -2,7 +2,7 @@
 
 use super::floors::{Beside, Spread};
 use super::own::{Fault, Figures, most_common};
-use super::stats::Summary;
+use super::stats::{Range, Summary};
 use crate::error::Error;
 use serde::Serialize;
 use serde_json::Value;
@@ -153,12 +153,17 @@ pub(crate) fn table(figures: &Figures, machine: &str) -> String {
     }
     let _ = write!(
         out,
-        "\n| gateway memory, without Chromium | goal | measured |\n|---|---|---|\n\
-         | one session, ready | <= 30 MiB | {:.1} MiB |\n\
-         | the same after 200 messages | <= 30 MiB | {:.1} MiB |\n",
-        figures.memory_ready_mib, figures.memory_after_messages_mib
+        "\n| gateway memory, without Chromium, MiB | goal | p50 (min to max) |\n|---|---|---|\n\
+         | one session, ready | <= 30 | {} |\n\
+         | the same after 200 messages | <= 30 | {} |\n",
+        mib(figures.memory_ready_mib),
+        mib(figures.memory_after_messages_mib)
     );
     out
+}
+
+fn mib(range: Option<Range>) -> String {
+    range.map_or_else(|| "not measured".to_owned(), |range| range.to_string())
 }
 
 /// How long a fault may cost: a quarter more than its floor. A hung script has

@@ -8,6 +8,7 @@
 //! | files of messages | `media.keep_ms` after their last use, and `media.max_total_bytes` of them; longer where a message needs one | every 10 minutes | 200 | [`files`] |
 //! | files that no message ever had, left by a crash | until the next start | at the start | 200 | [`files`] |
 //! | messages that are over, and messages received | `messages.keep_ms`, and no shorter than `server.idempotency_keep_ms`; longer where an event tells of one | every hour | 500 | [`messages`] |
+//! | memory that was freed, to the system | | every 20 seconds | all | [`memory`] |
 //!
 //! One task does all of it, a piece at a time, so that the store is never asked
 //! for two of these at once; after a piece it takes breath, so that nobody waits
@@ -17,6 +18,7 @@
 
 mod files;
 mod log;
+mod memory;
 mod messages;
 
 use crate::app::App;
@@ -61,7 +63,12 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let messages =
         messages::Messages::new(app.store.clone(), app.clock.clone(), app.config.clone());
     keep(
-        vec![Box::new(log), Box::new(files), Box::new(messages)],
+        vec![
+            Box::new(log),
+            Box::new(files),
+            Box::new(messages),
+            Box::new(memory::Memory),
+        ],
         stop,
     )
     .await;
