@@ -23,7 +23,9 @@ pub(super) fn named_state(name: &str) -> Option<Verdict> {
             .rung(Rung::Reload)
             .handed(Handed::Before),
         "UNLAUNCHED" => of(Kind::TransientContext).rung(Rung::Reload),
-        "TIMEOUT" | "OFFLINE" | "DISCONNECTED" | "OPENING" => of(Kind::NetworkDown),
+        "TIMEOUT" | "OFFLINE" | "DISCONNECTED" | "OPENING" | "PAIRING" | "RESUMING" => {
+            of(Kind::NetworkDown)
+        }
         _ => return None,
     })
 }

@@ -129,7 +129,8 @@ fn other_languages_are_read_and_promise_nothing() {
 /// A guess names a kind and promises nothing; the ladder gets none.
 #[test]
 fn a_guess_is_told_from_what_is_known() {
-    let text = "evaluating the expression in the tab brought no result from chromium's renderer";
+    let text =
+        "evaluating the expression brought nothing, the protocol waited for chromium's renderer";
     let meaning = explain(text, Some("evaluate"));
     assert!(meaning.guess, "{meaning:?}");
     assert_eq!(meaning.safe_to_resend, Resend::CheckFirst);
@@ -137,6 +138,9 @@ fn a_guess_is_told_from_what_is_known() {
     assert_eq!(kind, Kind::Unknown);
     assert!(!explain("Target closed", Some("send")).guess);
     assert!(!explain("", Some("launch")).guess);
+    // Where nothing has started yet, nothing that a message or a link does can fail.
+    let early = explain("the participant of the group was not added", Some("launch"));
+    assert!(early.guess && early.kind == Kind::BrowserGone, "{early:?}");
 }
 
 /// Texts of a send that read as if nothing had gone out, and may lie.
@@ -241,4 +245,72 @@ fn a_huge_text_is_cut_not_choked_on() {
         evidence: Evidence::text(text),
     });
     assert!(failure.evidence.len() <= EVIDENCE_BYTES);
+}
+
+/// What an event tells of is refused elsewhere: of a message in hand it says nothing.
+#[test]
+fn an_event_of_a_limit_calls_no_message_safe() {
+    let text = "reachout timelock, is_active: true";
+    assert_eq!(
+        failure(Operation::Send, Evidence::text(text)).2,
+        Resend::Yes
+    );
+    assert_eq!(
+        failure(Operation::Listen, Evidence::text(text)).2,
+        Resend::CheckFirst
+    );
+}
+
+#[test]
+fn an_article_is_no_name_that_a_build_has_shortened() {
+    let kind = |text| failure(Operation::Send, Evidence::text(text)).0;
+    assert_eq!(
+        kind("Error: b\n    at #evaluate (a.js:1:1)"),
+        Kind::WaIncompatible
+    );
+    assert_eq!(
+        kind("{\"message\":\"r\",\"name\":\"r\"}"),
+        Kind::WaIncompatible
+    );
+    assert_ne!(
+        kind("Error: a contact that is not there"),
+        Kind::WaIncompatible
+    );
+    assert_eq!(
+        kind("{\"message\":\"O número <digits> não existe.\"}"),
+        Kind::RecipientInvalid
+    );
+}
+
+#[test]
+fn a_part_of_a_word_or_a_number_is_not_the_thing_itself() {
+    let kind = |text| failure(Operation::Launch, Evidence::text(text)).0;
+    // `block` is no lock, and an exception's own code no exit code.
+    assert_eq!(
+        kind("Failed to open LevelDB database: Corruption: bad block contents"),
+        Kind::ProfileCorrupt
+    );
+    assert_eq!(
+        kind("Did not find Chrome at /usr/bin/chromium (code: 0)"),
+        Kind::LaunchFailedMissingBrowser
+    );
+    assert_eq!(kind("Chrome exited with code 0"), Kind::ProfileLocked);
+}
+
+#[test]
+fn a_panic_is_what_it_was_about_and_safe_for_nothing() {
+    let text = "panic: websocket not connected";
+    let (kind, _, resend) = failure(Operation::Send, Evidence::text(text));
+    assert_eq!((kind, resend), (Kind::NetworkDown, Resend::CheckFirst));
+    let (kind, _, resend) = failure(Operation::Send, Evidence::text("panic: oh no"));
+    assert_eq!((kind, resend), (Kind::Unknown, Resend::CheckFirst));
+}
+
+#[test]
+fn python_reads_from_nothing_too() {
+    let text = "AttributeError: 'NoneType' object has no attribute 'wait_for_selector'";
+    assert_eq!(
+        failure(Operation::Evaluate, Evidence::text(text)).0,
+        Kind::BrowserGone
+    );
 }

@@ -67,13 +67,23 @@ pub(super) const RULES: &[Rule] = &[
             "client is out of date",
             "clientoutdated",
             "client_too_old",
+            "old_version|old version|version_too_old|version too old",
             "bad_user_agent",
             "user agent was rejected",
             "update whatsapp",
             "whatsapp web version + outdated",
+            "whatsapp web|this version|web version|client version + needs update|needs an update|needs to be updated|must be updated|version has expired|web has expired|outdated|out of date|no longer supported|too old",
             "companion_incompatible",
         ],
     ),
+    rule(
+        "what WhatsApp answered to a login cannot be read: it speaks otherwise now",
+        Kind::WaIncompatible,
+        &[
+            "login|connection|handshake|pairing|=conn|connresp + decoding|decode|unmarshal|deserialize|parse + resp|response|reply|answer",
+        ],
+    )
+    .only(&[Op::Auth]),
     rule(
         "WhatsApp Web asks for a newer build, which a reload fetches",
         Kind::WaIncompatible,
@@ -244,8 +254,10 @@ pub(super) const RULES: &[Rule] = &[
             "session is not valid",
             "session data is invalid",
             "invalid login",
+            "invalid credentials|credentials were rejected|credentials are invalid",
             "login is invalid",
             "auth token + expired|invalid|not found",
+            "refresh + failed|rejected|refused|denied + =cat|=token|=tokens|credential",
             "companionhello",
             "companionfinish",
             "noise handshake",
@@ -266,7 +278,7 @@ pub(super) const RULES: &[Rule] = &[
         Kind::AuthFailed,
         &[
             "phone number|phonenumber|number + invalid|not valid|too short|too long|must not|required|format",
-            "error + =400|=403|=404|=406|bad-request|bad request|not-acceptable|item-not-found",
+            "error + =400|=401|=403|=404|=406|bad-request|bad request|not-acceptable|item-not-found|forbidden|not-authorized|not-allowed",
         ],
     )
     .only(&[Op::RequestPairingCode]),
@@ -352,7 +364,7 @@ pub(super) const RULES: &[Rule] = &[
             "session data most likely expired",
             "not paired",
             "doesn't contain a device jid",
-            "no creds|no saved session|no stored session",
+            "no creds|no saved session|no stored session|no session data|no auth info|no credentials",
             "creds.json + not found|no such file|=enoent|missing",
             "scan_qr",
             "scan qr",

@@ -23,6 +23,7 @@ pub(super) const RULES: &[Rule] = &[
             "unknown variant",
         ],
     )
+    .unless(&["snapshot"])
     .handed(Handed::Everything),
     // ---- the browser
     rule(
@@ -33,9 +34,17 @@ pub(super) const RULES: &[Rule] = &[
             "sending on a closed channel",
             "channel closed",
             "trying to work with closed connection",
+            "alreadyclosed",
+            "channelsenderror(send|send(senderror|kind: disconnected",
             "sending after closing is not allowed",
-            "websocket is not open + websockettransport|_rawsend|puppeteer|playwright|devtools",
+            "websocket is not open|websocket is closed|websocket is already clos|websocket in the clos + websockettransport|_rawsend|puppeteer|pyppeteer|playwright|devtools|_recv_loop|_async_send|chromedp|go-rod",
         ],
+    )
+    .handed(Handed::Refused),
+    rule(
+        "the queue to the browser had no room: the call was not written",
+        Kind::Unknown,
+        &["channel is full|channel full|queue is full|queue full|kind: full"],
     )
     .handed(Handed::Refused),
     rule(
@@ -63,7 +72,10 @@ pub(super) const RULES: &[Rule] = &[
             "io error: broken pipe",
             "without closing handshake",
             "ws connection error",
+            "ws(connectionclosed|ws(protocol|ws(io(",
+            "canceled(canceled",
             "error: ws(",
+            "reading from the driver",
             "underlying connection is closed",
             "unable to make method calls",
             "browser events",
@@ -78,7 +90,7 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "browser has disconnected",
             "browser.on( + disconnected",
-            "=cdp|devtools|cri-client + socket|connection|pipe + closed|disconnected|dropped|lost|ended|reset|=epipe",
+            "=cdp|devtools|cri-client + socket|connection|pipe|client|stream + closed|disconnected|dropped|lost|ended|reset|=epipe",
             "=cdp|devtools + disconnected|dropped|=lost|went away|hung up",
             "websocket + invalid state|aborted|not open + puppeteersharp|playwright|devtools|=cdp|chromedp",
             "chrom|browser|headless_shell + dumped core|segfault at|trap int3|trap invalid|general protection",
@@ -184,6 +196,8 @@ pub(super) const RULES: &[Rule] = &[
             "session closed",
             "connection closed",
             "econnrefused",
+            "connection refused|connectionrefused|actively refused|connect call failed",
+            "=eaddrinuse|address already in use",
             "econnreset",
             "=epipe",
             "socket hang up",

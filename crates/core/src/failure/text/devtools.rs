@@ -9,7 +9,20 @@ use super::rule::{Rule, rule};
 
 /// Programs that ask over HTTP word their own deadlines much as those that
 /// drive a browser.
-const HTTP_CLIENTS: &[&str] = &["axios", "awaiting headers", "error sending request"];
+const HTTP_CLIENTS: &[&str] = &[
+    "axios",
+    "awaiting headers",
+    "error sending request",
+    "connectionpool(",
+    "curl error",
+    "readtimeout",
+    "java.net.",
+    "okhttp",
+    "guzzlehttp",
+    "httpx.",
+    "aiohttp.",
+    "reqwest",
+];
 
 pub(super) const RULES: &[Rule] = &[
     // ---- the page
@@ -62,6 +75,7 @@ pub(super) const RULES: &[Rule] = &[
             "find browser context with id",
             "agent is not available",
             "detached while handling",
+            "=target|=frame|=tab + belong to session|belong to the session|not attached to|no longer attached|no longer exists",
             "frame with the given id",
             "frame was not found",
             "no frame for given id",
@@ -94,6 +108,7 @@ pub(super) const RULES: &[Rule] = &[
             "web view not found",
             "webcontents was destroyed",
             "object has been destroyed",
+            "frame|page|target|web view|webview|webcontents + was disposed|is disposed|been disposed|already disposed",
             "target window already closed",
             "target frame detached",
             "frame was detached",
@@ -128,6 +143,7 @@ pub(super) const RULES: &[Rule] = &[
             "could not load body for this request",
             "invalid interceptionid",
             "request interception is not enabled",
+            "request is already handled",
         ],
     )
     .handed(Handed::Before),
@@ -169,6 +185,7 @@ pub(super) const RULES: &[Rule] = &[
             "the frame is not ready",
             "no execution context",
             "no such execution context",
+            "execution context + not found",
             "noexecutioncontexterror",
             "no context available",
             "context is not ready",
@@ -224,7 +241,9 @@ pub(super) const RULES: &[Rule] = &[
             "page load + timed out",
             "timed out waiting for page load",
         ],
-    ),
+    )
+    // What a client's advice names is not what it was waiting for.
+    .unless(&["timed out waiting for response"]),
     rule(
         "the navigation did not end in time",
         Kind::NavigationTimeout,

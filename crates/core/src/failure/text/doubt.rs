@@ -24,9 +24,13 @@ pub(super) fn unsure(verdict: Verdict) -> Verdict {
 pub(super) fn of_an_event(verdict: Verdict) -> Verdict {
     match (verdict.kind, verdict.handed) {
         (Kind::MediaInvalid, _) => Verdict::of(Kind::Unknown).handed(Handed::Earlier),
-        (Kind::Unknown | Kind::RecipientInvalid | Kind::PermanentRequestError, Handed::Before) => {
-            verdict.handed(Handed::Earlier)
-        }
+        (
+            Kind::Unknown
+            | Kind::RecipientInvalid
+            | Kind::PermanentRequestError
+            | Kind::RateLimited,
+            Handed::Before,
+        ) => verdict.handed(Handed::Earlier),
         _ => verdict,
     }
 }
@@ -52,6 +56,11 @@ fn in_doubt(verdict: Verdict, text: &Folded) -> Verdict {
         "oneshot",
         "promise was collected",
         "unresponsive",
+        // A program that fell over may have done so after it had sent.
+        "panic: ",
+        "panicked at",
+        "panic recovered",
+        "recovered from panic",
         // The value that came back could not be read: the call had run.
         "jsonvalue",
         "at jshandle",

@@ -34,7 +34,8 @@ pub(super) fn read(text: &Folded, operation: Option<Operation>) -> Option<Match>
         // Chromium's RESULT_CODE_PROFILE_IN_USE
         21 if launching || text.says("exit") => Kind::ProfileLocked,
         // It gave its URL to the browser that holds the profile, and left.
-        0 if launching => Kind::ProfileLocked,
+        // Exceptions of other languages carry a code of their own, often 0.
+        0 if launching && text.says("exit|crash|process|closed with") => Kind::ProfileLocked,
         // The shell's "cannot be run" and "not found".
         126 | 127 if launching => Kind::LaunchFailedMissingBrowser,
         // 128 and the signal that ended it: ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, TERM.

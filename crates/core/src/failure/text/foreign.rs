@@ -115,6 +115,8 @@ pub(super) const RULES: &[Rule] = &[
         "the network is away",
         Kind::NetworkDown,
         &[
+            "conexión|conexion|conexão|conexao|koneksi|verbindung|connexion|connessione|соединени|подключени|bağlantı|连接 + cerrada|perdida|cortada|encerrada|fechada|terputus|hilang|verloren|getrennt|geschlossen|abgebrochen|perdue|fermée|coupée|persa|chiusa|закрыт|потерян|разорван|прерван|kesildi|koptu|关闭|断开|丢失|中断",
+            "reconectando|reconnexion|menyambung ulang|menghubungkan ulang|verbinde neu|riconnessione|переподключ|yeniden bağlan|重连|重新连接",
             "desconectad|não conectad|nao conectad|não está conectad|no conectad|no está conectad|sem conexão|sem conexao|sin conexión|sin conexion|conexão recusada|conexión rechazada|falha na conexão|error de conexión|erro de conexão",
             "nicht verbunden|keine verbindung|verbindung getrennt|verbindung verweigert|non connecté|déconnecté|connexion refusée|pas de connexion|tidak terhubung|belum terhubung|koneksi terputus|未连接|断开|网络错误",
             "non connesso|disconnesso|connessione rifiutata|не подключен|нет подключения|нет соединения|соединение разорвано|соединение закрыто|соединение прервано|bağlı değil|bağlantı kesildi|bağlantı yok",

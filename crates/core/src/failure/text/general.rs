@@ -65,7 +65,7 @@ pub(super) const NO_START: &[Rule] = &[
         Kind::LaunchFailedMissingBrowser,
         &[
             "executable|binary|browser|chrome|chromium + not found|missing|not installed|not exist|not executable|in path",
-            "browser|chrome|chromium + unable|could not|couldn't|cannot|can't|failed + =find|=locate|=detect",
+            "browser|chrome|chromium + unable|could not|couldn't|cannot|can't|failed|did not|didn't + =find|=locate|=detect",
         ],
     )
     .only(STARTING),
@@ -77,6 +77,8 @@ pub(super) const NO_START: &[Rule] = &[
             "profile|user data|userdata|session folder + =lock|locked|in use|used by",
         ],
     )
+    // A port is held by whatever listens on it.
+    .unless(&["address already in use|address in use|=eaddrinuse"])
     .only(STARTING),
 ];
 
@@ -239,7 +241,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "no answer in time",
         Kind::PageHung,
-        &["timed out|timeout|time out|deadline exceeded|no response|no answer|not respond|unresponsive|stuck|frozen|hung"],
+        &["timed out|timeout|time out|deadline exceeded|deadline has elapsed|no response|no answer|not respond|unresponsive|stuck|frozen|hung"],
     )
     .only(TALKING_TO_THE_PAGE),
     rule(
@@ -263,4 +265,11 @@ pub(super) const RULES: &[Rule] = &[
             "typeerror|referenceerror + undefined|=null|not a|not defined|not iterable|cannot|can't",
         ],
     ),
+    rule(
+        "the gateway's own code broke, and says nothing of why",
+        Kind::Unknown,
+        &["panic: |panicked at|panic recovered|recovered from panic"],
+    )
+    .only(ASKING)
+    .handed(Handed::ThisCall),
 ];

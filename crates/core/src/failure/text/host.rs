@@ -25,10 +25,11 @@ pub(super) const RULES: &[Rule] = &[
             "sqlite_full",
             "file_error_no_space",
             "quotaexceedederror",
-            "quota exceeded",
+            "quota exceeded + storage|disk|database|=idb|indexeddb|domexception|file|byte|writ",
             "domexception|idb|indexeddb|storage|disk + quota has been exceeded|quota was exceeded|exceeded the quota",
             "storage_quota_exceeded",
             "the disk is full",
+            "low on resource|evicted + storage|disk",
         ],
     )
     // The kernel says the same of its namespaces.
@@ -37,11 +38,10 @@ pub(super) const RULES: &[Rule] = &[
         "no further process can be started",
         Kind::ResourcesExhausted,
         &[
-            "cannot fork",
+            "cannot|could not|couldn't|failed to|unable to + =fork",
             "fork: cannot allocate",
             "fork rejected",
             "can't fork",
-            "unable to fork",
             "fork failed",
             "spawn + =eagain",
             "spawnsync + =eagain",
@@ -53,6 +53,7 @@ pub(super) const RULES: &[Rule] = &[
             "pids.max",
             "os error 11)",
             "os error 12)",
+            "kind: wouldblock",
             "[errno 11]",
             "[errno 35]",
             "nproc limit",
@@ -62,6 +63,8 @@ pub(super) const RULES: &[Rule] = &[
             "os error 35)",
         ],
     )
+    // The browser's own, of which it says only that a page did not start.
+    .unless(&["zygote"])
     .handed(Handed::Before),
     rule(
         "the browser ran into a limit of processes or threads, which may pass",
@@ -75,9 +78,12 @@ pub(super) const RULES: &[Rule] = &[
             "fork: retry",
             "fork: + resource temporarily unavailable",
             "clone: resource temporarily unavailable",
+            "system_error|terminate called|thread|process + resource temporarily unavailable",
             "(11) + fatal",
+            "zygote + not fork|cannot fork|failed to fork|unable to fork",
         ],
     )
+    .unless(&["/lock|leveldb|singleton|profile"])
     .rung(Rung::RestartBrowser),
     rule(
         "memory ran out",
@@ -100,6 +106,7 @@ pub(super) const RULES: &[Rule] = &[
             "err_insufficient_resources",
             "err_out_of_memory",
             "memory limit exceeded",
+            "low on resource|evicted + memory",
             "sufficient memory",
             "shared memory + failed",
             "shared_memory + failed",
@@ -129,6 +136,7 @@ pub(super) const RULES: &[Rule] = &[
             "[errno 24]",
             "number of file watchers reached",
             "inotify + limit",
+            "open files|file descriptors|file handles + limit|exceeded|exhausted",
         ],
     ),
     // ---- the browser's start
@@ -159,6 +167,15 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     rule(
+        "a file that belongs to the browser is not beside it",
+        Kind::LaunchFailedMissingLibs,
+        &[
+            "icu data|icudtl + invalid|couldn't|could not|cannot|failed|missing|not found",
+            ".pak + failed to load|could not|couldn't|cannot|missing|not found|unable",
+        ],
+    )
+    .only(&[Op::Launch]),
+    rule(
         "a window was asked for where there is no display",
         Kind::LaunchFailedMissingLibs,
         &[
@@ -187,12 +204,23 @@ pub(super) const RULES: &[Rule] = &[
             "failed to create data directory",
             "cannot read and write to its data directory",
             "unable to get the user data directory",
-            "user data dir|userdatadir|user-data-dir|profile dir|home dir|data dir + not writable|not writeable|unwritable|permission denied|cannot create|cannot be created",
+            "user data dir|userdatadir|user-data-dir|profile dir|home dir|data dir|/dev/shm|/tmp + not writable|not writeable|unwritable|permission denied|incorrect permissions|cannot create|cannot be created",
             "mkdir + permission denied",
             "mkdir + =eacces",
             "mkdtemp + =eacces",
         ],
     )
+    .rung(Rung::Operator)
+    .handed(Handed::ThisCall),
+    rule(
+        "a folder that the browser must write to is not writable",
+        Kind::Unknown,
+        &[
+            "failed to create|cannot create|can't create|could not create|couldn't create|unable to create|opendir|crash reports + permission denied|=eacces",
+        ],
+    )
+    // A lock that cannot be made is read as one that is held.
+    .unless(&["singleton"])
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
     rule(
@@ -203,6 +231,16 @@ pub(super) const RULES: &[Rule] = &[
         ],
     )
     .only(&[Op::Launch, Op::Auth, Op::Listen, Op::Shutdown])
+    .rung(Rung::Operator)
+    .handed(Handed::ThisCall),
+    rule(
+        "a file that the program keeps is not where it looks for it",
+        Kind::Unknown,
+        &["=enoent + , open|, scandir|, copyfile|, rename|, access"],
+    )
+    // Of a login or its keys, that says that there is none.
+    .unless(&["creds|auth_info|session data|sender-key"])
+    .only(&[Op::Auth, Op::Listen])
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
     rule(
@@ -271,6 +309,7 @@ pub(super) const RULES: &[Rule] = &[
             "invalid elf header",
             "compiled against a different node",
             "syntaxerror + cjs/loader|esm/",
+            "digital envelope routines::unsupported",
             "unsupported engine",
             "only supports chrome version",
             "unsupported browser version",
@@ -286,6 +325,25 @@ pub(super) const RULES: &[Rule] = &[
     .unless(&["waweb"])
     .rung(Rung::Operator)
     .handed(Handed::ThisCall),
+    rule(
+        "the runtime lacks what a module expects as it is loaded",
+        Kind::Unknown,
+        &["referenceerror|typeerror + cjs/loader|esm/"],
+    )
+    .only(&[Op::Launch, Op::Auth])
+    .unless(&["executioncontext|evaluat|web.whatsapp|static.whatsapp|puppeteer"])
+    .rung(Rung::Operator),
+    rule(
+        "a library that makes media ready is not installed",
+        Kind::Unknown,
+        &[
+            "=no + library available|module available|package available|tool available|encoder available|encoder found",
+            "library|module|package|binary|=tool + not installed|isn't installed|please install|must be installed",
+        ],
+    )
+    .only(&[Op::SendMedia])
+    .rung(Rung::Operator)
+    .handed(Handed::Before),
     rule(
         "there is no browser where one was looked for",
         Kind::LaunchFailedMissingBrowser,
@@ -352,12 +410,15 @@ pub(super) const RULES: &[Rule] = &[
             "os error 2)",
             "os error 13)",
             "os error 8)",
+            "kind: notfound|kind: permissiondenied",
             "the system cannot find the file specified",
             "the system cannot find the path specified",
             "exec format error",
             "cannot execute binary file",
             "command not found",
             "=enoexec",
+            "instruction set",
+            "not supported on|not available for|not available on|unsupported + platform|architecture|operating system|arm64|aarch64|armv7",
             "no such file or directory",
             "permission denied + /chrom",
         ],
@@ -371,6 +432,7 @@ pub(super) const RULES: &[Rule] = &[
         "/lock",
         "user data",
         "profile",
+        "disk_cache|cache_util|the cache",
         "=read",
     ])
     .only(&[Op::Launch]),

@@ -187,10 +187,34 @@ impl Heard {
                 _ => None,
             }
         })?;
+        let kind = match self.operation {
+            Some(Op::Launch) if of_what_had_started(kind) => Kind::BrowserGone,
+            _ => kind,
+        };
         let verdict = doubt::unsure(Verdict::of(kind));
         let starting = matches!(self.operation, Some(Op::Launch) | None);
         (starting || !of_a_start(kind)).then(|| doubt::weighed(verdict, &self.text))
     }
+}
+
+/// Kinds of which no start can fail: there is no page yet, no link, no message.
+const fn of_what_had_started(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TransientContext
+            | Kind::PageGone
+            | Kind::PageHung
+            | Kind::NavigationTimeout
+            | Kind::WaIncompatible
+            | Kind::AuthRequired
+            | Kind::AuthFailed
+            | Kind::Conflict
+            | Kind::BannedOrRestricted
+            | Kind::RecipientInvalid
+            | Kind::MediaInvalid
+            | Kind::RateLimited
+            | Kind::PermanentRequestError
+    )
 }
 
 /// Kinds of which only a start can fail.
@@ -297,7 +321,9 @@ fn suggested(text: &Folded) -> Option<Op> {
 
 /// Words by which a program says that it does not know either.
 fn says_nothing(text: &Folded) -> bool {
-    text.says("unknow error|unknown error|unexpected error|something went wrong|error: undefined")
+    text.says(
+        "unknow error|unknown error|unexpected error|something went wrong|error: undefined|internal error",
+    )
 }
 
 fn unknown(operation: Option<Op>) -> Verdict {

@@ -213,7 +213,7 @@ const RULES: &[Rule] = &[
             "unknown module",
             "waweb + not found",
             "module not found: waweb",
-            "cannot find module + waweb",
+            "cannot|could not|couldn't|can't|unable to|failed to + find|resolve|load + module + waweb",
             "webpackchunk",
             "webpack chunk",
             "not be injected|failed to inject|injection failed",
@@ -291,7 +291,7 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last.trim_start_matches('_')) {
+    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last.replace('_', "").as_str()) {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),
@@ -390,9 +390,15 @@ fn changed(concept: &'static str, handed: Handed) -> Match {
 fn minified(text: &str) -> bool {
     let one_letter = |rest: &str| {
         let mut chars = rest.chars();
+        let letter = chars.next().is_some_and(|c| c.is_ascii_lowercase());
+        let rest = chars.as_str();
         let ends =
             |c: char| !c.is_alphanumeric() && !matches!(c, ':' | '.' | '\'' | '_' | '-' | '/');
-        chars.next().is_some_and(|c| c.is_ascii_lowercase()) && chars.next().is_none_or(ends)
+        // A stack may follow; any other word makes the letter an article:
+        // `error: a message`, `o número não existe`.
+        let followed = rest.trim_start();
+        let word = !followed.starts_with("at ") && followed.starts_with(char::is_alphabetic);
+        letter && rest.chars().next().is_none_or(ends) && !word
     };
     let after_mark = ["evaluation failed: ", "\"message\":\"", "error: "]
         .iter()
@@ -441,6 +447,11 @@ fn missing_name(text: &str) -> Option<&str> {
             .map_or(0, |at| at + 1);
         before.get(start..)
     };
+    // Python's words for the same, of which only a call on a page is ours.
+    let of_python = || {
+        quoted_after("'nonetype' object has no attribute '")
+            .filter(|name| PAGE_METHODS.contains(&name.replace('_', "").as_str()))
+    };
     quoted_after("(reading '")
         .or_else(|| quoted_after("can't access property \""))
         .or_else(|| quoted_after("(setting '"))
@@ -448,6 +459,7 @@ fn missing_name(text: &str) -> Option<&str> {
         .or_else(|| quoted_after("cannot set property '"))
         .or_else(|| quoted_after("cannot destructure property '"))
         .or_else(|| quoted_after("(evaluating '"))
+        .or_else(of_python)
         .or_else(|| word_before(" is not a function"))
         .or_else(|| word_before(" is not a constructor"))
         .or_else(|| word_before(" is not defined"))

@@ -31,6 +31,7 @@ pub(super) const RULES: &[Rule] = &[
             "failed to lock + profile",
             "browser is already in use for",
             "already in use, please specify a unique value",
+            "unable|cannot|could not|failed + move the cache|create cache|move cache|create the cache",
         ],
     ),
     rule(
@@ -57,7 +58,7 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "database is locked",
             "locking protocol",
-            "lock + database + cannot|could not|unable|failed",
+            "=lock|=locked|=locking + database + cannot|could not|unable|failed",
             "database table is locked",
             "sqlite_busy",
             "sqlite_locked",
@@ -111,7 +112,8 @@ pub(super) const RULES: &[Rule] = &[
             "backing store for indexeddb.open",
             "backing store for indexeddb.databases",
             "connection to indexed database server lost",
-            "idbdatabase + closing",
+            "idbdatabase|database connection + closing",
+            "object store|object stores + not found",
             "internal error opening backing store",
             "unknownerror: internal error",
             "data lost due to missing file",

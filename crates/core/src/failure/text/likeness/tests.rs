@@ -7,6 +7,7 @@ const LABELLED: &[&str] = &[
     include_str!("../../../../tests/fixtures/heldout.jsonl"),
     include_str!("../../../../tests/fixtures/later.jsonl"),
     include_str!("../../../../tests/fixtures/gathered.jsonl"),
+    include_str!("../../../../tests/fixtures/near.jsonl"),
 ];
 
 #[derive(Debug, Clone, Deserialize)]

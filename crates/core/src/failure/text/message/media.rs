@@ -62,6 +62,15 @@ pub(super) const RULES: &[Rule] = &[
     .unless(&["undefined|=null|to object|bigint|symbol"])
     .only(&[Op::SendMedia]),
     rule(
+        "it could not even be read, which comes before all else",
+        Kind::MediaInvalid,
+        &[
+            "cannot|could not|couldn't|can't|unable to|failed to + identify image|decode image|read image|parse image|load image|open image|decode video|read video|decode audio|read audio|decode the image|read the image",
+            "image|video|audio|sticker|voice + could not be|cannot be|can't be|couldn't be + decoded|read|opened|parsed|identified|converted",
+        ],
+    )
+    .only(&[Op::SendMedia]),
+    rule(
         "the media cannot be sent",
         Kind::MediaInvalid,
         &[

@@ -79,7 +79,6 @@ pub(super) const AFTER: &[Rule] = &[
         &[
             "runtime error: ",
             "nil pointer dereference",
-            "panic recovered|recovered from panic|panic: ",
             "invalid memory address",
             "internal_server_error + index out of range",
         ],
@@ -135,6 +134,8 @@ const KEYS: &[Rule] = &[
             "failed to fetch prekey|invalid prekey in",
         ],
     )
+    // What a vote or a comment is sealed with, and no device's key.
+    .unless(&["message secret"])
     .handed(Handed::ThisCall),
 ];
 
@@ -143,7 +144,7 @@ const NACKS: &[Rule] = &[
     rule(
         "the server could not take the message just now",
         Kind::NetworkDown,
-        &["nack|negative publish ack|server returned error + =408|=500|=503"],
+        &["nack|negative publish ack|server returned error|serverstatuscodeerror + =408|=500|=503"],
     ),
     rule(
         "the server refused the message itself",

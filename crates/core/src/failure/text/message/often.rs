@@ -35,6 +35,11 @@ const TOO_OFTEN: &[&str] = &[
 
 pub(super) const RULES: &[Rule] = &[
     rule(
+        "WhatsApp lets this account write to nobody from any linked device",
+        Kind::BannedOrRestricted,
+        &["timelock|time_lock|enforcement + restrict_all|restrictall|block_all|suspend_all"],
+    ),
+    rule(
         "WhatsApp lets this account reach no stranger at all for a while",
         Kind::RateLimited,
         &[

@@ -49,6 +49,7 @@ pub(super) const RULES: &[Rule] = &[rule(
         "to unknown server",
         "unknown jid server",
         "not a valid whatsapp",
+        "not a contact|not your contact|not in your contacts|not in contacts",
         "not a whatsapp user",
         "not on whatsapp",
         "not registered",

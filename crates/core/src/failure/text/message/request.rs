@@ -76,7 +76,8 @@ pub(super) const RULES: &[Rule] = &[
             "missing param",
             "missing required",
             "missing field",
-            "should not be empty",
+            "should not|must not|shouldn't|mustn't|cannot|can't|can not|may not + be empty|be blank",
+            "message secret|secret key + not found|missing|unknown",
             "must be a string",
             "must be an array",
             "must be a boolean",
@@ -156,9 +157,20 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     rule(
+        "wa-js checks what it is given before it does anything",
+        Kind::PermanentRequestError,
+        &["=wpperror"],
+    )
+    .unless(&["not_found|not found|error_|_error|error on|error in|error while|timeout|timed out|fail|unknown"])
+    .only(ASKING),
+    rule(
         "WhatsApp's server refused a question",
         Kind::PermanentRequestError,
-        &["info query returned status 4", "info query returned an error: 4"],
+        &[
+            "info query returned status 4",
+            "info query returned an error: 4",
+            "assertnodeerrorfree + =400|=401|=403|=404|=405|=406|=409|=410",
+        ],
     )
     .only(ASKING),
     rule(
