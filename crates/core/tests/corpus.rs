@@ -5,7 +5,7 @@
 //! `later.jsonl` a third: K, M, N and P are batches, each labelled before it
 //! was measured, with the rules mended after each. So are Q, R, S, V, W, Y, Z,
 //! A, C and D of `gathered.jsonl`; its T and U are wordings without a thread, from
-//! the lists of names and messages in the sources of the libraries. E and G of
+//! the lists of names and messages in the sources of the libraries. E, G and J of
 //! `near.jsonl` are texts of the corpus' own sort, labelled and committed before
 //! a rule was run on them, G from other projects and authors. All were
 //! used for tuning, and the words of all are those that `explain` guesses by:
@@ -137,7 +137,7 @@ fn what_was_gathered_last_is_understood_too() {
 #[test]
 fn what_is_of_the_corpus_own_sort_is_understood_too() {
     let score = Score::of(include_str!("fixtures/near.jsonl"));
-    assert!(score.entries >= 192);
+    assert!(score.entries >= 204);
     score.demand(95, 95, 90);
 }
 

@@ -129,6 +129,7 @@ pub(super) const RULES: &[Rule] = &[
             "=sigill",
             "signal 11",
             "signal: 9",
+            "signal: killed|signal: aborted|signal: segmentation|signal: trace|signal: bus error",
             "received signal",
             "segmentation fault",
             "trace/breakpoint trap",
