@@ -75,7 +75,9 @@ impl Attack<'_> {
             // The same requests every time.
             .args(["--generation-deterministic", "--no-color"])
             .args(["--checks", CHECKS])
-            .args(["--workers", "4", "--request-timeout", "30"])
+            // One thread: several that parse Python at a time make CPython 3.11 lose
+            // count of its own depth ("AST constructor recursion depth mismatch").
+            .args(["--workers", "1", "--request-timeout", "30"])
             .args(self.arguments)
             // It keeps what it found last time beside it, if it may.
             .current_dir(self.folder)
