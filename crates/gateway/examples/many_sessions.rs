@@ -28,7 +28,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use steadfast_core::port::Connector;
 use steadfast_gateway::embed::scripted::{Knobs, World};
-use steadfast_gateway::embed::{Ack, AckWait, Gateway, LinkStep, Outgoing, Session, SessionId};
+use steadfast_gateway::embed::{
+    Ack, AckWait, Error, Gateway, LinkStep, MessageId, Outgoing, Session, SessionId,
+};
 use steadfast_sim::Control;
 use steadfast_sim::world::NewAccount;
 use tokio::task::JoinSet;
@@ -37,9 +39,6 @@ use tokio::task::JoinSet;
 const LONG: Duration = Duration::from_mins(5);
 /// Links that are under way at once.
 const AT_ONCE: usize = 64;
-/// Messages that are being accepted at once. The store refuses what would make
-/// its queue longer than 1,024, and what is delivered meanwhile is written there too.
-const ACCEPTS_AT_ONCE: usize = 256;
 /// Heartbeats as configured by default, and as seldom as may be.
 const OFTEN_MS: u64 = 1_000;
 const SELDOM_MS: u64 = 60_000;
@@ -183,20 +182,31 @@ async fn make_and_link(outside: &Arc<Outside>, gateway: &Gateway, count: usize) 
     }
 }
 
+/// Sends as a caller should: who is told to come back later does.
+async fn accepted(session: &Session, message: Outgoing, begun: Instant) -> MessageId {
+    loop {
+        match session.send(message.clone()).await {
+            Ok(taken) => return taken.id,
+            Err(Error::Refused(refusal)) if refusal.is_retryable() && begun.elapsed() < LONG => {
+                tokio::time::sleep(refusal.retry_after().unwrap_or_default()).await;
+            }
+            Err(error) => panic!("{}: {error}", session.name()),
+        }
+    }
+}
+
 /// So many messages through each session: accepted a second, and brought to the server a second.
 async fn traffic(gateway: &Arc<Gateway>, settings: &Settings, run: usize) -> (f64, f64) {
     let begun = Instant::now();
-    let turns = Arc::new(tokio::sync::Semaphore::new(ACCEPTS_AT_ONCE));
     let mut senders = JoinSet::new();
     for session in sessions(gateway, settings.sessions) {
-        let (messages, turns) = (settings.messages, Arc::clone(&turns));
+        let messages = settings.messages;
         senders.spawn(async move {
             let mut ids = Vec::with_capacity(messages);
             for n in 0..messages {
                 let text = format!("Your order {run}-{n} is on its way.");
                 let message = Outgoing::text(&phone(900_000 + n), text).unwrap();
-                let _turn = turns.acquire().await.unwrap();
-                ids.push(session.send(message).await.unwrap().id);
+                ids.push(accepted(&session, message, begun).await);
             }
             ids
         });
