@@ -21,8 +21,8 @@ use std::{env, fs};
 pub enum Flavor {
     /// The full browser without a window (`--headless=new`).
     NewHeadless,
-    /// `chromium-headless-shell` or `chrome-headless-shell`: half the memory
-    /// and start time, but no lock on the profile.
+    /// `chromium-headless-shell` or `chrome-headless-shell`: a third less
+    /// memory (docs/PERFORMANCE.md), but no lock on the profile.
     HeadlessShell,
     /// With a window.
     Headed,

@@ -207,7 +207,7 @@ pub const KEYS: &[Key] = &[
         "browser.flavor",
         "auto",
         &["auto", "chromium", "headless_shell", "headed"],
-        "Which kind of browser to look for. auto and chromium: a full one, headless; headless_shell: chromium-headless-shell, half the memory, less tried with WhatsApp; headed: a full one with a window, for linking at a desktop (`steadfast init --headed`).",
+        "Which kind of browser to look for. auto and chromium: a full one, headless; headless_shell: chromium-headless-shell, a third less memory, less tried with WhatsApp; headed: a full one with a window, for linking at a desktop (`steadfast init --headed`).",
     ),
     choice(
         "browser.sandbox",

@@ -41,7 +41,7 @@ pub(super) fn memory() -> Finding {
                 bytes / MIB,
                 SESSION_BYTES / MIB
             ),
-            "end what is not needed (ps aux --sort=-rss | head), or set browser.flavor = \"headless_shell\", which needs half",
+            "end what is not needed (ps aux --sort=-rss | head), or set browser.flavor = \"headless_shell\", which needs a third less",
         ),
         (Some(bytes), _) => Finding::ok(NAME, format!("{} MiB available", bytes / MIB)),
         (None, _) => Finding::warn(NAME, "cannot be looked at", "free -m"),
