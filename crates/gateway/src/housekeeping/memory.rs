@@ -1,7 +1,7 @@
 //! Memory that was freed goes back to the system.
 //!
 //! The C library keeps what a program frees for its next wish (malloc_trim(3)).
-//! Scripts for the page, snapshots and bursts of messages leave a third of the
+//! Scripts for the page, snapshots and bursts of messages leave nearly half of the
 //! gateway's own memory that way, which a small server has better use for.
 
 use super::{Chore, Rhythm};

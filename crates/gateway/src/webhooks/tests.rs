@@ -165,6 +165,20 @@ impl Stage {
         }
     }
 
+    /// The next life of a gateway that was stopped, on the same store and world.
+    async fn started_anew(&self) -> Arc<Webhooks> {
+        let next = Webhooks::new(
+            Arc::new(Config::defaults().unwrap()),
+            self.store.clone(),
+            self.world.clock.clone(),
+            Arc::new(Fixed),
+            Arc::new(Metrics::default()),
+            self.world.clone(),
+        );
+        next.start().await.unwrap();
+        next
+    }
+
     async fn endpoint(&self, url: &str, ordered: bool) -> WebhookId {
         let new = NewWebhook {
             owner: "v1".to_owned(),
@@ -448,15 +462,7 @@ async fn the_next_start_goes_on() {
     stage.webhooks.stop().await;
     happened.extend(stage.happen(3).await);
     pass(MINUTE).await;
-    let next = Webhooks::new(
-        Arc::new(Config::defaults().unwrap()),
-        stage.store.clone(),
-        stage.world.clock.clone(),
-        Arc::new(Fixed),
-        Arc::new(Metrics::default()),
-        stage.world.clone(),
-    );
-    next.start().await.unwrap();
+    let next = stage.started_anew().await;
     stage.until_taken("https://a/", 6).await;
     assert_eq!(stage.taken("https://a/"), happened);
     pass(1_000).await;
@@ -482,15 +488,7 @@ async fn the_next_start_asks_whether_an_endpoint_is_back() {
         assert!(due > HOUR, "{due}");
         pass(2 * MINUTE).await;
         let began = stage.world.clock.ms();
-        let next = Webhooks::new(
-            Arc::new(Config::defaults().unwrap()),
-            stage.store.clone(),
-            stage.world.clock.clone(),
-            Arc::new(Fixed),
-            Arc::new(Metrics::default()),
-            stage.world.clone(),
-        );
-        next.start().await.unwrap();
+        let next = stage.started_anew().await;
         stage.until_taken("https://a/", 6).await;
         let took = stage.world.clock.ms() - began;
         assert!(took < MINUTE, "{took} ms");
