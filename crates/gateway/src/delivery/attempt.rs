@@ -7,7 +7,6 @@ use crate::traces::{Span, Value, part_of, root_of, trace_of};
 use crate::updates::Updates;
 use std::sync::Arc;
 use steadfast_core::failure::Failure;
-use steadfast_core::ids::Epoch;
 use steadfast_core::outbox::{
     AfterLookup, Claimed, DeliveryPolicy, Plan, Settled, after_lookup, after_send,
     heals_with_session, plan,
@@ -19,6 +18,8 @@ use steadfast_core::time::UnixMs;
 pub(super) struct Attempt {
     pub(super) claimed: Claimed,
     pub(super) link: Link,
+    /// The turn at which the link was had from the supervisor.
+    pub(super) turn: u64,
     pub(super) recorder: Recorder,
     pub(super) updates: Updates,
     pub(super) metrics: Arc<Metrics>,
@@ -28,8 +29,8 @@ pub(super) struct Attempt {
 /// What delivery must know of an attempt that is over.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Landed {
-    /// The connection whose failure it met: it is not to be used again.
-    pub(super) failed: Option<Epoch>,
+    /// The turn of the link that failed under it.
+    pub(super) failed: Option<u64>,
     /// WhatsApp asks to slow down.
     pub(super) slow_down: bool,
 }
@@ -69,7 +70,7 @@ impl Attempt {
         let began = self.recorder.clock.unix();
         let conclusion = self.conclude().await;
         let landed = Landed {
-            failed: conclusion.link_failed.then(|| self.link.engine.epoch()),
+            failed: conclusion.link_failed.then_some(self.turn),
             slow_down: matches!(conclusion.settled, Settled::SlowedDown(_)),
         };
         self.record(conclusion, began).await;

@@ -111,8 +111,9 @@ const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How many are ended at a time.
 const SWEEP: u32 = 500;
-/// How long a connection that failed under a message is left alone, unless it
-/// is replaced before.
+/// How long a connection that failed under a message is left alone. The supervisor
+/// hears of it in a moment, and withdraws the link until it is healed; before that every
+/// attempt would end at once and the next begin.
 const DOUBT: Duration = Duration::from_secs(1);
 
 impl Delivery {
@@ -121,7 +122,9 @@ impl Delivery {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut flights: JoinSet<Landed> = JoinSet::new();
         let mut claimed_by: HashMap<tokio::task::Id, (MessageId, u32)> = HashMap::new();
-        let mut doubted: Option<Doubted> = None;
+        let mut doubted_until: Option<Instant> = None;
+        // How often the supervisor has given or withdrawn the link.
+        let mut turn = 0;
         let mut set_back = SetBack::new(self.clock.as_ref());
         let mut paced = self.paced();
         let mut sweep_at = Instant::now();
@@ -134,12 +137,20 @@ impl Delivery {
                 .options
                 .max_in_flight
                 .saturating_sub(u32::try_from(flights.len()).unwrap_or(u32::MAX));
-            let link = self.link.borrow_and_update().clone();
+            let link = {
+                let link = self.link.borrow_and_update();
+                if link.has_changed() {
+                    // What the supervisor gives is good, though it be the same connection.
+                    turn += 1;
+                    doubted_until = None;
+                }
+                link.clone()
+            };
             let noted = link.as_ref().map(|link| link.engine.epoch());
             let mut idle_until = None;
-            let doubt = doubted.as_ref().and_then(|d| d.left(link.as_ref()));
-            if doubt.is_some() {
-                idle_until = doubt;
+            let doubt = doubted_until.map(|at| at.saturating_duration_since(Instant::now()));
+            if let Some(left) = doubt.filter(|left| !left.is_zero()) {
+                idle_until = Some(left);
             } else if let Some(link) = link.filter(|_| room > 0) {
                 match self.take(&mut paced, &link, room).await {
                     Ok((claimed, wait)) => {
@@ -150,7 +161,7 @@ impl Delivery {
                         for claimed in claimed {
                             let id = claimed.message.id.clone();
                             let number = claimed.attempt;
-                            let task = flights.spawn(self.attempt(&link, claimed).run());
+                            let task = flights.spawn(self.attempt(&link, turn, claimed).run());
                             claimed_by.insert(task.id(), (id, number));
                         }
                     }
@@ -166,7 +177,13 @@ impl Delivery {
                 biased;
                 () = stop.cancelled() => break,
                 // The sender lives as long as the supervisor; its end is ours.
-                changed = self.link.changed() => if changed.is_err() { break },
+                changed = self.link.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    // Seen by the next round, not by this look.
+                    self.link.mark_changed();
+                }
                 () = self.wake.notified() => {}
                 // It begins anew by what the store has of the past, as at a start.
                 Ok(()) = self.pacing.changed() => paced = self.paced(),
@@ -175,7 +192,9 @@ impl Delivery {
                     // Everything that has ended by now, in one round.
                     while let Some(ended) = next {
                         let landed = self.landed(ended, &mut flights, &mut claimed_by);
-                        doubted = landed.failed.map(Doubted::now).or(doubted);
+                        if landed.failed == Some(turn) {
+                            doubted_until = Some(Instant::now() + DOUBT);
+                        }
                         if landed.slow_down {
                             paced.refused(self.clock.unix());
                         }
@@ -290,10 +309,11 @@ impl Delivery {
         Ok((claimed, wait))
     }
 
-    fn attempt(&self, link: &Link, claimed: Claimed) -> Attempt {
+    fn attempt(&self, link: &Link, turn: u64, claimed: Claimed) -> Attempt {
         Attempt {
             claimed,
             link: link.clone(),
+            turn,
             recorder: self.recorder(),
             updates: self.updates.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -348,30 +368,6 @@ impl Delivery {
         });
         claimed_by.insert(task.id(), (id, attempt));
         Landed::default()
-    }
-}
-
-/// A connection that failed under a message. The supervisor replaces it in a
-/// moment; until then nothing is tried on it, or every attempt would end at
-/// once and the next begin.
-struct Doubted {
-    epoch: Epoch,
-    until: Instant,
-}
-
-impl Doubted {
-    fn now(epoch: Epoch) -> Self {
-        Self {
-            epoch,
-            until: Instant::now() + DOUBT,
-        }
-    }
-
-    /// How long to hold back on this connection.
-    fn left(&self, link: Option<&Link>) -> Option<Duration> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let same = link.is_some_and(|link| link.engine.epoch() == self.epoch);
-        (same && !left.is_zero()).then_some(left)
     }
 }
 
