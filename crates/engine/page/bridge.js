@@ -19,9 +19,9 @@ const CALLS = {
     return { doc: DOC };
   },
   reconnect: reconnectNow,
-  send: sendMessage,
-  lookup: lookupOwn,
-  resend: resendOwn,
+  send: delivers(sendMessage),
+  lookup: delivers(lookupOwn),
+  resend: delivers(resendOwn),
   file_begin: beginFile,
   file_piece: addPiece,
   file_open: openFile,

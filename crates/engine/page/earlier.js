@@ -26,7 +26,10 @@ async function readEarlier() {
   const run = { from: sweepFrom, left: EARLIER_LIMIT, isOver: () => number !== earlierRun };
   caughtUp = false;
   inboxOverflowed = false;
-  while (!await wppWithin(EARLIER_PAUSE_MS)) if (run.isOver()) return;
+  do {
+    await wppReaches(3, EARLIER_PAUSE_MS);
+    if (run.isOver()) return;
+  } while (wppLevel() < 2);
   const since = (chat) => Math.max(messageTime(chat), ...models(chat?.msgs).slice(-5).map(messageTime));
   const chats = models(chatStore())
     .filter((chat) => OF_OUR_KIND.test(widText(chat?.id) ?? '') && since(chat) >= run.from);

@@ -1,15 +1,6 @@
 // What each kind of message is to wa-js: how it is handed over, and how an
 // existing message is changed. `send.js` decides whether and when.
 
-/** Waits for all of wa-js, at most `ms`. What is not a plain text needs it. */
-async function wppFully(ms) {
-  const until = performance.now() + ms;
-  while (wppLevel() < 3 && performance.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  if (wppLevel() < 3) throw new Error('wa-js is not ready: only plain texts can be sent without it');
-}
-
 /** The key of a message anywhere, as WhatsApp Web's own class. */
 function keyOfTarget(chat, { id, from_me: fromMe, participant }) {
   if (fromMe) return keyFor(chat, id).key;

@@ -42,8 +42,6 @@ const SETTLED_BLIND_MS = 15000;
 const REFRESH_QR_GAP_MS = 2000;
 /** A pairing code lives so long; a new QR meanwhile would take it away. */
 const PAIR_CODE_MS = 180000;
-/** A page that is not ready so long after its start may need wa-js to become so. */
-const LIBRARY_WAIT_MS = 400;
 
 const socketOf = () => member('WAWebSocketModel', 'Socket') ?? wppFound('whatsapp', 'Socket');
 const streamOf = () => member('WAWebStreamModel', 'Stream') ?? (wppLevel() >= 3 ? wppFound('whatsapp', 'Stream') : null);
@@ -59,8 +57,6 @@ let qr = { ref: null, code: null };
 let shown = { ref: null, until: null };
 let lastRefresh = -Infinity;
 let pairCodeAt = -Infinity;
-let startedAt = null;
-let libraryAsked = false;
 let moduleCount = { value: -1, since: performance.now(), readAt: -Infinity };
 const bound = new Map();
 
@@ -241,15 +237,6 @@ function followQr(levels) {
     });
 }
 
-/** Asks for wa-js, once, when it holds nothing up any more: the page is ready,
- * or something keeps it from being so that wa-js may find by another way. */
-function followLibrary(ready) {
-  if (libraryAsked || !startedUp()) return;
-  startedAt ??= performance.now();
-  if (!ready && performance.now() - startedAt < LIBRARY_WAIT_MS) return;
-  libraryAsked = wppLevel() > 0 || emit('library', {});
-}
-
 /** The levels as the gateway gets them. */
 function snapshot() {
   const levels = readLevels();
@@ -286,7 +273,7 @@ function look() {
     sequence += 1;
     if (emit('levels', { seq: sequence, levels: body })) lastSnapshot = text;
   }
-  followLibrary(ready);
+  followLibrary(levels, ready);
   return { levels, ready };
 }
 

@@ -371,15 +371,6 @@ async function findOwn({ id, to, search_ms: searchMs }) {
   return searchStored(chats, id, searchMs);
 }
 
-/** Waits for wa-js, at most `ms`. */
-async function wppWithin(ms) {
-  const until = performance.now() + ms;
-  while (wppLevel() < 3 && performance.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return wppLevel() >= 2;
-}
-
 /** Asks WhatsApp's own database, by every way that it offers. */
 async function searchStored(chats, id, searchMs, keyOf = (chat) => keyFor(chat, id).key) {
   let searched = false;

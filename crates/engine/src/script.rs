@@ -15,9 +15,10 @@ pub const WA_JS_LICENCE: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-licen
 pub const WA_JS_NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/wa-parts.txt"));
 
 const WA_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/wa.js"));
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     include_str!("../page/base.js"),
     include_str!("../page/probe.js"),
+    include_str!("../page/library.js"),
     include_str!("../page/inbox.js"),
     include_str!("../page/earlier.js"),
     include_str!("../page/happenings.js"),
@@ -48,7 +49,7 @@ pub(crate) const NOT_MEANT: [&str; 2] = ["NoBridge", "OtherEpoch"];
 ///
 /// It does not stand among the scripts that run before the page's own: to
 /// read and run its half a megabyte held up every start of the page, and what is
-/// needed to be ready is found by name.
+/// needed to be ready is found by name. `page/library.js` decides when it comes.
 #[derive(Clone)]
 pub(crate) struct Library {
     source: Arc<str>,

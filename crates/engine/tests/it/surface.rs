@@ -1,6 +1,6 @@
 //! WhatsApp Web as it may be one day: renamed, slowed down, with parts missing.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, eventually, knobs, send_ok};
+use crate::harness::{FRIEND, LONG, PHONE, Scene, chat, eventually, knobs, send_ok};
 use serde_json::{Value, json};
 use steadfast_core::failure::Kind;
 use steadfast_core::outbox::Ack;
@@ -158,6 +158,45 @@ async fn the_browsers_name_can_be_chosen() {
             UserAgent::Fixed("Mozilla/5.0 (X11; Linux x86_64) Chrome/150.0.0.0".to_owned());
     })
     .await;
+    scene.end().await;
+}
+
+/// Notes in the page what was under way when wa-js came.
+const NOTE_WHEN_WA_JS_COMES: &str = r"(() => {
+  if (window.isOld || window.Debug?.VERSION === undefined) return false;
+  const { Socket } = window.require('WAWebSocketModel');
+  const { Msg } = window.require('WAWebCollections');
+  const when = () => {
+    if (Socket.hasSynced !== true) return 'before the sync had ended';
+    const waits = Msg.getModelsArray().some((msg) => msg.id.fromMe && msg.ack === 0);
+    return waits ? 'under a message' : 'rightly';
+  };
+  window.cameWhen = window.WPP ? 'too early to be noted' : '';
+  let wpp = window.WPP;
+  Object.defineProperty(window, 'WPP', {
+    configurable: true,
+    get: () => wpp,
+    set: (value) => { wpp = value; window.cameWhen = when(); },
+  });
+  return true;
+})()";
+
+/// To read it holds the page up for longer than a recovery takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn wa_js_comes_when_nobody_waits_for_the_page() {
+    let (scene, engine) = Scene::linked_with(knobs(json!({})), |_| {}).await;
+    scene.equipped().await;
+    drop(engine);
+    scene.page_says("window.isOld = true").await;
+    scene.turn(json!({"sync_delay_ms": 1_500, "ack_delay_ms": 800, "delivery_delay_ms": 800}));
+    let reloaded = scene.open(OpenStep::Reload).await;
+    scene.page_says(NOTE_WHEN_WA_JS_COMES).await;
+    scene.sink.phase(reloaded.epoch(), Phase::Ready).await;
+    send_ok(&scene, &reloaded, &chat(FRIEND), "before wa-js").await;
+    scene.equipped().await;
+    let page = scene.connector.page().await.unwrap();
+    let when = page.evaluate("window.cameWhen", LONG).await.unwrap();
+    assert_eq!(when, json!("rightly"));
     scene.end().await;
 }
 
