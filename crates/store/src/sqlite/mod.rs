@@ -67,7 +67,8 @@ use writer::{Bounds, Manner, Tx, Writer};
 pub struct Options {
     /// How long a write waits for another process's write, in milliseconds.
     pub busy_timeout_ms: u64,
-    /// How many writes may wait for the writer; one more is `Overloaded`.
+    /// How many writes may wait for the writer; one more is `Overloaded`. A thousand
+    /// sessions that all send write eight at a time each.
     pub queue: usize,
     /// How many requests share one commit at most.
     pub batch: usize,
@@ -86,7 +87,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             busy_timeout_ms: 5_000,
-            queue: 1_024,
+            queue: 8_192,
             batch: 256,
             patience_ms: 30_000,
             readers: 4,
