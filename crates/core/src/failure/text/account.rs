@@ -285,7 +285,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "a session server reports that a session waits for a scan",
         Kind::AuthRequired,
-        &["scan_qr_code", "status + scan_qr", "status + =qr"],
+        &["scan_qr_code", "status + scan_qr", "status + =qr", "message\":\"qrcode\"|message\": \"qrcode\"|message: 'qrcode'"],
     )
     .handed(Handed::Earlier),
     rule(

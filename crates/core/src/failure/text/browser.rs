@@ -37,7 +37,7 @@ pub(super) const RULES: &[Rule] = &[
             "alreadyclosed",
             "channelsenderror(send|send(senderror|kind: disconnected",
             "sending after closing is not allowed",
-            "websocket is not open|websocket is closed|websocket is already clos|websocket in the clos + websockettransport|_rawsend|puppeteer|pyppeteer|playwright|devtools|_recv_loop|_async_send|chromedp|go-rod",
+            "websocket is not open|websocket is closed|websocket is already clos|websocket in the clos|not opened + websockettransport|chrome._|_rawsend|puppeteer|pyppeteer|playwright|devtools|_recv_loop|_async_send|chromedp|go-rod",
         ],
     )
     .handed(Handed::Refused),
@@ -84,6 +84,15 @@ pub(super) const RULES: &[Rule] = &[
             "no close frame received",
         ],
     ),
+    rule(
+        "what came over the pipe were no frames: its other end broke off",
+        Kind::BrowserGone,
+        &[
+            "reserved bits are on|rsv1 must be clear|rsv2 and rsv3 must be clear",
+            "invalid websocket frame|invalid opcode|invalid frame header|invalid utf-8 sequence|unmasked frame|max payload size exceeded",
+        ],
+    )
+    .only(&[Op::Launch, Op::Navigate, Op::Evaluate, Op::Probe]),
     rule(
         "the browser ended",
         Kind::BrowserGone,
@@ -186,7 +195,11 @@ pub(super) const RULES: &[Rule] = &[
             "browser.getversion + has been closed",
         ],
     )
-    .unless(&["most likely the page has been closed"]),
+    // The last names an event, not what was asked.
+    .unless(&[
+        "most likely the page has been closed",
+        "target closed. (target.detachedfromtarget)",
+    ]),
     rule(
         "the browser ended while it started",
         Kind::BrowserGone,

@@ -257,6 +257,16 @@ pub(super) const RULES: &[Rule] = &[
     .rung(Rung::Operator)
     .handed(Handed::Before),
     rule(
+        "this machine's guard does not let the program run",
+        Kind::Unknown,
+        &[
+            "contains a virus|potentially unwanted software|windows defender|antivirus|quarantined|blocked by group policy|blocked by your administrator|application control policy|code signature|cannot be opened because the developer",
+        ],
+    )
+    .only(&[Op::Launch])
+    .rung(Rung::Operator)
+    .handed(Handed::Before),
+    rule(
         "the sandbox cannot start",
         Kind::LaunchFailedSandbox,
         &[
