@@ -82,6 +82,7 @@ pub(super) const RULES: &[Rule] = &[
             "transport loop got a timeout",
             "closed abnormally",
             "no close frame received",
+            "unexpected ws message + close",
         ],
     ),
     rule(
@@ -150,7 +151,8 @@ pub(super) const RULES: &[Rule] = &[
             "pipe has been closed",
             "write =epipe",
             "/devtools/browser",
-            "lost connection to the browser",
+            "lost connection|connection lost|lost the connection|connection was lost + browser process|to the browser|to browser|to chrom",
+            "browser process + crash|died|lost|killed|gone",
             "not connected to devtools",
             "not connected to chrom",
             "not connected to browser",

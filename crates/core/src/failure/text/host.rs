@@ -385,6 +385,8 @@ pub(super) const RULES: &[Rule] = &[
             "chromium revision is not downloaded",
             "revision is not downloaded",
             "chrome_path environment variable",
+            "chrom|browser + do you have it installed|ensure|make sure|check that|verify that|verify + is installed|it is installed|it installed",
+            "chrome|chromium|browser + installation + missing|corrupted|broken|not found",
             "an `executablepath` or `channel` must be specified",
             "executablepath + must be specified",
             "requires the chromium snap",

@@ -327,7 +327,7 @@ fn suggested(text: &Folded) -> Option<Op> {
 /// Words by which a program says that it does not know either.
 fn says_nothing(text: &Folded) -> bool {
     text.says(
-        "unknow error|unknown error|unexpected error|something went wrong|error: undefined|internal error",
+        "unknow error|unknown error|unexpected error|something went wrong|error: undefined|internal error|message: {}|error: {}|message: undefined|: [object object]",
     )
 }
 

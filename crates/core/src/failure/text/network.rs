@@ -122,6 +122,7 @@ pub(super) const RULES: &[Rule] = &[
             "websocket not connected",
             "websocket is not connected",
             "not connected to whatsapp",
+            "whatsapp is not connected|whatsapp isn't connected|whatsapp not connected|whatsapp_not_connected",
             "don't have|do not have|doesn't have|does not have|have no|has no|without + whatsapp connection|connection to whatsapp",
             "socket not connected",
             "client is not connected",
