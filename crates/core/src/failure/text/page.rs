@@ -187,6 +187,7 @@ const RULES: &[Rule] = &[
             "wwebjs is not defined",
             "wwebjs is undefined",
             "window.store is undefined",
+            "called before startcomms",
             "wpp is undefined",
             "wapi|=wpp|wwebjs + não definid|nao definid|não está definid|no definid|no está definid|nicht definiert|non défini|non definito|tidak terdefinisi|не определен|tanımlı değil|未定义",
         ],
