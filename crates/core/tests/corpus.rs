@@ -7,7 +7,9 @@
 //! A, C and D of `gathered.jsonl`; its T and U are wordings without a thread, from
 //! the lists of names and messages in the sources of the libraries. E, G and J of
 //! `near.jsonl` are texts of the corpus' own sort, labelled and committed before
-//! a rule was run on them, G from other projects and authors. All were
+//! a rule was run on them, G from other projects and authors; so are its K and L
+//! (other texts than those of the same letters elsewhere), L with the wordings of
+//! other authors. All were
 //! used for tuning, and the words of all are those that `explain` guesses by:
 //! no figure here says how an unseen text is read (docs/decisions/0005 does).
 //! The figures that all must reach stand here as asserts; the one that may
@@ -137,7 +139,7 @@ fn what_was_gathered_last_is_understood_too() {
 #[test]
 fn what_is_of_the_corpus_own_sort_is_understood_too() {
     let score = Score::of(include_str!("fixtures/near.jsonl"));
-    assert!(score.entries >= 204);
+    assert!(score.entries >= 383);
     score.demand(95, 95, 90);
 }
 

@@ -314,3 +314,70 @@ fn python_reads_from_nothing_too() {
         Kind::BrowserGone
     );
 }
+
+/// What a start, a library or a sender cannot mean, whatever the words.
+#[test]
+fn the_operation_and_the_speaker_rule_kinds_out() {
+    for (op, text, kind) in [
+        // A start speaks to the browser alone.
+        (
+            Op::Launch,
+            "Unexpected server response: 502",
+            Kind::BrowserGone,
+        ),
+        (Op::Launch, "connect ETIMEDOUT", Kind::BrowserGone),
+        (
+            Op::Navigate,
+            "Unexpected server response: 502",
+            Kind::NetworkDown,
+        ),
+        // A library without a browser has no page that hangs.
+        (
+            Op::Auth,
+            "Error: Timed Out at baileys/lib/Utils/generics.js",
+            Kind::NetworkDown,
+        ),
+        (Op::Auth, "Error: Timed Out", Kind::PageHung),
+        // A session that sends has booted.
+        (
+            Op::Auth,
+            "Cannot read properties of null (reading 'version')",
+            Kind::WaIncompatible,
+        ),
+        (
+            Op::Send,
+            "SignalProtocolAddress: TypeError: Cannot read properties of null (reading 'version')",
+            Kind::Unknown,
+        ),
+        // The line beside a headline tells why.
+        (
+            Op::RequestPairingCode,
+            "pairing code request failed: Connection Closed",
+            Kind::NetworkDown,
+        ),
+        (Op::RequestPairingCode, "pairing failed", Kind::AuthFailed),
+        // The name of an event behind it is not what was asked.
+        (
+            Op::Listen,
+            "Protocol error(Page.enable): Target closed. (Target.detachedFromTarget)",
+            Kind::PageGone,
+        ),
+        (
+            Op::Evaluate,
+            "Protocol error (Target.createTarget): Target closed.",
+            Kind::BrowserGone,
+        ),
+        // Why an account was banned for a while, by number.
+        (Op::Auth, "102: users", Kind::BannedOrRestricted),
+        (Op::Evaluate, "102: users", Kind::Unknown),
+    ] {
+        let (got, _, _) = failure(op, Evidence::text(text));
+        assert_eq!(got, kind, "{op}: {text}");
+    }
+    // A result's own name is read under any key.
+    let (_, _, resend) = failure(
+        Op::SendMedia,
+        Evidence::text("{ status: 'ERROR_UNKNOWN', mimeType: 'image/png' }"),
+    );
+    assert_eq!(resend, Resend::CheckFirst);
+}

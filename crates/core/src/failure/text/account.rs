@@ -137,6 +137,7 @@ pub(super) const RULES: &[Rule] = &[
             "opened in another + browser|=tab|window|computer",
         ],
     )
+    .unless(&["crash"])
     .rung(Rung::Reload),
     rule(
         "nobody is scanning",
@@ -272,6 +273,10 @@ pub(super) const RULES: &[Rule] = &[
         "=429",
         "invalid session id",
         "handshake + timed out|timeout",
+        // The link that was is the cause, and that it is refused follows.
+        "session expired|session has expired|logged out",
+        // Linking was not refused where its question did not arrive.
+        "connection closed|connection terminated|connection lost|connection was lost|not connected|websocket disconnected|websocket closed|econn|enotfound|eai_again|timed out|socket hang up",
     ]),
     rule(
         "the number to link is written wrong",
@@ -285,7 +290,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "a session server reports that a session waits for a scan",
         Kind::AuthRequired,
-        &["scan_qr_code", "status + scan_qr", "status + =qr"],
+        &["scan_qr_code", "status + scan_qr", "status + =qr", "message\":\"qrcode\"|message\": \"qrcode\"|message: 'qrcode'"],
     )
     .handed(Handed::Earlier),
     rule(

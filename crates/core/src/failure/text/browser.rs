@@ -37,7 +37,7 @@ pub(super) const RULES: &[Rule] = &[
             "alreadyclosed",
             "channelsenderror(send|send(senderror|kind: disconnected",
             "sending after closing is not allowed",
-            "websocket is not open|websocket is closed|websocket is already clos|websocket in the clos + websockettransport|_rawsend|puppeteer|pyppeteer|playwright|devtools|_recv_loop|_async_send|chromedp|go-rod",
+            "websocket is not open|websocket is closed|websocket is already clos|websocket in the clos|not opened + websockettransport|chrome._|_rawsend|puppeteer|pyppeteer|playwright|devtools|_recv_loop|_async_send|chromedp|go-rod",
         ],
     )
     .handed(Handed::Refused),
@@ -82,8 +82,18 @@ pub(super) const RULES: &[Rule] = &[
             "transport loop got a timeout",
             "closed abnormally",
             "no close frame received",
+            "unexpected ws message + close",
         ],
     ),
+    rule(
+        "what came over the pipe were no frames: its other end broke off",
+        Kind::BrowserGone,
+        &[
+            "reserved bits are on|rsv1 must be clear|rsv2 and rsv3 must be clear",
+            "invalid websocket frame|invalid opcode|invalid frame header|invalid utf-8 sequence|unmasked frame|max payload size exceeded",
+        ],
+    )
+    .only(&[Op::Launch, Op::Navigate, Op::Evaluate, Op::Probe]),
     rule(
         "the browser ended",
         Kind::BrowserGone,
@@ -141,7 +151,8 @@ pub(super) const RULES: &[Rule] = &[
             "pipe has been closed",
             "write =epipe",
             "/devtools/browser",
-            "lost connection to the browser",
+            "lost connection|connection lost|lost the connection|connection was lost + browser process|to the browser|to browser|to chrom",
+            "browser process + crash|died|lost|killed|gone",
             "not connected to devtools",
             "not connected to chrom",
             "not connected to browser",
@@ -186,7 +197,11 @@ pub(super) const RULES: &[Rule] = &[
             "browser.getversion + has been closed",
         ],
     )
-    .unless(&["most likely the page has been closed"]),
+    // The last names an event, not what was asked.
+    .unless(&[
+        "most likely the page has been closed",
+        "target closed. (target.detachedfromtarget)",
+    ]),
     rule(
         "the browser ended while it started",
         Kind::BrowserGone,

@@ -25,6 +25,12 @@ const HTTP_CLIENTS: &[&str] = &[
 ];
 
 pub(super) const RULES: &[Rule] = &[
+    // ---- the driver
+    rule(
+        "the driver on this machine waits for a browser that does not answer",
+        Kind::PageHung,
+        &["connectionpool(host='localhost'|connectionpool(host='127.0.0.1'|webdriver|chromedriver + read timed out|readtimeout"],
+    ),
     // ---- the page
     rule(
         "the renderer crashed",

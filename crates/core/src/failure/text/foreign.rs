@@ -96,6 +96,7 @@ pub(super) const RULES: &[Rule] = &[
         "the request is at fault",
         Kind::PermanentRequestError,
         &[
+            "não + informad|fornecid|especificad|no fue proporcionad|no se proporcionó|no especificad|non specificato|nicht angegeben|non spécifié|tidak disertakan|не указан|belirtilmedi|未提供",
             "obrigatóri|obrigatori|obligatori|requerid|wajib|harus diisi|erforderlich|obligatoire|requis|zorunlu|обязательн|必填|缺少",
             "sem permissão|não tem permissão|sin permiso|no tiene permiso|no tienes permiso|keine berechtigung|nicht berechtigt|pas la permission|pas autorisé|tidak memiliki izin|tidak diizinkan|non hai il permesso|нет прав|недостаточно прав|обладать правами|yetkiniz yok|权限不足|没有权限",
             "apenas|somente|solo|sólo|nur|seuls les|hanya|только|sadece|仅 + administrador|admin|администратор|管理员",

@@ -71,6 +71,15 @@ pub(super) const BESIDE: &[Rule] = &[
     .only(ASKING)
     .unless(&["static.whatsapp|leveldb|profile|navigat"])
     .handed(Handed::Everything),
+    rule(
+        "the gateway's own HTTP server stumbled over an answer of its own",
+        Kind::Unknown,
+        &[
+            "err_http_headers_sent|headers after they are sent|err_stream_write_after_end|write after end|err_http_invalid_status_code",
+        ],
+    )
+    .rung(Rung::Operator)
+    .handed(Handed::Everything),
 ];
 
 /// A session that is on its way up has no connection yet.

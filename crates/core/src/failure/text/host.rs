@@ -257,6 +257,16 @@ pub(super) const RULES: &[Rule] = &[
     .rung(Rung::Operator)
     .handed(Handed::Before),
     rule(
+        "this machine's guard does not let the program run",
+        Kind::Unknown,
+        &[
+            "contains a virus|potentially unwanted software|windows defender|antivirus|quarantined|blocked by group policy|blocked by your administrator|application control policy|code signature|cannot be opened because the developer",
+        ],
+    )
+    .only(&[Op::Launch])
+    .rung(Rung::Operator)
+    .handed(Handed::Before),
+    rule(
         "the sandbox cannot start",
         Kind::LaunchFailedSandbox,
         &[
@@ -375,6 +385,8 @@ pub(super) const RULES: &[Rule] = &[
             "chromium revision is not downloaded",
             "revision is not downloaded",
             "chrome_path environment variable",
+            "chrom|browser + do you have it installed|ensure|make sure|check that|verify that|verify + is installed|it is installed|it installed",
+            "chrome|chromium|browser + installation + missing|corrupted|broken|not found",
             "an `executablepath` or `channel` must be specified",
             "executablepath + must be specified",
             "requires the chromium snap",

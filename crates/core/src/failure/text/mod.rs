@@ -119,6 +119,7 @@ impl Heard {
             .or_else(|| own_words::named(text, operation))
             .or_else(|| status::read(text, operation))
             .or_else(|| table(account::RULES))
+            .or_else(|| table(network::WITHOUT_A_BROWSER))
             .or_else(|| page::read(text, operation, origin))
             .or_else(|| message::TABLES.iter().copied().find_map(table))
             .or_else(|| anywhere(self.why_it_did_not_start()))
@@ -139,6 +140,10 @@ impl Heard {
             .or_else(|| anywhere(self.by_names(likely())))?;
         let verdict = match operation {
             Some(Op::Listen) => doubt::of_an_event(found.verdict),
+            // A start speaks to the browser alone: what did not answer is it.
+            Some(Op::Launch) if found.verdict.kind == Kind::NetworkDown => {
+                Verdict::of(Kind::BrowserGone)
+            }
             _ => found.verdict,
         };
         Some(Match {
@@ -322,7 +327,7 @@ fn suggested(text: &Folded) -> Option<Op> {
 /// Words by which a program says that it does not know either.
 fn says_nothing(text: &Folded) -> bool {
     text.says(
-        "unknow error|unknown error|unexpected error|something went wrong|error: undefined|internal error",
+        "unknow error|unknown error|unexpected error|something went wrong|error: undefined|internal error|message: {}|error: {}|message: undefined|: [object object]",
     )
 }
 
@@ -354,6 +359,7 @@ mod tests {
             account::RULES,
             browser::RULES,
             devtools::RULES,
+            network::WITHOUT_A_BROWSER,
             network::RULES,
             foreign::RULES,
             general::NO_START,

@@ -8,6 +8,22 @@ use super::super::verdict::Handed;
 use super::super::{Kind, Operation as Op, Rung};
 use super::rule::{Rule, rule};
 
+/// Libraries that speak to WhatsApp's servers themselves. They have no page
+/// that could hang.
+pub(super) const WITHOUT_A_BROWSER: &[Rule] = &[rule(
+    "a library without a browser waited in vain for WhatsApp's server",
+    Kind::NetworkDown,
+    &[
+        "baileys|whatsmeow|=gows|=noweb|libs/socket|lib/socket|web-socket-client|makewasocket|executeinitqueries|zapo-js|whatsapp-rust + timed out|timedout|timeout|no response|connect attempt",
+        "connect attempt + failed",
+    ],
+)
+.unless(&[
+    "puppeteer|playwright|cdppage|executioncontext|protocol error|chrom",
+    "=lock|async-lock|mutex|=qr|pairing|redis|postgres|mongo",
+    "retries|decrypt|prekey|media|upload|download|buffer timeout",
+])];
+
 pub(super) const RULES: &[Rule] = &[
     rule(
         "the proxy wants something that only a person can give",
@@ -106,6 +122,7 @@ pub(super) const RULES: &[Rule] = &[
             "websocket not connected",
             "websocket is not connected",
             "not connected to whatsapp",
+            "whatsapp is not connected|whatsapp isn't connected|whatsapp not connected|whatsapp_not_connected",
             "don't have|do not have|doesn't have|does not have|have no|has no|without + whatsapp connection|connection to whatsapp",
             "socket not connected",
             "client is not connected",
@@ -117,6 +134,7 @@ pub(super) const RULES: &[Rule] = &[
             "session not connected",
             "no active + connection|listener|socket",
             "socket is not open",
+            "already in closing or closed|is in the closing state|in closing or closed state",
             "connection is not open",
             "websocket is not open",
             "websocket was closed before the connection was established",
@@ -246,7 +264,7 @@ pub(super) const RULES: &[Rule] = &[
             "service_unavailable",
             "unavailableservice",
             "internal-server-error",
-            "internal server error + stream",
+            "internal server error + stream|500: ",
             "partial-server-error",
             "bad gateway",
             "gateway timeout",

@@ -8,6 +8,15 @@ use super::rule::Match;
 
 const SEND_RESULTS: &[&str] = &["messagesendresult", "sendmsgresult"];
 
+/// The results' own names, which libraries pass on under keys of their own.
+const RESULT_NAMES: &[&str] = &[
+    "=error_network",
+    "=error_upload",
+    "=error_expired",
+    "=error_cancelled",
+    "=error_unknown",
+];
+
 /// An error that carries WhatsApp Web's own result of the send, and that
 /// result is OK: whatever failed, it was not the send.
 pub(super) fn sent_by_its_own_result(text: &Folded, operation: Option<Op>) -> Option<Match> {
@@ -59,7 +68,9 @@ pub(super) fn named(text: &Folded, operation: Option<Op>) -> Option<Match> {
         })
         .or_else(|| {
             let result = words_after(text, SEND_RESULTS)
-                .find(|word| !word.is_empty() && *word != "ok" && !SEND_RESULTS.contains(word));
+                .find(|word| !word.is_empty() && *word != "ok" && !SEND_RESULTS.contains(word))
+                .or_else(|| RESULT_NAMES.iter().copied().find(|name| text.says(name)));
+            let result = result.map(|name| name.trim_start_matches('='));
             told("the result of a send", result.map(wa::send_result))
         })
         .or_else(|| {
@@ -75,7 +86,11 @@ fn words_after<'a>(text: &'a Folded, marks: &'a [&str]) -> impl Iterator<Item = 
     marks.iter().flat_map(move |mark| {
         text.match_indices(mark).filter_map(|(at, mark)| {
             let rest = text.get(at + mark.len()..)?;
-            let rest = rest.trim_start_matches([' ', '"', '\'', '=', ':', '(', '{', '>', ')', ',']);
+            let past = |rest: &'a str| {
+                rest.trim_start_matches([' ', '"', '\'', '=', ':', '(', '{', '>', ')', ','])
+            };
+            let rest = past(rest);
+            let rest = past(rest.strip_prefix("to ").unwrap_or(rest));
             let end = rest
                 .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
                 .unwrap_or(rest.len());

@@ -29,6 +29,10 @@ const INJECTED_MEMBERS: &[&str] = &[
     "sendchatstate",
     "sendmessage",
     "sendmessagetoid",
+    "sendtext",
+    "sendtextmessage",
+    "sendfilemessage",
+    "sendrawmessage",
     "sendimage",
     "sendfile",
     "sendlocation",
@@ -84,6 +88,7 @@ const READ_BEFORE_SENDING: &[&str] = &[
     "findchat",
     "getephemeralfields",
     "canreply",
+    "cansend",
 ];
 
 /// What is read while the return value is built, after the send.
@@ -182,6 +187,7 @@ const RULES: &[Rule] = &[
             "wwebjs is not defined",
             "wwebjs is undefined",
             "window.store is undefined",
+            "called before startcomms",
             "wpp is undefined",
             "wapi|=wpp|wwebjs + não definid|nao definid|não está definid|no definid|no está definid|nicht definiert|non défini|non definito|tidak terdefinisi|не определен|tanımlı değil|未定义",
         ],
@@ -197,6 +203,17 @@ const RULES: &[Rule] = &[
             "debug is not defined",
         ],
     )
+    // A session that sends has booted; keys and stores have versions too.
+    .only(&[
+        Op::Launch,
+        Op::Navigate,
+        Op::Auth,
+        Op::RequestPairingCode,
+        Op::Evaluate,
+        Op::Listen,
+        Op::Probe,
+    ])
+    .unless(&["libsignal|signalprotocol|session-record|session_record"])
     .rung(Rung::Reload)
     .handed(Handed::Before),
     rule(
@@ -291,7 +308,10 @@ fn owner(missing: &str, text: &Folded, operation: Option<Op>, origin: Origin) ->
 
     if sending && (READ_AFTER_SENDING.contains(&last) || says_any(AFTER_SENDING_FRAMES)) {
         changed("it failed while the return value was built", Handed::After)
-    } else if origin == Origin::Anywhere && PAGE_METHODS.contains(&last.replace('_', "").as_str()) {
+    } else if origin == Origin::Anywhere
+        && PAGE_METHODS.contains(&last.replace('_', "").as_str())
+        && !text.says("is not a function")
+    {
         Match {
             concept: "the program outside has no page to call",
             verdict: Verdict::of(Kind::BrowserGone).handed(Handed::Refused),

@@ -147,7 +147,8 @@ pub(super) const RULES: &[Rule] = &[
             "sqlite_cantopen",
         ],
     )
-    .unless(&["corruption", "checksum", "malformed"])
+    // Of a pipe to the browser, the same words are of no disk.
+    .unless(&["corruption", "checksum", "malformed", "websocket"])
     .rung(Rung::RestartBrowser),
     rule(
         "the browser could not open a profile, and does not say why",

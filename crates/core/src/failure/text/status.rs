@@ -66,8 +66,11 @@ pub(super) fn read(text: &Folded, operation: Option<Op>) -> Option<Match> {
     if !spoken_of || ELSEWHERE.iter().any(|x| text.says(x)) {
         return None;
     }
-    numbers(text.as_str())
-        .find_map(meaning)
+    let banned_for = opens_with_it(text.as_str(), operation)
+        .then(|| why_banned(text.as_str()))
+        .flatten();
+    banned_for
+        .or_else(|| numbers(text.as_str()).find_map(meaning))
         .map(|verdict| Match {
             concept: "the number of a closed connection",
             verdict,
@@ -82,6 +85,13 @@ fn opens_with_it(text: &str, operation: Option<Op>) -> bool {
         && text
             .get(3..)
             .is_some_and(|rest| rest.starts_with([':', ' ']))
+}
+
+/// Why an account was banned for a while: 101 to 106 in whatsmeow's table.
+fn why_banned(text: &str) -> Option<Verdict> {
+    let number = text.get(..3)?.parse().ok()?;
+    let reason = text.as_bytes().get(3) == Some(&b':') && (101..=106_u16).contains(&number);
+    reason.then(|| Verdict::of(Kind::BannedOrRestricted))
 }
 
 fn meaning(number: u16) -> Option<Verdict> {

@@ -26,6 +26,13 @@ const AHEAD: f64 = 1.5;
 /// Fewer known words than this say nothing.
 const LEAST_WORDS: usize = 2;
 
+/// Words that hold sentences together and stand in texts of every kind.
+const JOINTS: &[&str] = &[
+    "the", "and", "for", "was", "were", "has", "have", "had", "been", "are", "you", "your", "with",
+    "that", "this", "from", "but", "its", "will", "would", "should", "may", "than", "then",
+    "there",
+];
+
 static KNOWN: LazyLock<Votes> = LazyLock::new(|| Votes::read(include_str!("words.tsv")));
 
 /// The kind whose known texts this one is most like; `None` where no kind
@@ -117,6 +124,7 @@ fn words(text: &str) -> BTreeSet<String> {
             let letters = word.chars().all(char::is_alphabetic) && word.chars().nth(2).is_some();
             letters || (word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit()))
         })
+        .filter(|word| !JOINTS.contains(word))
         .take(WORDS)
         .map(str::to_owned)
         .collect()

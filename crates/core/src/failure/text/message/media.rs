@@ -29,6 +29,18 @@ pub(super) const RULES: &[Rule] = &[
     )
     .handed(Handed::ThisCall),
     rule(
+        "there is nothing in the file, or it could not be fetched: both come before the upload",
+        Kind::MediaInvalid,
+        &[
+            "empty_file|emptyfile|empty file|file is empty|file was empty|empty or invalid file|arquivo vazio|archivo vacío",
+            "error|failed|fail|could not|couldn't|cannot|can't|unable|falha|erro + download the file|downloading the file|download file|downloading file|fetch the file|baixar o arquivo|descargar el archivo",
+            "output format + not available",
+            // More than one string, or one call to the page, can hold.
+            "invalid string length|err_string_too_long|create a string longer|protocol error + message too large",
+        ],
+    )
+    .only(&[Op::SendMedia]),
+    rule(
         "no host would take the file: its type or content, not the network",
         Kind::MediaInvalid,
         &["media upload failed on all hosts"],

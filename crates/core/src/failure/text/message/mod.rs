@@ -87,6 +87,15 @@ pub(super) const AFTER: &[Rule] = &[
     .rung(Rung::Retry)
     .handed(Handed::ThisCall),
     rule(
+        "the library of the keys broke, for one device of many or for all",
+        Kind::Unknown,
+        &[
+            "libsignal|signalprotocol|session-record|session_record|session_cipher|session-cipher|session_builder|session-builder + typeerror|referenceerror|rangeerror|cannot read",
+        ],
+    )
+    .only(ASKING)
+    .handed(Handed::ThisCall),
+    rule(
         "the page holds a message with this id already",
         Kind::Unknown,
         &["duplicatemessageerror", "duplicate message"],

@@ -8,6 +8,7 @@ pub(super) const RULES: &[Rule] = &[rule(
     Kind::RecipientInvalid,
     &[
         "invalid wid",
+        "not convert wid|widtochatjid|widtouserjid",
         "invalid_wid",
         "invalidwid",
         "wid error",

@@ -70,6 +70,8 @@ pub(super) const RULES: &[Rule] = &[
             "no content in message",
             "no message present",
             "content is required",
+            "enter the + variable|parameter|field|value|text|number",
+            "as an string|as a string|must be a string|should be a string|must be an array|must be an object|must be of type|expected a string|is not a string",
             "is required",
             "are required",
             "required param",
