@@ -113,10 +113,8 @@ fn spawn(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         // Never closed: without it a crash of a page is told 5 s late.
-        .stderr(Stdio::piped())
-        // A group of its own: Ctrl-C in a terminal reaches us alone, so that
-        // the browser is closed in order; and the group can be killed whole.
-        .process_group(0);
+        .stderr(Stdio::piped());
+    own_session(&mut command);
     command
         .fd_mappings(vec![
             FdMapping {
@@ -133,6 +131,23 @@ fn spawn(
     tokio::process::Command::from(command)
         .kill_on_drop(true)
         .spawn()
+}
+
+/// A session of its own, and with it a process group: what a terminal says
+/// (Ctrl-C, its end) reaches us alone, so that the browser is closed in order; the
+/// group can be killed whole; and where the system shares the processor out by
+/// sessions (Linux's autogroup), the browser has its own share beside us, who must not be
+/// starved by its threads, nor it by whatever else was started where we were.
+fn own_session(command: &mut process::Command) {
+    let begin = || {
+        rustix::process::setsid()?;
+        Ok(())
+    };
+    // SAFETY: all that it does between fork and exec is one system call.
+    #[expect(unsafe_code, reason = "what runs between fork and exec")]
+    unsafe {
+        command.pre_exec(begin);
+    }
 }
 
 impl Process {

@@ -328,7 +328,8 @@ function pulse() {
       next = POLL_MS.ready;
     } else if (isUnpaired(levels)) {
       next = POLL_MS.unpaired;
-    } else if (performance.now() - started < EARLY_MS) {
+    } else if (performance.now() - started < EARLY_MS && !isOnItsWay(levels)) {
+      // From there on events tell, and the page has its processor for itself.
       next = levels.socket === null ? POLL_MS.first : POLL_MS.early;
     }
   } catch {

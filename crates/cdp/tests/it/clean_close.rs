@@ -45,3 +45,15 @@ async fn closing_is_not_held_up_by_a_hung_page() {
     scene.close().await;
     assert!(calls.join_next().await.unwrap().unwrap().is_err());
 }
+
+/// What a terminal says does not reach it, and the processor is shared out to it
+/// as to any other session.
+#[tokio::test]
+async fn the_browser_has_a_session_of_its_own() {
+    let profile = tempfile::tempdir().unwrap();
+    let browser = Browser::launch(&options(profile.path())).await.unwrap();
+    let pid = rustix::process::Pid::from_raw(browser.pid().cast_signed());
+    assert_eq!(rustix::process::getsid(pid).ok(), pid);
+    assert_eq!(rustix::process::getpgid(pid).ok(), pid);
+    browser.close(LONG).await;
+}
