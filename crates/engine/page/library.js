@@ -57,7 +57,7 @@ function followLibrary(levels, ready) {
   else if (ready) libraryTimer = setTimeout(lookSoon, due - now);
 }
 
-/** Waits until wa-js has come to `level`, at most `ms`; whoever cannot do without it calls for it. */
+/** Waits until wa-js has come to `level`, at most `ms`. Does not call for it. */
 async function wppReaches(level, ms) {
   const until = performance.now() + ms;
   while (wppLevel() < level && performance.now() < until) {
@@ -65,6 +65,7 @@ async function wppReaches(level, ms) {
   }
 }
 
+/** Calls for wa-js: somebody cannot do without it. */
 function needLibrary() {
   if (libraryNeeded) return;
   libraryNeeded = true;
