@@ -286,6 +286,12 @@ impl Browser {
     pub fn stderr_tail(&self) -> String {
         self.inner.process.stderr_tail()
     }
+
+    /// Waits until a line among the last of what it wrote to stderr (at most
+    /// 16 KiB) is `wanted`. Where none ever is, this never ends.
+    pub async fn said(&self, wanted: impl Fn(&str) -> bool) {
+        self.inner.process.said(wanted).await;
+    }
 }
 
 impl Exit {

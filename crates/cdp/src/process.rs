@@ -62,7 +62,8 @@ pub(crate) struct Process {
     /// When it is killed at the latest.
     kill_at: watch::Sender<Option<Instant>>,
     exit: watch::Sender<Option<Exit>>,
-    stderr: Mutex<Vec<u8>>,
+    /// The last of it.
+    stderr: watch::Sender<Vec<u8>>,
 }
 
 /// Starts the browser. Nothing of it is left where this fails.
@@ -92,7 +93,7 @@ pub(crate) fn start(
             reaped: Mutex::new(false),
             kill_at: watch::Sender::new(None),
             exit: watch::Sender::new(None),
-            stderr: Mutex::default(),
+            stderr: watch::Sender::default(),
         }),
         child,
         to: pipe::Sender::from_owned_fd(to).map_err(failed)?,
@@ -160,8 +161,16 @@ impl Process {
     }
 
     pub(crate) fn stderr_tail(&self) -> String {
-        let tail = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.stderr.borrow();
         String::from_utf8_lossy(&tail).trim_end().to_owned()
+    }
+
+    /// Waits for a line of stderr's tail. Where none is wanted, it never ends.
+    pub(crate) async fn said(&self, wanted: impl Fn(&str) -> bool) {
+        let mut stderr = self.stderr.subscribe();
+        let has = |tail: &Vec<u8>| String::from_utf8_lossy(tail).lines().any(&wanted);
+        // It fails only where the sender is gone, which is ours.
+        let _ = stderr.wait_for(has).await;
     }
 
     /// Kills the whole group now. Does nothing once the leader was reaped,
@@ -198,10 +207,11 @@ impl Process {
             for line in String::from_utf8_lossy(read).lines() {
                 tracing::debug!(target: "chromium", pid = self.pid, "{line}");
             }
-            let mut tail = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-            tail.extend_from_slice(read);
-            let excess = tail.len().saturating_sub(STDERR_TAIL);
-            tail.drain(..excess);
+            self.stderr.send_modify(|tail| {
+                tail.extend_from_slice(read);
+                let excess = tail.len().saturating_sub(STDERR_TAIL);
+                tail.drain(..excess);
+            });
         }
         true
     }

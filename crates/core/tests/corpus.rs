@@ -143,6 +143,17 @@ fn what_is_of_the_corpus_own_sort_is_understood_too() {
     score.demand(95, 95, 90);
 }
 
+/// 276 texts were written and labelled by two authors who had not seen a rule: what
+/// may stand where the corpus' own numbers have gaps. Those that are in no other set
+/// were read like this on the first try: 95.8 % of kinds, rungs and resends. Three rules were
+/// mended since. `explain` does not guess by their words.
+#[test]
+fn what_stands_between_the_corpus_own_texts_is_understood_too() {
+    let score = Score::of(include_str!("fixtures/between.jsonl"));
+    assert_eq!(score.entries, 192);
+    score.demand(95, 95, 95);
+}
+
 /// Whatever a gateway wraps around a text, and however it breaks its lines.
 #[test]
 fn no_wrapping_makes_a_resend_safe() {
@@ -152,6 +163,7 @@ fn no_wrapping_makes_a_resend_safe() {
         include_str!("fixtures/later.jsonl"),
         include_str!("fixtures/gathered.jsonl"),
         include_str!("fixtures/near.jsonl"),
+        include_str!("fixtures/between.jsonl"),
     ];
     let mut tried = 0;
     for line in sets.into_iter().flat_map(str::lines) {

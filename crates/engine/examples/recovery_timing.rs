@@ -256,7 +256,7 @@ async fn bare(sim: &Simulator, generation: &Path, table: &mut Table) {
     hang(&shown.page).await;
     let begun = Instant::now();
     shown.page.terminate_script(LONG).await.unwrap();
-    shown.page.evaluate("1", LONG).await.unwrap();
+    assert_eq!(shown.page.evaluate(READY, LONG).await.unwrap(), true);
     table.add("ready: script terminated", BARE, begun.elapsed());
 
     let begun = Instant::now();

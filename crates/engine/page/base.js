@@ -3,7 +3,7 @@
 //
 // src/script.rs joins the files here, in its order, into
 // one strict function that runs before the page's own code. CONFIG comes from there:
-// {epoch, binding, text_chars, hold_passkeys}. Nothing here may throw while it is being loaded, and
+// {binding, text_chars, hold_passkeys}. Nothing here may throw while it is being loaded, and
 // no module is remembered: WhatsApp Web and wa-js replace them while they run.
 
 /** Names this document among all that the page has shown. */
@@ -13,13 +13,13 @@ const DOC = (() => {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 })();
 
-/** The connection epoch that this document belongs to; `adopt` moves it on. */
-let epoch = CONFIG.epoch;
+/** The connection epoch that this document belongs to. None until `adopt` gives one. */
+let epoch = null;
 
 /** Hands one message to the gateway. The binding may come a moment after us. */
 function emit(kind, body) {
   const send = window[CONFIG.binding];
-  if (typeof send !== 'function') return false;
+  if (typeof send !== 'function' || epoch === null) return false;
   try {
     send(JSON.stringify({ kind, doc: DOC, epoch, ...body }));
     return true;

@@ -3,7 +3,7 @@
 
 const CALLS = {
   health: () => {
-    pulse();
+    beginPulse();
     return { doc: DOC, seq: sequence, levels: snapshot().body, waiting: waiting.size, happenings: happened.size };
   },
   adopt: async (args) => {
@@ -13,7 +13,7 @@ const CALLS = {
     lastSnapshot = '';
     // The answer to what was asked in the epoch before may have gone with it.
     libraryAsked = false;
-    pulse();
+    beginPulse();
     if (waiting.size > 0) emit('inbox', { waiting: waiting.size });
     if (happened.size > 0) emit('happenings', { waiting: happened.size });
     return { doc: DOC };
@@ -139,5 +139,3 @@ Object.defineProperty(window, CONFIG.bridge, {
     }
   },
 });
-
-pulse();

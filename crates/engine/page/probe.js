@@ -30,6 +30,8 @@ const OPTIONAL = [
 
 /** How long until the next look, by what the last one found. Events come sooner. */
 const POLL_MS = { first: 10, early: 20, starting: 100, unpaired: 500, ready: 1000 };
+/** A look that is so late was held up by a script that somebody had to end, or by the machine. */
+const HELD_UP_MS = 200;
 /** A page is early for so long: what it comes to then is what a recovery waits for. */
 const EARLY_MS = 3000;
 /** No module more for so long: what is missing now stays missing. */
@@ -313,11 +315,25 @@ function bindEvents() {
 }
 
 let pulseTimer = null;
+let pulseDue = null;
+
+function pulseIn(ms) {
+  clearTimeout(pulseTimer);
+  pulseDue = performance.now() + ms;
+  pulseTimer = setTimeout(pulse, ms);
+}
+
 /** Looks again and again. The next look is set before this one begins, so that a
  * script that is ended from outside in the middle of it does not end the pulse. */
 function pulse() {
-  clearTimeout(pulseTimer);
-  pulseTimer = setTimeout(pulse, POLL_MS.ready);
+  const heldUp = pulseDue !== null && performance.now() - pulseDue > HELD_UP_MS;
+  if (heldUp) {
+    // Whoever has freed the page comes first, and this look right after.
+    pulseIn(POLL_MS.early);
+    pulseDue = null;
+    return;
+  }
+  pulseIn(POLL_MS.ready);
   let next = POLL_MS.starting;
   try {
     const { levels, ready } = look();
@@ -335,6 +351,15 @@ function pulse() {
   } catch {
     // Half-built page; see the next pulse.
   }
-  clearTimeout(pulseTimer);
-  pulseTimer = setTimeout(pulse, next);
+  pulseIn(next);
+}
+
+/** Looks, and begins the pulse anew once whoever asked has the answer. */
+function beginPulse() {
+  pulseIn(0);
+  try {
+    look();
+  } catch {
+    // Half-built page; see the pulse.
+  }
 }

@@ -30,7 +30,15 @@ pub(crate) fn conclude(operation: Operation, error: &Error) -> Failure {
             operation,
             Evidence::Cdp(CdpFault::ContextLost { in_flight: false }),
         ),
-        Error::LoginGone => known(operation, Kind::ProfileCorrupt, Rung::RestoreProfile, error),
+        Error::LoginGone | Error::StorageLost => {
+            known(operation, Kind::ProfileCorrupt, Rung::RestoreProfile, error)
+        }
+        Error::StorageUnwritten => known(
+            operation,
+            Kind::ResourcesExhausted,
+            Rung::RestartBrowser,
+            error,
+        ),
         Error::BrowserSilent { .. } => {
             known(operation, Kind::BrowserGone, Rung::RestartBrowser, error)
         }

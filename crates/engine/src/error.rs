@@ -49,6 +49,14 @@ pub enum Error {
     /// browser has lost its stored login.
     #[error("the profile lost the login that a phone had given it")]
     LoginGone,
+    /// The browser has found what it stored for WhatsApp Web damaged, and has
+    /// begun anew without it: the login was in it.
+    #[error("the browser found its data of WhatsApp Web damaged and deleted them")]
+    StorageLost,
+    /// The browser could not write what it stores for WhatsApp Web, and has closed the
+    /// database to the page: nearly always for want of room.
+    #[error("the browser could not write its data of WhatsApp Web: the disk is full, or fails")]
+    StorageUnwritten,
     /// The browser's process runs and answers nothing; it was killed.
     #[error("the browser answered nothing within {after_ms} ms")]
     BrowserSilent {
@@ -99,6 +107,8 @@ impl Error {
             | Self::ProfileHeld { .. }
             | Self::BrowserSilent { .. }
             | Self::LoginGone
+            | Self::StorageLost
+            | Self::StorageUnwritten
             | Self::Profile { .. } => true,
         }
     }

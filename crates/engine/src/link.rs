@@ -294,6 +294,16 @@ impl Link {
         Some(reading.phase)
     }
 
+    /// What the browser stores for WhatsApp Web is lost, or cannot be stored: this epoch
+    /// is over. Where no good copy has the login either, the page itself tells what is left.
+    pub(crate) fn storage_failed(&self, error: &Error) {
+        let nothing_to_restore = !self.login.is_linked() || !self.login.has_copy();
+        if matches!(error, Error::StorageLost) && nothing_to_restore {
+            return;
+        }
+        self.fail(conclude(Operation::Listen, error));
+    }
+
     /// This epoch is dead. The last thing that it tells.
     pub(crate) fn fail(&self, failure: Failure) {
         let mut view = self.view();

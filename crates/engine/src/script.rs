@@ -111,10 +111,9 @@ fn with_settings(library: &str) -> String {
     )
 }
 
-/// Our own scripts for one epoch, as one function.
-pub(crate) fn own_script(origin: &str, epoch: Epoch, hold_passkeys: bool) -> String {
+/// Our own scripts, as one function. They do nothing before [`epoch_script`].
+pub(crate) fn own_script(origin: &str, hold_passkeys: bool) -> String {
     let config = json!({
-        "epoch": epoch.0,
         "binding": BINDING,
         "bridge": BRIDGE,
         "text_chars": TEXT_CHARS,
@@ -127,6 +126,16 @@ pub(crate) fn own_script(origin: &str, epoch: Epoch, hold_passkeys: bool) -> Str
     }
     script.push_str("})();");
     only_on(origin, &script)
+}
+
+/// What tells a new document its epoch, right after [`own_script`]. Short, since
+/// each epoch brings its own, and a page that has just been freed waits for it.
+pub(crate) fn epoch_script(origin: &str, epoch: Epoch) -> String {
+    let adopt = json!({ "epoch": epoch.0 });
+    only_on(
+        origin,
+        &format!("window.{BRIDGE}('adopt', {}, {adopt});", epoch.0),
+    )
 }
 
 /// wa-js as it is evaluated in a document that has started: there once, whoever
@@ -159,12 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn the_epoch_and_the_origin_stand_in_our_script() {
-        let script = own_script("https://web.whatsapp.com", Epoch(42), true);
-        assert!(script.contains("\"epoch\":42"));
-        assert!(script.starts_with(
-            "if (window === window.top && location.origin === \"https://web.whatsapp.com\")"
-        ));
+    fn our_scripts_run_on_whatsapp_web_alone() {
+        let origin = "https://web.whatsapp.com";
+        let epoch = epoch_script(origin, Epoch(42));
+        assert!(epoch.contains("{\"epoch\":42}"));
+        for script in [own_script(origin, true), epoch] {
+            assert!(script.starts_with(
+                "if (window === window.top && location.origin === \"https://web.whatsapp.com\")"
+            ));
+        }
     }
 
     #[test]

@@ -131,6 +131,27 @@ fn dead(link: &Link, fault: CdpFault) {
     link.fail(of(Operation::Listen, Evidence::Cdp(fault)));
 }
 
+/// What Chromium writes to stderr before it deletes a damaged database of the origin that it
+/// names, and when it could not write to one, which it then closes to its page
+/// (content/browser/indexed_db, `BackingStore`). The page may be told nothing of either, and
+/// wait for ever for what it has asked of the database.
+const STORAGE_LOST: &str = "Got corruption for";
+const STORAGE_UNWRITTEN: &str = "IndexedDB Write Error";
+
+/// Tells when the browser has lost what it stores for WhatsApp Web, or cannot store it.
+pub(crate) async fn mind_storage(link: Arc<Link>) {
+    let host = link.session.site.host.as_str();
+    let lost = |line: &str| line.contains(STORAGE_LOST) && line.contains(host);
+    let unwritten = |line: &str| line.contains(STORAGE_UNWRITTEN);
+    let error = tokio::select! {
+        biased;
+        () = link.ended() => return,
+        () = link.browser.said(lost) => Error::StorageLost,
+        () = link.browser.said(unwritten) => Error::StorageUnwritten,
+    };
+    link.storage_failed(&error);
+}
+
 /// How the browser ended, for the log: known a little later than that it did.
 async fn say_exit(link: &Link) {
     let exit = tokio::time::timeout(Duration::from_secs(2), link.browser.exited()).await;

@@ -120,6 +120,23 @@ async fn only_the_last_of_a_long_stderr_is_kept() {
 }
 
 #[tokio::test]
+async fn a_line_of_stderr_is_waited_for_however_it_comes() {
+    let body =
+        r#"printf 'the first line\nhalf of ' >&2; hear; printf 'another\n' >&2; hear; exit 0"#;
+    let (browser, _folder) = fake(body).await;
+    let heard =
+        |wanted: &'static str| tokio::time::timeout(LONG, browser.said(move |line| line == wanted));
+    // One that was said before it was asked for, and one that came in two pieces.
+    heard("the first line").await.unwrap();
+    let call = browser.call::<serde_json::Value>("Any.method", json!({}), LONG);
+    tokio::select! {
+        said = heard("half of another") => said.unwrap(),
+        answer = call => panic!("it answers nothing: {answer:?}"),
+    }
+    browser.kill();
+}
+
+#[tokio::test]
 async fn a_browser_that_closes_its_pipe_and_stays_is_killed_by_the_deadline() {
     let (browser, _folder) = fake("exec 3<&- 4>&-; exec sleep 1000").await;
     let exit = browser.close(Duration::from_millis(300)).await;

@@ -132,9 +132,11 @@ impl BrowserConnector {
         debug!(epoch = epoch.0, ?step, ?way, "opening");
         match way {
             // Neither reload nor navigation gets past a script that never ends.
-            Way::Adopt(Before::Terminate) | Way::Load => self.free_page(state).await?,
-            Way::Adopt(_) | Way::NewPage => self.prove_alive(state).await?,
-            Way::Start(_) => {}
+            Way::Load => self.free_page(state, epoch).await?,
+            Way::Adopt(Before::Nothing | Before::TakeOver) | Way::NewPage => {
+                self.prove_alive(state).await?;
+            }
+            Way::Adopt(Before::Terminate) | Way::Start(_) => {}
         }
         match way {
             Way::Adopt(before) => {
@@ -175,6 +177,7 @@ impl BrowserConnector {
     fn serve(&self, state: &mut State, link: Arc<Link>, mut tasks: JoinSet<()>) {
         tasks.spawn(watch::bring_up(Arc::clone(&link)));
         tasks.spawn(watch::equip(Arc::clone(&link)));
+        tasks.spawn(watch::mind_storage(Arc::clone(&link)));
         tasks.spawn(inbox::serve(Arc::clone(&link)));
         tasks.spawn(happenings::serve(Arc::clone(&link)));
         tasks.spawn(watch::keep_marks(Arc::clone(&link)));

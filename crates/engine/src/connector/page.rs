@@ -2,9 +2,11 @@
 
 use super::way::Before;
 use super::{BrowserConnector, Fault, State, navigating, no_page};
+use crate::Error;
 use crate::link::Link;
-use crate::script::{BINDING, own_script};
+use crate::script::{BINDING, epoch_script, own_script};
 use crate::watch::{self, Loading};
+use crate::wire::Nothing;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -22,18 +24,18 @@ const TAKE_OVER: Duration = Duration::from_secs(2);
 /// A page with what has been installed in it.
 pub(super) struct OpenPage {
     pub(super) page: Page,
-    /// The binding stays for the page's life.
-    bound: bool,
-    /// Our own script and the epoch that it names.
-    script: Option<(Epoch, String)>,
+    /// The binding and our own script stay for the page's life.
+    equipped: bool,
+    /// The script that tells a new document its epoch, by the browser's name for it.
+    epoch: Option<(Epoch, String)>,
 }
 
 impl OpenPage {
     pub(super) fn new(page: Page) -> Self {
         Self {
             page,
-            bound: false,
-            script: None,
+            equipped: false,
+            epoch: None,
         }
     }
 }
@@ -55,15 +57,24 @@ impl BrowserConnector {
             "epoch": epoch.0,
             "take_over_ms": (before == Before::TakeOver).then(|| TAKE_OVER.as_millis()),
         });
-        let open = state.page.as_mut().ok_or_else(no_page)?;
-        // Asked for in this order: a document that is loaded from here on, by
-        // whomever, speaks for this epoch too.
-        let (furnished, adopted) = tokio::join!(
-            self.furnish(open, epoch),
-            link.call::<crate::wire::Nothing>("adopt", adoption, deadline),
-        );
+        let made_ready = async {
+            if before == Before::Terminate {
+                return self.free_page(state, epoch).await;
+            }
+            let open = state.page.as_mut().ok_or_else(no_page)?;
+            self.furnish(open, epoch).await.map_err(navigating)
+        };
+        let adopt = || link.call::<Nothing>("adopt", &adoption, deadline);
+        // Asked for in this order, without waiting between: a document that is loaded from
+        // here on, by whomever, speaks for this epoch too.
+        let (made_ready, adopted) = tokio::join!(made_ready, adopt());
+        made_ready?;
+        let adopted = match adopted {
+            // A script that was over by itself cannot be ended. This call was, in its place.
+            Err(error) if before == Before::Terminate && !is_timeout(&error) => adopt().await,
+            adopted => adopted,
+        };
         adopted.map_err(|error| (Operation::Probe, error))?;
-        furnished.map_err(navigating)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(watch::hear(Arc::clone(&link), events, loading));
         self.serve(state, Arc::clone(&link), tasks);
@@ -145,14 +156,30 @@ impl BrowserConnector {
         Ok(link)
     }
 
-    async fn furnish(&self, open: &mut OpenPage, epoch: Epoch) -> Result<(), steadfast_cdp::Error> {
-        if open.script.as_ref().is_some_and(|(of, _)| *of == epoch) {
+    /// What a document needs that is loaded in this page from here on.
+    pub(super) async fn furnish(
+        &self,
+        open: &mut OpenPage,
+        epoch: Epoch,
+    ) -> Result<(), steadfast_cdp::Error> {
+        if open.epoch.as_ref().is_some_and(|(of, _)| *of == epoch) {
             return Ok(());
         }
         let deadline = self.session.deadlines.call;
-        let own = own_script(&self.session.site.origin, epoch, self.session.hold_passkeys);
+        let origin = &self.session.site.origin;
         let page = open.page.clone();
-        let old = open.script.take();
+        let equipped = open.equipped;
+        let equip = async {
+            if !equipped {
+                let own = own_script(origin, self.session.hold_passkeys);
+                tokio::try_join!(
+                    page.add_binding(BINDING, deadline),
+                    page.add_script_on_new_document(&own, deadline),
+                )?;
+            }
+            Ok(())
+        };
+        let old = open.epoch.take();
         let remove = async {
             match old {
                 Some((_, identifier)) => page
@@ -166,21 +193,21 @@ impl BrowserConnector {
                 None => Ok(()),
             }
         };
-        let bind = async {
-            if open.bound {
-                return Ok(());
-            }
-            page.add_binding(BINDING, deadline).await
-        };
-        let ((), (), script) = tokio::try_join!(
+        let tell = epoch_script(origin, epoch);
+        // Asked for in this order, in which the page runs them too.
+        let ((), (), told) = tokio::try_join!(
+            equip,
             remove,
-            bind,
-            page.add_script_on_new_document(&own, deadline)
+            page.add_script_on_new_document(&tell, deadline)
         )?;
-        open.bound = true;
-        open.script = Some((epoch, script));
+        open.equipped = true;
+        open.epoch = Some((epoch, told));
         Ok(())
     }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error, Error::Cdp(steadfast_cdp::Error::Timeout { .. }))
 }
 
 /// An answer of the browser that says no more than that it is done.

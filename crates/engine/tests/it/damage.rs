@@ -1,14 +1,18 @@
 //! A linked profile that is damaged comes back from its good copy, with no
 //! phone; what was damaged is set aside; what WhatsApp refused never comes back.
 
-use crate::harness::{FRIEND, PHONE, Scene, chat, send_ok};
+use crate::harness::{FRIEND, PHONE, Scene, chat, options, send_ok};
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::mem;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use steadfast_cdp::{Binary, Flavor};
 use steadfast_core::failure::{Failure, Kind, Rung};
 use steadfast_core::port::{Close, Connector, Engine, EngineEvent, OpenStep, Phase};
+use steadfast_engine::{BrowserConnector, EngineOptions};
 
 const GRACEFUL: Close = Close::Graceful {
     deadline_ms: 10_000,
@@ -177,6 +181,72 @@ async fn indexed_db_without_current() {
         }
     })
     .await;
+}
+
+/// A browser that says so on its standard error.
+fn browser_that_says(scene: &Scene, said: &str) -> PathBuf {
+    let real = Binary::find(Flavor::NewHeadless).unwrap();
+    let path = scene.dir.path().join("says-so");
+    let script = format!(
+        "#!/bin/sh\necho '{said}' >&2\nexec '{}' \"$@\"\n",
+        real.path().display()
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// What comes of a linked session whose browser says so, while its page says nothing.
+async fn failed_by_its_word(said: &str) -> (Scene, Failure) {
+    let mut scene = secured().await;
+    let browser_path = Some(browser_that_says(&scene, said));
+    let options = EngineOptions {
+        browser_path,
+        ..options(&scene.sim, &scene.dir)
+    };
+    let sound = mem::replace(
+        &mut scene.connector,
+        BrowserConnector::new(options).unwrap(),
+    );
+    let engine = scene.open(OpenStep::Launch).await;
+    let failure = ready_or_failed(&scene, &engine).await.unwrap_err();
+    scene.connector.close(GRACEFUL).await;
+    scene.connector = sound;
+    (scene, failure)
+}
+
+/// The page may wait for ever for what was deleted: it is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_browser_s_own_word_of_the_damage_is_enough() {
+    let (scene, failure) = failed_by_its_word(
+        "[9:9:0101/000000.000000:ERROR:backing_store.cc:1642] Got corruption for \
+         { origin: https://web.whatsapp.com, ancestor chain bit: Same-Site }, partial record",
+    )
+    .await;
+    assert_eq!(
+        (failure.kind, failure.rung),
+        (Kind::ProfileCorrupt, Rung::RestoreProfile),
+        "{failure:?}"
+    );
+    comes_back(&scene).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_could_not_be_written_is_opened_by_another_browser() {
+    let (scene, failure) = failed_by_its_word(
+        "[9:9:0101/000000.000000:ERROR:backing_store.cc:4444] IndexedDB Write Error: \
+         TRANSACTION_COMMIT_METHOD",
+    )
+    .await;
+    assert_eq!(
+        (failure.kind, failure.rung),
+        (Kind::ResourcesExhausted, Rung::RestartBrowser),
+        "{failure:?}"
+    );
+    let (engine, _) = scene.ready_by(OpenStep::RestartBrowser).await;
+    send_ok(&scene, &engine, &chat(FRIEND), "there is room again").await;
+    scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

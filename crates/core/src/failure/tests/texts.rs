@@ -283,6 +283,18 @@ fn an_article_is_no_name_that_a_build_has_shortened() {
 }
 
 #[test]
+fn an_envelope_around_a_shortened_name_says_nothing() {
+    let kind = |text| failure(Operation::Send, Evidence::text(text)).0;
+    let wrapped =
+        |what| format!(r#"400 - "{{\"error\":\"Bad Request\",\"message\":[\"{what}\"]}}""#);
+    assert_eq!(kind(&wrapped("C")), Kind::Unknown);
+    assert_eq!(
+        kind(&wrapped("phone is required")),
+        Kind::PermanentRequestError
+    );
+}
+
+#[test]
 fn a_part_of_a_word_or_a_number_is_not_the_thing_itself() {
     let kind = |text| failure(Operation::Launch, Evidence::text(text)).0;
     // `block` is no lock, and an exception's own code no exit code.

@@ -34,6 +34,7 @@ pub(super) const RULES: &[Rule] = &[
             "sending on a closed channel",
             "channel closed",
             "trying to work with closed connection",
+            "connectionclosederror + most likely",
             "alreadyclosed",
             "channelsenderror(send|send(senderror|kind: disconnected",
             "sending after closing is not allowed",

@@ -3,6 +3,7 @@
 
 use super::super::verdict::Handed;
 use super::super::{Kind, Operation as Op, Rung};
+use super::fold::Folded;
 use super::rule::{Rule, rule};
 
 const ASKING: &[Op] = &[Op::Send, Op::SendMedia, Op::Evaluate, Op::Lookup];
@@ -131,3 +132,16 @@ pub(super) const ENVELOPES: &[Rule] = &[
     .only(ASKING)
     .handed(Handed::ThisCall),
 ];
+
+/// Whether a refused request holds no more than the name of a class that a build has
+/// shortened: `"message":["C"]`. Then not even that the request was wrong is sure.
+pub(super) fn empty(text: &Folded) -> bool {
+    const LONGEST_SHORTENED: usize = 2;
+    let mut wrapped = text.as_str().split("\"message\":").skip(1);
+    let shortened = |wrapped: &str| {
+        let wrapped = wrapped.trim_start_matches([' ', '[', '"']);
+        let name = wrapped.bytes().take_while(u8::is_ascii_alphabetic).count();
+        (1..=LONGEST_SHORTENED).contains(&name) && wrapped[name..].starts_with('"')
+    };
+    text.says("bad request") && wrapped.any(shortened)
+}

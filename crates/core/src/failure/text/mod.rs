@@ -127,14 +127,10 @@ impl Heard {
             .or_else(|| table(devtools::RULES))
             .or_else(|| table(network::RULES))
             .or_else(|| anywhere(self.by_names(causes())))
+            .or_else(|| gateway::empty(text).then(|| saying_nothing(operation)))
             .or_else(|| anywhere(table(gateway::ENVELOPES)))
             .or_else(|| page::nameless(text, operation))
-            .or_else(|| {
-                says_nothing(text).then(|| Match {
-                    concept: "words that say nothing",
-                    verdict: unknown(operation),
-                })
-            })
+            .or_else(|| says_nothing(text).then(|| saying_nothing(operation)))
             .or_else(|| anywhere(table(foreign::RULES)))
             .or_else(|| anywhere(table(general::RULES)))
             .or_else(|| anywhere(self.by_names(likely())))?;
@@ -329,6 +325,13 @@ fn says_nothing(text: &Folded) -> bool {
     text.says(
         "unknow error|unknown error|unexpected error|something went wrong|error: undefined|internal error|message: {}|error: {}|message: undefined|: [object object]",
     )
+}
+
+fn saying_nothing(operation: Option<Op>) -> Match {
+    Match {
+        concept: "words that say nothing",
+        verdict: unknown(operation),
+    }
 }
 
 fn unknown(operation: Option<Op>) -> Verdict {

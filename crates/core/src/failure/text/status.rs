@@ -53,6 +53,7 @@ const ELSEWHERE: &[&str] = &[
     "chrome not connected",
     "browser not connected",
     "groupmetadata",
+    "qr refs",
     "badsession",
     "from another location",
     "device_removed",
