@@ -33,7 +33,7 @@ pub(crate) fn conclude(operation: Operation, error: &Error) -> Failure {
         Error::LoginGone | Error::StorageLost => {
             known(operation, Kind::ProfileCorrupt, Rung::RestoreProfile, error)
         }
-        Error::StorageUnwritten => known(
+        Error::StorageUnusable | Error::NoRoom { .. } => known(
             operation,
             Kind::ResourcesExhausted,
             Rung::RestartBrowser,
@@ -157,6 +157,21 @@ mod tests {
 
     fn send(error: cdp::Error) -> Failure {
         conclude(Operation::Send, &Error::Cdp(error))
+    }
+
+    #[test]
+    fn a_disk_without_room_is_the_machine_s_and_heals_by_another_start() {
+        let error = Error::NoRoom {
+            path: "/data/profile".into(),
+            free_kib: 12,
+            need_kib: 8192,
+        };
+        let failure = conclude(Operation::Launch, &error);
+        assert_eq!(
+            (failure.kind, failure.rung, failure.resend),
+            (Kind::ResourcesExhausted, Rung::RestartBrowser, Resend::Yes)
+        );
+        assert!(failure.evidence.contains("12 KiB are free"), "{failure:?}");
     }
 
     #[test]

@@ -45,6 +45,21 @@ pub enum Error {
         /// The system's words.
         detail: String,
     },
+    /// A browser that runs out of room in the middle of writing damages its profile:
+    /// where this little is left, none is started.
+    #[error(
+        "only {free_kib} KiB are free on the disk of the profile {}: make room, at least {} KiB",
+        path.display(),
+        need_kib
+    )]
+    NoRoom {
+        /// The profile folder.
+        path: PathBuf,
+        /// What is free.
+        free_kib: u64,
+        /// What a browser needs to start.
+        need_kib: u64,
+    },
     /// WhatsApp Web asks for a phone although one has linked this profile: the
     /// browser has lost its stored login.
     #[error("the profile lost the login that a phone had given it")]
@@ -53,10 +68,10 @@ pub enum Error {
     /// begun anew without it: the login was in it.
     #[error("the browser found its data of WhatsApp Web damaged and deleted them")]
     StorageLost,
-    /// The browser could not write what it stores for WhatsApp Web, and has closed the
-    /// database to the page: nearly always for want of room.
-    #[error("the browser could not write its data of WhatsApp Web: the disk is full, or fails")]
-    StorageUnwritten,
+    /// The browser could not read or write what it stores for WhatsApp Web, and has closed
+    /// the database to the page: nearly always for want of room.
+    #[error("the browser cannot use its data of WhatsApp Web: the disk is full, or fails")]
+    StorageUnusable,
     /// The browser's process runs and answers nothing; it was killed.
     #[error("the browser answered nothing within {after_ms} ms")]
     BrowserSilent {
@@ -108,7 +123,8 @@ impl Error {
             | Self::BrowserSilent { .. }
             | Self::LoginGone
             | Self::StorageLost
-            | Self::StorageUnwritten
+            | Self::StorageUnusable
+            | Self::NoRoom { .. }
             | Self::Profile { .. } => true,
         }
     }

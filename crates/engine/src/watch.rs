@@ -132,22 +132,22 @@ fn dead(link: &Link, fault: CdpFault) {
 }
 
 /// What Chromium writes to stderr before it deletes a damaged database of the origin that it
-/// names, and when it could not write to one, which it then closes to its page
+/// names, and when it could not read or write one, which it then closes to its page
 /// (content/browser/indexed_db, `BackingStore`). The page may be told nothing of either, and
 /// wait for ever for what it has asked of the database.
 const STORAGE_LOST: &str = "Got corruption for";
-const STORAGE_UNWRITTEN: &str = "IndexedDB Write Error";
+const STORAGE_FAILED: [&str; 2] = ["IndexedDB Write Error", "IndexedDB Read Error"];
 
 /// Tells when the browser has lost what it stores for WhatsApp Web, or cannot store it.
 pub(crate) async fn mind_storage(link: Arc<Link>) {
     let host = link.session.site.host.as_str();
     let lost = |line: &str| line.contains(STORAGE_LOST) && line.contains(host);
-    let unwritten = |line: &str| line.contains(STORAGE_UNWRITTEN);
+    let failed = |line: &str| STORAGE_FAILED.iter().any(|mark| line.contains(mark));
     let error = tokio::select! {
         biased;
         () = link.ended() => return,
         () = link.browser.said(lost) => Error::StorageLost,
-        () = link.browser.said(unwritten) => Error::StorageUnwritten,
+        () = link.browser.said(failed) => Error::StorageUnusable,
     };
     link.storage_failed(&error);
 }

@@ -121,8 +121,7 @@ async fn only_the_last_of_a_long_stderr_is_kept() {
 
 #[tokio::test]
 async fn a_line_of_stderr_is_waited_for_however_it_comes() {
-    let body =
-        r#"printf 'the first line\nhalf of ' >&2; hear; printf 'another\n' >&2; hear; exit 0"#;
+    let body = r"printf 'the first line\nhalf of ' >&2; hear; printf 'another\n' >&2; hear; exit 0";
     let (browser, _folder) = fake(body).await;
     let heard =
         |wanted: &'static str| tokio::time::timeout(LONG, browser.said(move |line| line == wanted));

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::options::proxy_args;
 use crate::profile::Profile;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
@@ -24,6 +24,8 @@ const REAP: Duration = Duration::from_secs(5);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// How long it takes at most, as a rule, to end a script: 0.5 to 5 ms (measured).
 const SCRIPT_ENDS: Duration = Duration::from_millis(20);
+/// With less than this, in bytes, a disk is as good as full.
+const ROOM_TO_START: u64 = 8 * 1024 * 1024;
 /// A timer of ours that is later than this says that the machine is too busy
 /// to judge anybody by it.
 const LATE: Duration = Duration::from_millis(100);
@@ -71,9 +73,11 @@ impl BrowserConnector {
             .await
             .map_err(launching)?;
         let dir = {
+            let root = self.options.profile_dir.clone();
             let (profile, prepared) = blocking(move || {
                 let mut profile = profile;
-                let prepared = prepare_profile(&mut profile, profile_step);
+                let prepared =
+                    has_room(&root).and_then(|()| prepare_profile(&mut profile, profile_step));
                 Ok((profile, prepared))
             })
             .await
@@ -181,10 +185,12 @@ async fn end_script(browser: &Browser, page: &Page, deadline: Duration) -> Resul
     }
     let mut silent = pin!(is_silent(browser));
     let ended = tokio::select! {
-        silent = &mut silent => match silent {
-            true => return Err(NotFreed::Silent),
-            false => return ended.await.map_err(failed),
-        },
+        silent = &mut silent => {
+            if silent {
+                return Err(NotFreed::Silent);
+            }
+            return ended.await.map_err(failed);
+        }
         ended = &mut ended => ended,
     };
     match ended {
@@ -214,6 +220,22 @@ async fn is_silent(browser: &Browser) -> bool {
     false
 }
 
+/// Whether a browser can be started on this disk. One that runs out of room while it
+/// writes damages its databases, and a page without storage waits for ever.
+fn has_room(profile: &Path) -> Result<(), Error> {
+    // Whatever is wrong with a disk that does not tell shows in the steps that follow.
+    let free = rustix::fs::statvfs(profile)
+        .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    if free >= ROOM_TO_START {
+        return Ok(());
+    }
+    Err(Error::NoRoom {
+        path: profile.to_owned(),
+        free_kib: free / 1024,
+        need_kib: ROOM_TO_START / 1024,
+    })
+}
+
 fn prepare_profile(profile: &mut Profile, step: ProfileStep) -> Result<(), Error> {
     match step {
         ProfileStep::Keep => Ok(()),
@@ -235,7 +257,7 @@ fn prepare_profile(profile: &mut Profile, step: ProfileStep) -> Result<(), Error
 }
 
 /// Ends what an earlier process of ours left on the profile. Under the profile's lock.
-async fn clear_the_way(dir: &std::path::Path) -> Result<(), Error> {
+async fn clear_the_way(dir: &Path) -> Result<(), Error> {
     let unusable = |error: std::io::Error| Error::Profile {
         path: dir.to_owned(),
         detail: error.to_string(),
