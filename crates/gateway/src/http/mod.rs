@@ -11,6 +11,7 @@ mod chats;
 mod content;
 mod cors;
 mod dashboard;
+mod deliveries;
 pub(crate) mod embedded;
 mod event_json;
 mod events;
@@ -210,9 +211,9 @@ fn api() -> OpenApiRouter<Arc<HttpState>> {
         .routes(routes!(webhooks::resume))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(webhooks::test))
-        .routes(routes!(webhooks::attempts))
-        .routes(routes!(webhooks::deliveries))
-        .routes(routes!(webhooks::replay))
+        .routes(routes!(deliveries::attempts))
+        .routes(routes!(deliveries::deliveries))
+        .routes(routes!(deliveries::replay))
         .merge(original)
         .merge(waha::routes())
 }

@@ -284,14 +284,12 @@ fn an_article_is_no_name_that_a_build_has_shortened() {
 
 #[test]
 fn an_envelope_around_a_shortened_name_says_nothing() {
-    let kind = |text| failure(Operation::Send, Evidence::text(text)).0;
-    let wrapped =
-        |what| format!(r#"400 - "{{\"error\":\"Bad Request\",\"message\":[\"{what}\"]}}""#);
-    assert_eq!(kind(&wrapped("C")), Kind::Unknown);
-    assert_eq!(
-        kind(&wrapped("phone is required")),
-        Kind::PermanentRequestError
-    );
+    let kind = |what: &str| {
+        let text = format!(r#"400 - "{{\"error\":\"Bad Request\",\"message\":[\"{what}\"]}}""#);
+        failure(Operation::Send, Evidence::text(text)).0
+    };
+    assert_eq!(kind("C"), Kind::Unknown);
+    assert_eq!(kind("phone is required"), Kind::PermanentRequestError);
 }
 
 #[test]
