@@ -13,6 +13,9 @@ const CALLS = {
     lastSnapshot = '';
     // The answer to what was asked in the epoch before may have gone with it.
     libraryAsked = false;
+    // A script that is ended takes what waited in the microtask queue with it.
+    looking = false;
+    qrBusy = false;
     beginPulse();
     if (waiting.size > 0) emit('inbox', { waiting: waiting.size });
     if (happened.size > 0) emit('happenings', { waiting: happened.size });

@@ -294,14 +294,14 @@ impl Link {
         Some(reading.phase)
     }
 
-    /// What the browser stores for WhatsApp Web is lost, or cannot be stored: this epoch
-    /// is over. Where no good copy has the login either, the page itself tells what is left.
-    pub(crate) fn storage_failed(&self, error: &Error) {
-        let nothing_to_restore = !self.login.is_linked() || !self.login.has_copy();
-        if matches!(error, Error::StorageLost) && nothing_to_restore {
-            return;
+    /// What the browser stored for WhatsApp Web is gone. Where the good copy has the
+    /// login, this epoch is over, and `true`; else the page itself tells what is left.
+    pub(crate) fn storage_lost(&self) -> bool {
+        let can_come_back = self.login.is_linked() && self.login.has_copy();
+        if can_come_back {
+            self.fail(conclude(Operation::Listen, &Error::StorageLost));
         }
-        self.fail(conclude(Operation::Listen, error));
+        can_come_back
     }
 
     /// This epoch is dead. The last thing that it tells.

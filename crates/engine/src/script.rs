@@ -111,7 +111,8 @@ fn with_settings(library: &str) -> String {
     )
 }
 
-/// Our own scripts, as one function. They do nothing before [`epoch_script`].
+/// Our own scripts, as one function, once in a document however often they were
+/// added to its page. They tell nothing before [`epoch_script`].
 pub(crate) fn own_script(origin: &str, hold_passkeys: bool) -> String {
     let config = json!({
         "binding": BINDING,
@@ -125,7 +126,10 @@ pub(crate) fn own_script(origin: &str, hold_passkeys: bool) -> String {
         script.push('\n');
     }
     script.push_str("})();");
-    only_on(origin, &script)
+    only_on(
+        origin,
+        &format!("if (window.{BRIDGE} === undefined) {{\n{script}\n}}"),
+    )
 }
 
 /// What tells a new document its epoch, right after [`own_script`]. Short, since

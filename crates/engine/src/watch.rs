@@ -132,24 +132,35 @@ fn dead(link: &Link, fault: CdpFault) {
 }
 
 /// What Chromium writes to stderr before it deletes a damaged database of the origin that it
-/// names, and when it could not read or write one, which it then closes to its page
-/// (content/browser/indexed_db, `BackingStore`). The page may be told nothing of either, and
-/// wait for ever for what it has asked of the database.
+/// names, and when it could not read or write one (content/browser/indexed_db,
+/// `BackingStore`). It closes the database to its page both times, which may be told nothing
+/// of it, and wait for ever for what it has asked of the database.
 const STORAGE_LOST: &str = "Got corruption for";
 const STORAGE_FAILED: [&str; 2] = ["IndexedDB Write Error", "IndexedDB Read Error"];
+/// A read that meets damage is told of so long before the damage itself, at most.
+const DAMAGE_FOLLOWS: Duration = Duration::from_millis(500);
 
-/// Tells when the browser has lost what it stores for WhatsApp Web, or cannot store it.
+/// Tells when the browser has lost what it stores for WhatsApp Web, or cannot use it.
 pub(crate) async fn mind_storage(link: Arc<Link>) {
-    let host = link.session.site.host.as_str();
-    let lost = |line: &str| line.contains(STORAGE_LOST) && line.contains(host);
-    let failed = |line: &str| STORAGE_FAILED.iter().any(|mark| line.contains(mark));
-    let error = tokio::select! {
-        biased;
-        () = link.ended() => return,
-        () = link.browser.said(lost) => Error::StorageLost,
-        () = link.browser.said(failed) => Error::StorageUnusable,
+    let (browser, host) = (&link.browser, link.session.site.host.as_str());
+    let lost = || browser.said(|line| line.contains(STORAGE_LOST) && line.contains(host));
+    let failed = || browser.said(|line| STORAGE_FAILED.iter().any(|mark| line.contains(mark)));
+    let told = async {
+        let damaged = tokio::select! {
+            biased;
+            () = lost() => true,
+            () = failed() => tokio::time::timeout(DAMAGE_FOLLOWS, lost()).await.is_ok(),
+        };
+        if damaged && link.storage_lost() {
+            return;
+        }
+        failed().await;
+        link.fail(conclude(Operation::Listen, &Error::StorageUnusable));
     };
-    link.storage_failed(&error);
+    tokio::select! {
+        () = link.ended() => {}
+        () = told => {}
+    }
 }
 
 /// How the browser ended, for the log: known a little later than that it did.

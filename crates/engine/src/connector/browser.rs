@@ -10,6 +10,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
+use steadfast_cdp as cdp;
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
 use steadfast_cdp::storage::{self, Databases};
 use steadfast_cdp::{Binary, Browser, LaunchOptions, Page, Version};
@@ -111,16 +112,20 @@ impl BrowserConnector {
         }
     }
 
-    /// Ends whatever script runs in the page, and asks for the sign of life
-    /// meanwhile: the one is as good as the other. The page is furnished for
-    /// `epoch` in the same breath, which needs no script to run in it.
+    /// Ends whatever script runs in the page. Where that takes long, the browser is
+    /// asked for a sign of life. The page is furnished for `epoch` in the same
+    /// breath, which needs no script to run in it.
     pub(super) async fn free_page(&self, state: &mut State, epoch: Epoch) -> Result<(), Fault> {
         let browser = state.browser.clone().ok_or_else(no_page)?;
         let open = state.page.as_mut().ok_or_else(no_page)?;
         let page = open.page.clone();
         let furnish = async {
-            let furnished = self.furnish(open, epoch).await;
-            furnished.map_err(|error| NotFreed::Failed(navigating(error)))
+            match self.furnish(open, epoch).await {
+                Err(cdp::Error::Timeout { .. }) if is_silent(&browser).await => {
+                    Err(NotFreed::Silent)
+                }
+                furnished => furnished.map_err(|error| NotFreed::Failed(navigating(error))),
+            }
         };
         let free = end_script(&browser, &page, self.session.deadlines.call);
         match tokio::try_join!(free, furnish) {
@@ -222,10 +227,12 @@ async fn is_silent(browser: &Browser) -> bool {
 
 /// Whether a browser can be started on this disk. One that runs out of room while it
 /// writes damages its databases, and a page without storage waits for ever.
-fn has_room(profile: &Path) -> Result<(), Error> {
-    // Whatever is wrong with a disk that does not tell shows in the steps that follow.
-    let free = rustix::fs::statvfs(profile)
-        .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+pub(super) fn has_room(profile: &Path) -> Result<(), Error> {
+    // Some file systems do not count (`f_blocks` is 0 there): what is wrong with such a
+    // disk shows in the steps that follow.
+    let told = rustix::fs::statvfs(profile).ok();
+    let counted = told.filter(|disk| disk.f_blocks > 0);
+    let free = counted.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
     if free >= ROOM_TO_START {
         return Ok(());
     }

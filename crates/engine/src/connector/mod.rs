@@ -128,6 +128,7 @@ impl BrowserConnector {
         epoch: Epoch,
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Link>, Fault> {
+        let step = self.with_room(step).await;
         let way = Way::choose(step, state.browser_state());
         debug!(epoch = epoch.0, ?step, ?way, "opening");
         match way {
@@ -154,6 +155,21 @@ impl BrowserConnector {
             Way::Start(profile) => self.start(state, profile).await?,
         }
         self.load(state, epoch, sink).await
+    }
+
+    /// A copy of the profile is worth a restart only where another browser can start.
+    async fn with_room(&self, step: OpenStep) -> OpenStep {
+        if step != OpenStep::Secure {
+            return step;
+        }
+        let root = self.options.profile_dir.clone();
+        match blocking(move || browser::has_room(&root)).await {
+            Ok(()) => step,
+            Err(error) => {
+                warn!(%error, "no good copy of the profile is kept now");
+                OpenStep::Launch
+            }
+        }
     }
 
     // ------------------------------------------------------------ epoch

@@ -24,7 +24,7 @@ const TAKE_OVER: Duration = Duration::from_secs(2);
 /// A page with what has been installed in it.
 pub(super) struct OpenPage {
     pub(super) page: Page,
-    /// The binding and our own script stay for the page's life.
+    /// Whether it has the binding and our own script, which stay for its life.
     equipped: bool,
     /// The script that tells a new document its epoch, by the browser's name for it.
     epoch: Option<(Epoch, String)>,

@@ -183,62 +183,74 @@ async fn indexed_db_without_current() {
     .await;
 }
 
-/// A browser that says so on its standard error.
-fn browser_that_says(scene: &Scene, said: &str) -> PathBuf {
+/// A browser that says so on its standard error once it is told to, by the file beside it.
+fn browser_that_says(scene: &Scene, said: &[&str]) -> (PathBuf, PathBuf) {
     let real = Binary::find(Flavor::NewHeadless).unwrap();
     let path = scene.dir.path().join("says-so");
+    let now = scene.dir.path().join("now");
+    // Beside the browser, without its pipes, and no longer than it lives.
     let script = format!(
-        "#!/bin/sh\necho '{said}' >&2\nexec '{}' \"$@\"\n",
-        real.path().display()
+        "#!/bin/sh\n(exec 3<&- 4>&-; while kill -0 $$ && [ ! -e '{now}' ]; do sleep 0.02; done; \
+         printf '%s\\n' '{said}' >&2) &\nexec '{real}' \"$@\"\n",
+        now = now.display(),
+        said = said.join("' '"),
+        real = real.path().display()
     );
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    (path, now)
 }
 
 /// What comes of a linked session whose browser says so, while its page says nothing.
-async fn failed_by_its_word(said: &str) -> (Scene, Failure) {
+async fn failed_by_its_word(said: &[&str]) -> (Scene, Failure) {
     let mut scene = secured().await;
-    let browser_path = Some(browser_that_says(&scene, said));
+    let (path, now) = browser_that_says(&scene, said);
     let options = EngineOptions {
-        browser_path,
+        browser_path: Some(path),
         ..options(&scene.sim, &scene.dir)
     };
     let sound = mem::replace(
         &mut scene.connector,
         BrowserConnector::new(options).unwrap(),
     );
-    let engine = scene.open(OpenStep::Launch).await;
-    let failure = ready_or_failed(&scene, &engine).await.unwrap_err();
+    let (engine, _) = scene.ready_by(OpenStep::Launch).await;
+    fs::write(now, "").unwrap();
+    let failed = scene
+        .sink
+        .event(engine.epoch(), "a failure", |event| match event {
+            EngineEvent::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        });
+    let failure = failed.await.0;
     scene.connector.close(GRACEFUL).await;
     scene.connector = sound;
     (scene, failure)
 }
 
-/// The page may wait for ever for what was deleted: it is not waited for.
+const READ_ERROR: &str = "[9:9:0101/000000.000000:ERROR:backing_store.cc:3043] IndexedDB Read \
+    Error: GET_PRIMARY_KEY_VIA_INDEX";
+const CORRUPTION: &str = "[9:9:0101/000000.000000:ERROR:backing_store.cc:1642] Got corruption for \
+    { origin: https://web.whatsapp.com, ancestor chain bit: Same-Site }, partial record";
+
+/// The page may wait for ever for what was deleted: it is not waited for. Where a read
+/// met the damage, that is told first.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_browser_s_own_word_of_the_damage_is_enough() {
-    let (scene, failure) = failed_by_its_word(
-        "[9:9:0101/000000.000000:ERROR:backing_store.cc:1642] Got corruption for \
-         { origin: https://web.whatsapp.com, ancestor chain bit: Same-Site }, partial record",
-    )
-    .await;
-    assert_eq!(
-        (failure.kind, failure.rung),
-        (Kind::ProfileCorrupt, Rung::RestoreProfile),
-        "{failure:?}"
-    );
-    comes_back(&scene).await;
-    scene.end().await;
+    for said in [&[CORRUPTION][..], &[READ_ERROR, CORRUPTION]] {
+        let (scene, failure) = failed_by_its_word(said).await;
+        assert_eq!(
+            (failure.kind, failure.rung),
+            (Kind::ProfileCorrupt, Rung::RestoreProfile),
+            "{failure:?}"
+        );
+        comes_back(&scene).await;
+        scene.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_could_not_be_written_is_opened_by_another_browser() {
-    let (scene, failure) = failed_by_its_word(
-        "[9:9:0101/000000.000000:ERROR:backing_store.cc:4444] IndexedDB Write Error: \
-         TRANSACTION_COMMIT_METHOD",
-    )
-    .await;
+async fn a_database_that_cannot_be_used_is_opened_by_another_browser() {
+    let (scene, failure) = failed_by_its_word(&[READ_ERROR]).await;
     assert_eq!(
         (failure.kind, failure.rung),
         (Kind::ResourcesExhausted, Rung::RestartBrowser),

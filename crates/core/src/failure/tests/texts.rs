@@ -290,6 +290,11 @@ fn an_envelope_around_a_shortened_name_says_nothing() {
     };
     assert_eq!(kind("C"), Kind::Unknown);
     assert_eq!(kind("phone is required"), Kind::PermanentRequestError);
+    // Beside a reason, a short word is the request's own.
+    assert_eq!(
+        kind(r#"a\",\"phone is required"#),
+        Kind::PermanentRequestError
+    );
 }
 
 #[test]

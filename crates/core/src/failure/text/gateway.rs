@@ -133,15 +133,22 @@ pub(super) const ENVELOPES: &[Rule] = &[
     .handed(Handed::ThisCall),
 ];
 
-/// Whether a refused request holds no more than the name of a class that a build has
+/// Whether all that a refused request says is the name of a class that a build has
 /// shortened: `"message":["C"]`. Then not even that the request was wrong is sure.
-pub(super) fn empty(text: &Folded) -> bool {
+pub(super) fn only_a_shortened_name(text: &Folded) -> bool {
     const LONGEST_SHORTENED: usize = 2;
-    let mut wrapped = text.as_str().split("\"message\":").skip(1);
-    let shortened = |wrapped: &str| {
-        let wrapped = wrapped.trim_start_matches([' ', '[', '"']);
-        let name = wrapped.bytes().take_while(u8::is_ascii_alphabetic).count();
-        (1..=LONGEST_SHORTENED).contains(&name) && wrapped[name..].starts_with('"')
+    let shortened = |value: &str| {
+        let (value, end) = match value.strip_prefix('[') {
+            Some(of_a_list) => (of_a_list, "\"]"),
+            None => (value, "\""),
+        };
+        let name = value.trim_start_matches('"');
+        let length = name.bytes().take_while(u8::is_ascii_alphabetic).count();
+        (1..=LONGEST_SHORTENED).contains(&length) && name[length..].starts_with(end)
     };
-    text.says("bad request") && wrapped.any(shortened)
+    let mut said = (text.as_str().split("\"message\":").skip(1))
+        .map(str::trim_start)
+        .filter(|value| !value.starts_with("\"bad request"))
+        .peekable();
+    text.says("bad request") && said.peek().is_some() && said.all(shortened)
 }

@@ -127,7 +127,7 @@ impl Heard {
             .or_else(|| table(devtools::RULES))
             .or_else(|| table(network::RULES))
             .or_else(|| anywhere(self.by_names(causes())))
-            .or_else(|| gateway::empty(text).then(|| saying_nothing(operation)))
+            .or_else(|| gateway::only_a_shortened_name(text).then(|| saying_nothing(operation)))
             .or_else(|| anywhere(table(gateway::ENVELOPES)))
             .or_else(|| page::nameless(text, operation))
             .or_else(|| says_nothing(text).then(|| saying_nothing(operation)))
