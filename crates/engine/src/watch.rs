@@ -1,5 +1,5 @@
-//! The tasks that serve one epoch: hearing the page, loading it, and bringing
-//! a fresh document up to what we know.
+//! The tasks that serve one epoch: hearing the page, loading it, bringing a fresh
+//! document up to what we know, and hearing what the browser says of its storage.
 
 use crate::Error;
 use crate::conclude::{conclude, of};

@@ -10,7 +10,6 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use steadfast_cdp as cdp;
 use steadfast_cdp::reap::{ProfileLock, Reaped, clear_stale_lock, reap_orphan};
 use steadfast_cdp::storage::{self, Databases};
 use steadfast_cdp::{Binary, Browser, LaunchOptions, Page, Version};
@@ -121,7 +120,7 @@ impl BrowserConnector {
         let page = open.page.clone();
         let furnish = async {
             match self.furnish(open, epoch).await {
-                Err(cdp::Error::Timeout { .. }) if is_silent(&browser).await => {
+                Err(steadfast_cdp::Error::Timeout { .. }) if is_silent(&browser).await => {
                     Err(NotFreed::Silent)
                 }
                 furnished => furnished.map_err(|error| NotFreed::Failed(navigating(error))),
